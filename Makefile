@@ -1,0 +1,91 @@
+# The front door. Everything else is reached from here; `make` alone lists the verbs.
+#
+# Needs python3 (3.11 or later), pip, git and make. The first `run` or `test` makes a virtual environment in .venv from
+# the lock files and does it again only when they change.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_FLAGS := --disable-pip-version-check --root-user-action=ignore --no-input --quiet
+
+# The locks are compiled by the oldest Python we support, with this pip-tools.
+LOCK_PYTHON := python3.11
+PIP_TOOLS := pip-tools==7.6.2
+
+# ONCE=1 and FLEET=1; anything but empty and 0 means yes.
+yes = $(filter-out 0,$($1))
+
+.PHONY: help run test lint bench lock clean system
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker at work (ONCE=1: one round and out; FLEET=1: PostgreSQL, Redis and Celery)
+	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
+
+test: lint system ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
+	@exec $(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready-test ## ruff, mypy and the layers
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+bench: $(VENV)/.ready-test system ## measure speed on this machine
+	@exec $(PY) -m tests.bench
+
+lock: ## renew both lock files from pyproject.toml (UPGRADE=1: to the newest versions)
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT; \
+	$(LOCK_PYTHON) -m venv "$$tools" && "$$tools/bin/python" -m pip install $(PIP_FLAGS) '$(PIP_TOOLS)'; \
+	compile() { \
+	    CUSTOM_COMPILE_COMMAND='make lock' "$$tools/bin/pip-compile" --quiet --generate-hashes --allow-unsafe \
+	        --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	        $(if $(call yes,UPGRADE),--upgrade) --build-deps-for editable "$$@" pyproject.toml; \
+	}; \
+	compile --output-file requirements.lock; \
+	compile --extra test --constraint requirements.lock --output-file requirements-test.lock
+
+clean: ## remove the virtual environment, caches and build leftovers (var/, the data, stays)
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# SM2 and SM3 come from the system's OpenSSL 3, and the tests check ours against its command line.
+system: | $(PY)
+	@ready() { $(PY) -c 'import ctypes; ctypes.CDLL("libcrypto.so.3")' 2>/dev/null && command -v openssl >/dev/null; }; \
+	if ready; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'installing openssl ...'; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openssl; } >/dev/null; \
+	fi; \
+	ready || { echo 'OpenSSL 3 (libcrypto.so.3 and the openssl command) is missing: apt-get install openssl' >&2; exit 1; }
+
+# Debian without python3-venv has no ensurepip; then the system's pip installs into the environment from outside.
+$(PY):
+	@for python in python3 python3.13 python3.12 python3.11; do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    echo "making $(VENV) with $$($$python --version) ..."; \
+	    if $$python -c 'import ensurepip' 2>/dev/null; then exec $$python -m venv $(VENV); fi; \
+	    $$python -m venv --without-pip $(VENV); \
+	    exec $$python -m pip --python $(PY) install $(PIP_FLAGS) --upgrade pip; \
+	done; \
+	echo 'Python 3.11 or later is needed, as python3 or python3.11 to python3.13 on PATH' >&2; exit 1
+
+# setuptools is in the locks, so that the broker itself is installed without fetching anything unlocked.
+define install
+	@echo 'installing $< ...'
+	@$(PY) -m pip install $(PIP_FLAGS) --require-hashes -r $<
+	@$(PY) -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+endef
+
+$(VENV)/.ready-run: requirements.lock pyproject.toml | $(PY)
+	$(install)
+
+$(VENV)/.ready-test: requirements-test.lock pyproject.toml | $(PY)
+	$(install)
+	@touch $(VENV)/.ready-run

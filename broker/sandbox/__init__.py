@@ -1,0 +1,1 @@
+"""What surrounds the broker in a city, simulated: authoritative sources, and real servers to run against."""

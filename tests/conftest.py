@@ -1,0 +1,57 @@
+"""What every test shares: closed sockets in unit tests, loopback only elsewhere, real servers where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from broker.sandbox.servers import LOOPBACK, Postgres, Redis, fresh_database, start_postgres, start_redis
+
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Close every socket in tests/unit; let all other tests reach this machine and nothing else."""
+    for item in items:
+        if UNIT in item.path.parents and item.get_closest_marker("real_network") is None:
+            item.add_marker(pytest.mark.disable_socket)
+        else:
+            item.add_marker(pytest.mark.allow_hosts([LOOPBACK]))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A real PostgreSQL for the whole run; a test that kills or stops it starts it again before it ends."""
+    with start_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A real Redis or Valkey for the whole run; a test that kills or stops it starts it again before it ends."""
+    with start_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> str:
+    """A new, empty PostgreSQL database for this test alone."""
+    return fresh_database(postgres_server)
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """The Redis of this run, emptied."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A new, empty SQLite database for this test alone, in a file, as the embedded broker uses it."""
+    return f"sqlite:///{tmp_path / 'broker.db'}"
