@@ -69,8 +69,8 @@ $(PY):
 	@for python in python3 python3.13 python3.12 python3.11; do \
 	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	    echo "making $(VENV) with $$($$python --version) ..."; \
-	    if $$python -c 'import ensurepip' 2>/dev/null; then exec $$python -m venv $(VENV); fi; \
-	    $$python -m venv --without-pip $(VENV); \
+	    if $$python -c 'import ensurepip' 2>/dev/null; then exec $$python -m venv --clear $(VENV); fi; \
+	    $$python -m venv --clear --without-pip $(VENV); \
 	    exec $$python -m pip --python $(PY) install $(PIP_FLAGS) --upgrade pip; \
 	done; \
 	echo 'Python 3.11 or later is needed, as python3 or python3.11 to python3.13 on PATH' >&2; exit 1
