@@ -1,0 +1,3 @@
+"""The data-sharing broker for e-certificate material exemption."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,219 @@
+"""Questions to sources, their answers, and what an answer means for one material.
+
+Three-valued and reasoned: HELD, NOT_HELD (a business fact), UNKNOWN. UNKNOWN never exempts and never refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from broker.core.case import Operator, Party, Request
+from broker.core.catalog import Expectation, Form, Source
+from broker.core.envelope import canonical
+
+
+class Outcome(StrEnum):
+    """What a source's answer says of the fact asked for."""
+
+    HELD = "held"
+    NOT_HELD = "not_held"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why; the part before the dot is the outcome it belongs to, ``reasons`` has both languages and the next step."""
+
+    VALID = "held.valid"
+    REVOKED = "not_held.revoked"
+    EXPIRED = "not_held.expired"
+    RESTRICTED = "not_held.restricted"
+    NOT_YET_ACTIVE = "not_held.not-yet-active"
+    FROZEN = "not_held.frozen"
+    MISMATCH = "not_held.mismatch"
+    DECEASED = "not_held.deceased"
+    CANCELLED = "not_held.cancelled"
+    NOT_FOUND = "unknown.not-found"
+    AMBIGUOUS = "unknown.ambiguous"
+    INSUFFICIENT = "unknown.insufficient"
+    SOURCE_DOWN = "unknown.source-down"
+    LATE = "unknown.late"
+    MALFORMED = "unknown.malformed"
+    UNTRUSTED = "unknown.untrusted"  # a signature, a decryption or a claim about time did not hold
+    WRONG_PERSON = "unknown.wrong-person"
+    STALE = "unknown.stale"
+    NOT_PERMITTED = "unknown.not-permitted"  # the source refuses us, or no grant of ours covers it
+    AUTHENTICATION = "unknown.authentication"  # the source does not know our credentials
+    CATALOGUE_DRIFT = "unknown.catalogue-drift"  # type, service or template not known at the source any more
+    SOURCE_REFUSED_QUESTION = "unknown.question-refused"  # the source calls a parameter of ours wrong
+    SOURCE_CONFIGURATION = "unknown.source-configuration"  # the source's own set-up is broken
+    THROTTLED = "unknown.throttled"
+    PROPOSED = "unknown.proposed"  # the list's row is not confirmed yet
+    NOT_CONFIGURED = "unknown.not-configured"  # the deployment has no connection or service id for this source
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome this reason belongs to."""
+        return Outcome(self.value.split(".", 1)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a question is asked for: filled from the case, never from a caller's constant (useCause, additional …)."""
+
+    system: str  # the approval system's name
+    case_number: str
+    item_code: str  # 实施编码 where known, else our item key
+    item_name: str
+    material_name: str
+    region: str
+    basis: str
+    applicant: Party = field(repr=False)
+    operator: Operator = field(repr=False)
+
+    @property
+    def reason(self) -> str:
+        """用证事由, at most 200 characters as the e-licence platform takes it."""
+        return f"办理{self.item_name}（办件{self.case_number}）核验{self.material_name}"[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One lookup as asked: frozen when admitted, encrypted at rest."""
+
+    lookup_id: str
+    source: str
+    form: Form
+    subject: Party = field(repr=False)
+    related: Party | None = field(repr=False)
+    fields: tuple[str, ...]
+    matter: Matter = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a connector made of a source's answer, in our words.
+
+    ``fields`` holds only fields that were asked for, as text; ``holder_number`` is the identifier the source itself
+    names as the holder ("" where its protocol echoes none); ``as_of`` is the source's own time of its data.
+    """
+
+    reason: Reason
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    holder_number: str = field(default="", repr=False)
+    as_of: datetime | None = None
+    source_code: str = ""  # the source's own status code, never free text of its
+
+    @property
+    def outcome(self) -> Outcome:
+        """The reason's outcome."""
+        return self.reason.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An answer as kept: with its salted digest, which proves it after the answer is gone."""
+
+    answer: Answer
+    digest: str  # hex SHA-256 of salt ‖ canonical answer; "" when nothing came back
+    asked_at: datetime
+    answered_at: datetime
+
+
+MAX_CLOCK_LEAD = timedelta(minutes=5)  # a source's data may not come from further in the future than clocks drift
+
+
+def trimmed(question: Question, answer: Answer) -> Answer:
+    """Only the granted fields; whatever else a source volunteers is dropped before anyone can store it."""
+    kept = {name: value for name, value in answer.fields.items() if name in question.fields}
+    return Answer(answer.reason, kept, answer.holder_number, answer.as_of, answer.source_code)
+
+
+def checked(question: Question, answer: Answer, source: Source, now: datetime) -> Answer:
+    """The answer, or UNKNOWN where it speaks of another person, of the future, or of data older than the list allows."""
+    if answer.outcome is Outcome.UNKNOWN:
+        return answer
+    if answer.holder_number and answer.holder_number.upper() != question.subject.number.upper():
+        return Answer(Reason.WRONG_PERSON, source_code=answer.source_code)
+    if answer.as_of is not None and answer.as_of > now + MAX_CLOCK_LEAD:
+        return Answer(Reason.UNTRUSTED, source_code=answer.source_code)
+    if answer.as_of is not None and answer.as_of < now - timedelta(days=source.freshness_days):
+        return Answer(Reason.STALE, source_code=answer.source_code)
+    return trimmed(question, answer)
+
+
+def answer_bytes(answer: Answer) -> bytes:
+    """The canonical bytes that are digested and stored encrypted."""
+    return canonical(
+        {
+            "reason": answer.reason.value,
+            "fields": dict(answer.fields),
+            "holder": answer.holder_number,
+            "as_of": answer.as_of.isoformat() if answer.as_of else "",
+            "code": answer.source_code,
+        }
+    )
+
+
+def answer_digest(salt: bytes, body: bytes) -> str:
+    """SHA-256 over salt ‖ answer bytes; deleting either keeps the proof and hides the content."""
+    return hashlib.sha256(salt + body).hexdigest()
+
+
+def judge(answer: Answer, expectations: tuple[Expectation, ...], holder: Party, request: Request, today: date) -> Reason:
+    """What the answer means for one material: its own reason, or the first expectation that does not hold.
+
+    A field the source did not send is MALFORMED (we do not know), a field with another value MISMATCH (we know).
+    """
+    if answer.outcome is not Outcome.HELD:
+        return answer.reason
+    for rule in expectations:
+        reason = _judge_one(answer.fields.get(rule.field), rule, holder, request, today)
+        if reason is not Reason.VALID:
+            return reason
+    return Reason.VALID
+
+
+def _judge_one(value: str | None, rule: Expectation, holder: Party, request: Request, today: date) -> Reason:
+    if value is None or not value.strip():
+        return Reason.MALFORMED
+    if rule.op == "present":
+        return Reason.VALID
+    if rule.op == "not_expired":
+        until = _day(value)
+        if until is None:
+            return Reason.MALFORMED
+        return Reason.VALID if until >= today else Reason.EXPIRED
+    expected = rule.values if rule.to is None else _referred(rule.to, holder, request)
+    if not expected:
+        return Reason.INSUFFICIENT  # the request does not name the person to compare with
+    return Reason.VALID if _same(value) in {_same(one) for one in expected} else Reason.MISMATCH
+
+
+LONG_TERM = {"长期", "长期有效", "99991231", "9999-12-31"}  # how licences print "no end date"
+
+
+def _day(text: str) -> date | None:
+    if text.strip() in LONG_TERM:
+        return date.max
+    digits = "".join(mark for mark in text if mark.isdigit())[:8]
+    try:
+        return datetime.strptime(digits, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+    except ValueError:
+        return None
+
+
+def _referred(to: str, holder: Party, request: Request) -> tuple[str, ...]:
+    role, _, attribute = to.partition(".")
+    party = holder if role == "holder" else request.party(role)
+    if party is None:
+        return ()
+    return (party.number if attribute == "number" else party.name,)
+
+
+def _same(text: str) -> str:
+    """Names and codes are compared without case, surrounding space, and width of brackets."""
+    return text.strip().upper().replace("(", "（").replace(")", "）")

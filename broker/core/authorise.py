@@ -1,0 +1,99 @@
+"""Who may ask what: default deny. A grant is system × scene/item × source × fields × form × basis × validity × cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.core.case import Basis, Request
+from broker.core.catalog import Form
+from broker.core.plan import PlannedLookup
+
+IN_FORCE, SUSPENDED, REVOKED = "in_force", "suspended", "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A source department's permission (场景应用授权); revocable at once."""
+
+    id: str
+    client: str
+    source: str
+    forms: tuple[Form, ...]
+    fields: tuple[str, ...]
+    bases: tuple[Basis, ...]
+    legal_reference: str
+    valid_from: datetime
+    valid_to: datetime
+    scenes: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    daily_calls: int | None = None
+    state: str = IN_FORCE
+
+    def covers(self, lookup: PlannedLookup, request: Request) -> bool:
+        """Whether it speaks of this source and of the scene, or of every item, that needs the lookup."""
+        in_scope = request.scene in self.scenes if request.scene else False
+        return self.source == lookup.source and (in_scope or set(lookup.items) <= set(self.items))
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """That a lookup may be sent, and under which grant."""
+
+    grant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That it may not, and the rule that says so (a problem code)."""
+
+    rule: str
+
+
+# From the most to the least telling: of several grants that all refuse, the caller hears the nearest miss.
+_TELLING = ("grant.exhausted", "grant.fields", "grant.form", "grant.basis", "grant.suspended", "grant.revoked",
+            "grant.not-yet", "grant.expired", "grant.none")  # fmt: skip
+
+
+def authorise(
+    grants: Iterable[Grant], lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]
+) -> Permit | Refusal:
+    """The first grant that permits the lookup, else the nearest miss; ``used`` counts today's calls by grant id."""
+    misses = {"grant.none"}
+    for grant in grants:
+        if not grant.covers(lookup, request):
+            continue
+        miss = _miss(grant, lookup, request, now, used)
+        if miss is None:
+            return Permit(grant.id)
+        misses.add(miss)
+    return Refusal(next(rule for rule in _TELLING if rule in misses))
+
+
+def still_in_force(grant: Grant | None, now: datetime) -> str | None:
+    """The rule that stops a lookup already queued under a grant, or None; asked again just before each question."""
+    if grant is None:
+        return "grant.none"
+    if grant.state != IN_FORCE:
+        return f"grant.{grant.state}"
+    if now >= grant.valid_to:
+        return "grant.expired"
+    return "grant.not-yet" if now < grant.valid_from else None
+
+
+def _miss(
+    grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]
+) -> str | None:
+    rule = still_in_force(grant, now)
+    if rule is not None:
+        return rule
+    if request.basis not in grant.bases:
+        return "grant.basis"
+    if lookup.form not in grant.forms:
+        return "grant.form"
+    if not set(lookup.fields) <= set(grant.fields):
+        return "grant.fields"
+    if grant.daily_calls is not None and used.get(grant.id, 0) >= grant.daily_calls:
+        return "grant.exhausted"
+    return None

@@ -1,0 +1,198 @@
+"""What one verification needs: a pure function of (edition, request, day).
+
+For one item or a whole scene: every applicable material of every holder once, and behind each the lookups its chain
+may send, de-duplicated – the same source, form and person is one lookup, with the union of the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from broker.core.answer import Matter, Question
+from broker.core.case import APPLICANT, Party, Request
+from broker.core.catalog import Catalog, Edition, Form, Item, Material, Place, Replacement, Requirement, RowState
+from broker.core.errors import CallerProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One material of one holder, and the items of this request that require it."""
+
+    key: str
+    material: Material
+    role: str
+    holder: Party | None  # None: the request names nobody in this role
+    items: tuple[str, ...]
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLookup:
+    """One question that chains of this plan may send; ``key`` tells it apart within the verification."""
+
+    key: str
+    source: str
+    form: Form
+    subject: Party
+    related: Party | None
+    fields: tuple[str, ...]
+    items: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Needs in the order of the list, and every lookup their chains may send, by key."""
+
+    edition: int
+    items: tuple[Item, ...]
+    needs: tuple[Need, ...]
+    lookups: Mapping[str, PlannedLookup]
+
+
+def plan(edition: Edition, request: Request, today: date) -> Plan:
+    """The plan of a request under an edition, on a day.
+
+    Raises ``CallerProblem``: ``request.region``, ``request.item``, ``request.scene``, ``request.role``,
+    ``request.material``, ``request.item-not-in-force``, ``request.level``.
+    """
+    catalog = edition.catalog
+    items = catalog.items_of(region=request.region, item=request.item, scene=request.scene)
+    items = _in_force(items, request, today)
+    _at_our_level(catalog, items, request)
+    _known_roles(catalog, items, request)
+    needs = _needs(catalog, items, request, today)
+    if request.materials:
+        needs = _subset(needs, request.materials)
+    return Plan(edition.number, items, needs, _lookups(needs, request))
+
+
+def lookup_of(step: Replacement, need: Need, request: Request) -> str | None:
+    """The key of the lookup a step sends, or None where the request names too few people for it."""
+    if need.holder is None or step.source is None or step.form is None:
+        return None
+    related = request.party(step.related) if step.related else None
+    if step.related and related is None:
+        return None
+    key = f"{step.source}:{step.form}:{_first_role(need.holder, request)}"
+    return f"{key}+{_first_role(related, request)}" if related else key
+
+
+def question(plan: Plan, lookup: PlannedLookup, lookup_id: str, request: Request, system: str, materials: Catalog) -> Question:
+    """The question a lookup sends, its matter filled from the case."""
+    item = next(item for item in plan.items if item.key == lookup.items[0])
+    names = "、".join(materials.materials[need.partition("@")[0]].name["zh"] for need in lookup.needs)
+    matter = Matter(
+        system=system,
+        case_number=request.case_number,
+        item_code=item.task_code or item.key,
+        item_name=item.name["zh"],
+        material_name=names,
+        region=request.region,
+        basis=request.basis.value,
+        applicant=request.applicant,
+        operator=request.operator,
+    )
+    return Question(lookup_id, lookup.source, lookup.form, lookup.subject, lookup.related, lookup.fields, matter)
+
+
+def _in_force(items: tuple[Item, ...], request: Request, today: date) -> tuple[Item, ...]:
+    """A single item must be in force; of a scene the items in force remain, and one must."""
+    living = tuple(item for item in items if item.effective.covers(today))
+    if not living or (request.item and living != items):
+        raise CallerProblem("request.item-not-in-force", got=items[0].key, expected=items[0].abolished_by, pointer="/item")
+    return living
+
+
+def _at_our_level(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:
+    levels = catalog.regions[request.region].levels
+    for item in items:
+        place: Place = item.places[request.region]
+        if place.level not in levels:
+            raise CallerProblem("request.level", got=item.key, expected=place.level.value, pointer="/item")
+
+
+def _known_roles(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:
+    known = {APPLICANT}
+    for requirement in (requirement for item in items for requirement in item.requirements):
+        known |= {requirement.holder, str(requirement.when.get("party", APPLICANT))}
+        known |= {step.related for step in catalog.materials[requirement.material].chain if step.related}
+    for position, party in enumerate(request.parties):
+        if party.role not in known:
+            raise CallerProblem("request.role", got=party.role, pointer=f"/parties/{position}/role")
+
+
+def _needs(catalog: Catalog, items: tuple[Item, ...], request: Request, today: date) -> tuple[Need, ...]:
+    found: dict[str, Need] = {}
+    for item in items:
+        for requirement in item.requirements:
+            if not _applies(requirement, request, today):
+                continue
+            before = found.get(requirement.key)
+            found[requirement.key] = Need(
+                key=requirement.key,
+                material=catalog.materials[requirement.material],
+                role=requirement.holder,
+                holder=request.party(requirement.holder),
+                items=(*(before.items if before else ()), item.key),
+                needed=requirement.needed or (before is not None and before.needed),
+            )
+    return tuple(found.values())
+
+
+def _applies(requirement: Requirement, request: Request, today: date) -> bool:
+    when = requirement.when
+    if not requirement.effective.covers(today):
+        return False
+    if "party" in when and request.party(when["party"]) is None:
+        return False
+    if "applicant" in when and (when["applicant"] == "organisation") != request.applicant.is_organisation:
+        return False
+    return "fact" not in when or request.facts.get(when["fact"], when["is"]) == when["is"]
+
+
+def _subset(needs: tuple[Need, ...], wanted: tuple[str, ...]) -> tuple[Need, ...]:
+    known = {need.key for need in needs}
+    for position, key in enumerate(wanted):
+        if key not in known:
+            raise CallerProblem("request.material", got=key, pointer=f"/materials/{position}")
+    return tuple(need for need in needs if need.key in wanted)
+
+
+def _lookups(needs: tuple[Need, ...], request: Request) -> dict[str, PlannedLookup]:
+    found: dict[str, PlannedLookup] = {}
+    for need in needs:
+        for step in need.material.chain:
+            key = lookup_of(step, need, request) if step.mode.asks_source and step.state is RowState.CONFIRMED else None
+            if key is not None:
+                found[key] = _joined(found.get(key), key, step, need, request)
+    return found
+
+
+def _joined(
+    before: PlannedLookup | None, key: str, step: Replacement, need: Need, request: Request
+) -> PlannedLookup:
+    if need.holder is None or step.source is None or step.form is None:
+        raise AssertionError(key)  # lookup_of gives no key then
+    return PlannedLookup(
+        key=key,
+        source=step.source,
+        form=step.form,
+        subject=need.holder,
+        related=request.party(step.related) if step.related else None,
+        fields=_union(before.fields if before else (), step.fields),
+        items=_union(before.items if before else (), need.items),
+        needs=_union(before.needs if before else (), (need.key,)),
+    )
+
+
+def _union(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _first_role(party: Party, request: Request) -> str:
+    """One person in two roles is one subject: the first role that names them, the applicant first."""
+    people = (request.applicant, *request.parties)
+    return next(one.role for one in people if one.subject == party.subject)

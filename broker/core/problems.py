@@ -1,0 +1,114 @@
+"""Every problem code, once: its HTTP status, whose fault it is, what it says and the next step, in both languages.
+
+``docs/problems.md`` is generated from this table and a test holds it current; a code that is raised but not listed
+fails the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.core.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What a code means to those who meet it."""
+
+    code: str
+    status: int
+    fault: Fault
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+
+
+_C, _O, _B, _S = Fault.CALLER, Fault.OPERATOR, Fault.BROKER, Fault.SOURCE
+
+_ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
+    # the bytes
+    ("body.too-large", 413, _C, "请求正文过大", "The body is too large", "请拆分请求", "Split the request"),
+    ("body.not-json", 400, _C, "请求正文不是合法的 JSON", "The body is not JSON", "请检查 JSON 语法与 UTF-8 编码", "Mend the JSON syntax and send UTF-8"),
+    ("body.duplicate-key", 400, _C, "JSON 中有重复的键", "A key occurs twice in the JSON", "请删除重复的键", "Remove the duplicate key"),
+    ("body.not-finite", 400, _C, "JSON 中有 NaN 或无穷大", "The JSON holds NaN or an infinity", "请改为有限数值", "Send finite numbers"),
+    ("body.media-type", 415, _C, "请求须为 application/json", "The body must be application/json", "请设置 Content-Type", "Set the Content-Type"),
+    ("request.schema", 422, _C, "请求不符合接口规范", "The request does not follow the schema", "请按 pointer 所指位置对照接口文档修改", "Mend what the pointer names, following the API document"),
+    # the signature
+    ("signature.missing", 401, _C, "请求未签名", "The request is not signed", "请按 RFC 9421 对请求签名", "Sign the request following RFC 9421"),
+    ("signature.malformed", 401, _C, "签名头格式错误", "The signature headers are malformed", "请对照接口文档的签名格式", "Compare with the profile in the API document"),
+    ("signature.components", 401, _C, "签名未覆盖要求的内容", "The signature does not cover what it must", "请签名全部要求的组成部分", "Cover all required components"),
+    ("signature.unknown-key", 401, _C, "签名密钥未登记或已失效", "The signing key is not registered or no longer valid", "请向大数据中心登记或更换密钥", "Register or rotate the key with the big-data centre"),
+    ("signature.algorithm", 401, _C, "签名算法与登记的密钥不符", "The algorithm is not the registered key's", "算法由登记的密钥决定，请勿另行指定", "The registered key decides the algorithm"),
+    ("signature.digest", 401, _C, "正文与 Content-Digest 不符", "The body does not match its Content-Digest", "请对发送的字节计算 SHA-256 摘要", "Digest the very bytes that are sent"),
+    ("signature.stale", 401, _C, "签名时间过早", "The signature is too old", "请校准时钟（允许±30秒）后重新签名", "Set the clock (± 30 s are accepted) and sign anew"),
+    ("signature.future", 401, _C, "签名时间在将来", "The signature is from the future", "请校准时钟（允许±30秒）后重新签名", "Set the clock (± 30 s are accepted) and sign anew"),
+    ("signature.nonce", 401, _C, "随机数缺失或格式错误", "The nonce is missing or malformed", "每次请求使用新的16至64位随机数", "Use a fresh nonce of 16 to 64 characters for each request"),
+    ("signature.replayed", 401, _C, "该请求已被接收过（重放）", "This signed request was received before", "重试时请重新签名，请求编号不变", "To retry, sign anew with the same request id"),
+    ("signature.invalid", 401, _C, "签名验证失败", "The signature does not verify", "请检查私钥与签名内容", "Check the private key and what is signed"),
+    ("caller.suspended", 403, _C, "该系统已被停用", "This system is suspended", "请联系大数据中心", "Ask the big-data centre"),
+    # the request
+    ("request.scope", 422, _C, "须且只须指定一个事项或一个场景", "Name either one item or one scene", "请填写 item 或 scene 之一", "Send either item or scene"),
+    ("request.identifier", 422, _C, "证件号码或统一社会信用代码校验不通过", "An identifier's check digit is wrong", "请核对号码后重新提交", "Compare the number with the document and send again"),
+    ("request.role-twice", 422, _C, "同一角色出现两次", "One role is held by two parties", "每个角色只填一人", "Name one party per role"),
+    ("request.region", 422, _C, "未知的行政区划", "The region is unknown", "请使用清单中的行政区划代码", "Use a region code of the sharing list"),
+    ("request.item", 422, _C, "清单中没有该事项，或本地区不办理", "The item is not on this region's list", "请查询本地区的事项清单", "Look the item up in the region's list"),
+    ("request.scene", 422, _C, "清单中没有该场景", "The scene is not on this region's list", "请查询本地区的场景清单", "Look the scene up in the region's list"),
+    ("request.role", 422, _C, "该事项没有此当事人角色", "No material of these items knows this role", "请按办事指南填写角色", "Use the roles of the item guide"),
+    ("request.material", 422, _C, "该事项不需要此材料", "These items do not require this material", "请按办事指南选择材料", "Choose from the item guide's materials"),
+    ("request.item-not-in-force", 409, _C, "该事项现已不再办理", "The item is not in force", "请告知申请人该事项已取消，无需办理", "Tell the applicant that the item is abolished"),
+    ("request.level", 409, _C, "该事项由上级或其他层级机关办理", "The item is decided at another level", "请引导申请人到有权机关办理", "Send the applicant to the body that decides"),
+    ("request.conflict", 409, _C, "同一请求编号已用于不同内容", "This request id was used with another body", "新的请求请使用新的编号", "Use a new request id for a new request"),
+    ("case.applicant-differs", 409, _C, "该办件的申请人与本次请求不一致", "The case belongs to another applicant", "请核对办件编号与申请人", "Check the case number and the applicant"),
+    ("case.closed", 409, _C, "该办件已办结", "The case is closed", "已办结的办件不再查询数据", "Nothing is asked for a closed case"),
+    ("case.unknown", 404, _C, "没有该办件", "There is no such case", "请核对办件编号", "Check the case number"),
+    # the grant
+    ("grant.none", 403, _C, "没有授权覆盖本次查询", "No grant covers the lookups", "请由使用部门向数源部门申请场景应用授权", "Apply to the source department for a grant"),
+    ("grant.expired", 403, _C, "授权已过期", "The grant has expired", "请申请续期", "Apply for renewal"),
+    ("grant.not-yet", 403, _C, "授权尚未生效", "The grant is not in force yet", "请在生效日期后再试", "Try after the day it takes effect"),
+    ("grant.revoked", 403, _C, "授权已被撤销", "The grant was revoked", "请联系数源部门", "Ask the source department"),
+    ("grant.suspended", 403, _C, "授权已被暂停", "The grant is suspended", "请联系数源部门", "Ask the source department"),
+    ("grant.exhausted", 403, _C, "授权的当日调用次数已用完", "The grant's calls for today are used up", "请次日再试或申请提高限额", "Try tomorrow or apply for a higher cap"),
+    ("grant.fields", 403, _C, "授权未包含所需字段", "The grant lacks fields that are needed", "请申请补充字段", "Apply for the missing fields"),
+    ("grant.form", 403, _C, "授权未包含该查询方式", "The grant lacks this form of lookup", "请申请相应的查询方式", "Apply for this form"),
+    ("grant.basis", 403, _C, "授权不适用于本次的依据", "The grant does not extend to this basis", "请核对依据（法定职责、持证人授权、委托）", "Check the basis (duty, consent, delegation)"),
+    # reading
+    ("verification.unknown", 404, _C, "没有该核验记录", "There is no such verification", "请核对编号；只能查看本系统提交的核验", "Check the id; a system sees only its own verifications"),
+    ("verification.undecided", 409, _C, "核验尚未完成", "The verification is not decided yet", "请稍候，或使用 Prefer: wait", "Wait a moment, or use Prefer: wait"),
+    ("log.not-yet", 404, _C, "日志尚未收录到该位置", "The log has not reached this yet", "请几秒后再试", "Try again in a few seconds"),
+    ("route.unknown", 404, _C, "没有该接口", "There is no such resource", "请对照接口文档", "See the API document"),
+    ("route.method", 405, _C, "该接口不支持此方法", "The resource does not take this method", "请对照接口文档", "See the API document"),
+    # proofs
+    ("envelope.malformed", 422, _C, "签名文件格式错误", "The signed document is malformed", "请使用原始文件", "Use the original file"),
+    ("envelope.unknown-key", 422, _C, "签名文件的密钥未公布", "The document's key is not published", "请获取最新的公钥集", "Fetch the current key set"),
+    ("envelope.algorithm", 422, _C, "签名文件的算法与密钥不符", "The document's algorithm is not its key's", "请视为伪造", "Treat it as forged"),
+    ("envelope.type", 422, _C, "签名文件类型不符", "The document is of another type", "请使用正确的文件", "Use the right file"),
+    ("envelope.signature", 422, _C, "签名文件被改动或系伪造", "The document was altered or forged", "请视为伪造", "Treat it as forged"),
+    ("receipt.entry", 422, _C, "日志条目与核验凭证不符", "The log entry is not this receipt's", "请重新获取凭证及其证明", "Fetch the receipt and its proof again"),
+    ("receipt.inclusion", 422, _C, "日志收录证明不成立", "The inclusion proof does not hold", "请视为未收录并报告大数据中心", "Treat it as not included and tell the centre"),
+    ("log.checkpoint-malformed", 422, _C, "日志检查点格式错误", "The checkpoint is malformed", "请重新获取", "Fetch it again"),
+    ("log.checkpoint-unsigned", 422, _C, "日志检查点没有所需签名", "The checkpoint lacks a required signature", "请报告大数据中心", "Tell the big-data centre"),
+    ("log.checkpoint-signature", 422, _C, "日志检查点签名无效", "A checkpoint signature is invalid", "请报告大数据中心", "Tell the big-data centre"),
+    ("log.origin", 422, _C, "检查点属于另一日志", "The checkpoint is another log's", "请核对日志名称", "Check the log's name"),
+    ("log.proof-malformed", 422, _C, "日志证明格式错误", "The log proof is malformed", "请重新获取", "Fetch it again"),
+    ("log.bundle-malformed", 422, _C, "日志条目包格式错误", "The entry bundle is malformed", "请重新获取", "Fetch it again"),
+    ("log.verifier-key", 422, _C, "日志验证公钥格式错误", "The log's verifier key is malformed", "请核对公钥", "Check the key"),
+    ("log.tile", 500, _B, "日志分片损坏", "A stored log tile is damaged", "请立即停止写入并报告大数据中心", "Stop writing and tell the big-data centre at once"),
+    ("log.damaged", 500, _B, "日志与最近签署的检查点不符", "The stored log is not the one we last signed", "请立即停止写入并报告大数据中心", "Stop writing and tell the big-data centre at once"),
+    ("log.entry-too-long", 500, _B, "审计条目过长", "An audit entry is too long", "请联系运维", "Tell the operator"),
+    ("log.tile-path", 404, _C, "日志分片路径不规范", "The tile path is not canonical", "请对照 C2SP tlog-tiles", "See C2SP tlog-tiles"),
+    # operator
+    ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
+    ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),
+    ("catalog.unreadable", 422, _O, "清单文件无法读取", "The catalogue file cannot be read", "请检查文件", "Check the file"),
+    ("config.invalid", 500, _O, "配置有误", "The configuration is invalid", "请按提示修改配置", "Mend the named setting"),
+    ("key.unusable", 500, _O, "密钥文件不可用", "A key file cannot be used", "请检查密钥文件及权限", "Check the key file and its permissions"),
+    ("register.exists", 409, _O, "已登记过", "It is registered already", "请使用另一名称，或先撤销", "Use another name, or revoke it first"),
+    ("register.unknown", 404, _O, "没有该登记", "It is not registered", "请核对名称", "Check the name"),
+    # us
+    ("store.away", 503, _B, "数据库暂时不可用", "The database is away", "请稍后用同一请求编号重试", "Repeat later with the same request id"),
+    ("broker.overloaded", 503, _B, "系统繁忙", "The broker is overloaded", "请稍后用同一请求编号重试", "Repeat later with the same request id"),
+    ("broker.fault", 500, _B, "系统内部错误", "The broker failed", "请用同一请求编号重试；仍失败请联系运维并提供编号", "Repeat with the same request id; then tell the operator the instance id"),
+)  # fmt: skip
+
+PROBLEMS = {row[0]: ProblemKind(*row) for row in _ROWS}

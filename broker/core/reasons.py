@@ -1,0 +1,67 @@
+"""Every reason that can stand in a receipt, once: what it says and the next step, in Chinese and English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.core.problems import PROBLEMS
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonText:
+    """A reason in plain words for the clerk and the applicant, and what to do now ("" when nothing is)."""
+
+    zh: str
+    en: str
+    next_zh: str = ""
+    next_en: str = ""
+
+
+_PAPER = ("请申请人提交材料", "Ask the applicant for the material")
+_OBJECT = ("核对填写内容；数据有误时由申请人提出数据异议", "Check what was typed; if the data is wrong, the applicant may object")
+
+_TEXTS: dict[str, ReasonText] = {
+    "held.valid": ReasonText("权威数据核验一致，免予提交", "Verified by authoritative data; need not be submitted"),
+    "not_held.revoked": ReasonText("证照已被吊销或注销", "The licence is revoked", "告知申请人证照已失效，须向发证机关重新办理", "Tell the applicant; a new licence is needed from the issuer"),
+    "not_held.cancelled": ReasonText("登记已注销", "The registration is cancelled", *_OBJECT),
+    "not_held.expired": ReasonText("证照已过有效期", "The licence has expired", "请申请人先办理延续或换证", "The applicant must renew it first"),
+    "not_held.restricted": ReasonText("证照被限制使用", "The licence's use is restricted", "请向发证机关了解限制原因", "Ask the issuer about the restriction"),
+    "not_held.not-yet-active": ReasonText("证照尚未生效", "The licence is not active yet", "请在生效后再办理", "Apply again once it is active"),
+    "not_held.frozen": ReasonText("证照被冻结，暂时失效", "The licence is frozen", "请向发证机关了解原因", "Ask the issuer"),
+    "not_held.mismatch": ReasonText("与权威数据不一致", "Authoritative data says otherwise", *_OBJECT),
+    "not_held.deceased": ReasonText("人口数据显示该人已死亡", "The population register shows the person as deceased", *_OBJECT),
+    "unknown.not-found": ReasonText("数源中未查到", "The source does not know it", *_PAPER),
+    "unknown.ambiguous": ReasonText("数源返回多条记录，无法确定", "The source knows several, none for certain", *_PAPER),
+    "unknown.insufficient": ReasonText("请求未提供查询所需的当事人信息", "The request names too little for this lookup", "请补充当事人信息后重新发起，或提交材料", "Name the party and ask again, or submit the material"),
+    "unknown.source-down": ReasonText("数源系统不可用", "The source is down", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
+    "unknown.late": ReasonText("数源未在规定时间内答复", "The source did not answer in time", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
+    "unknown.malformed": ReasonText("数源答复不符合规范", "The source's answer breaks its contract", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
+    "unknown.untrusted": ReasonText("数源答复未通过可信校验", "The source's answer cannot be trusted", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
+    "unknown.wrong-person": ReasonText("数源答复的不是所查当事人", "The source answered about someone else", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
+    "unknown.stale": ReasonText("数源数据已超过时效", "The source's data is too old", *_PAPER),
+    "unknown.not-permitted": ReasonText("数源未授权本系统查询该数据", "The source does not permit us this lookup", "由运维向数源申请权限；本次由申请人提交材料", "The operator must apply at the source; submit the material this time"),
+    "unknown.authentication": ReasonText("数源未认可本平台的账户", "The source refuses our credentials", "由运维检查账户；本次由申请人提交材料", "The operator must check the account; submit the material this time"),
+    "unknown.catalogue-drift": ReasonText("数源目录已变化", "The source's catalogue has changed", "由清单管理员更新清单；本次由申请人提交材料", "The list's editor must update the row; submit the material this time"),
+    "unknown.question-refused": ReasonText("数源不接受所发参数", "The source refuses our parameters", "由运维检查连接器配置；本次由申请人提交材料", "The operator must check the source's settings; submit the material this time"),
+    "unknown.source-configuration": ReasonText("数源自身配置有误", "The source's own set-up is broken", "由运维联系数源；本次由申请人提交材料", "The operator must tell the source; submit the material this time"),
+    "unknown.throttled": ReasonText("数源限流", "The source throttles us", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
+    "unknown.proposed": ReasonText("清单该行尚待数源部门确认", "This row of the list awaits its owner's confirmation", *_PAPER),
+    "unknown.not-configured": ReasonText("本部署未接入该数源", "This deployment has no connection to the source", *_PAPER),
+    "submit.last-step": ReasonText("无法通过数据共享取得", "It could not be obtained by sharing", *_PAPER),
+    "submit.no-source": ReasonText("该材料目前没有数据来源", "No source exists for this material yet", *_PAPER),
+    "fallback.scene_result": ReasonText("由本次联办的前序事项产生，无需提交", "An earlier item of this scene issues it", "前序事项办结后由系统自动取得", "Obtained once the earlier item is done"),
+    "fallback.department_check": ReasonText("由部门间核查代替提交", "Checked between departments instead", "请发起部门间核查", "Start the check with the named department"),
+    "fallback.commitment": ReasonText("可以告知承诺代替提交", "A commitment may replace it", "请申请人签署告知承诺书", "Have the applicant sign the commitment"),
+}  # fmt: skip
+
+
+def reason_text(reason: str) -> ReasonText:
+    """The words for a reason; a grant's rule stands as a reason too, where the rest of the request went ahead."""
+    known = _TEXTS.get(reason)
+    if known is not None:
+        return known
+    kind = PROBLEMS[reason]
+    return ReasonText(kind.zh, kind.en, kind.next_zh, kind.next_en)
+
+
+REASONS = dict(_TEXTS)

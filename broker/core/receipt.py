@@ -1,0 +1,159 @@
+"""The receipt (核验凭证): what was decided on which answers, as one JWS that anyone can verify offline.
+
+It names no person and holds no answer: subjects appear as keyed pseudonyms, answers as salted digests, so deleting the
+answers leaves the proof. The audit entry ``decided`` carries the receipt's digest; the log proof shows that entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from broker.core import checkpoint, merkle
+from broker.core.catalog import Edition
+from broker.core.case import Request
+from broker.core.decide import Decision, Tried
+from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
+from broker.core.errors import CallerProblem
+
+RECEIPT_TYPE = "exemption-receipt+jws"
+MAX_RECEIPT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a receipt says besides the decisions."""
+
+    issuer: str
+    verification: str
+    client: str
+    request_digest: str
+    applicant: str  # keyed pseudonym
+    log: str  # the audit log's origin
+    decided_at: datetime
+
+
+def receipt_payload(
+    circumstances: Circumstances, edition: Edition, request: Request, decisions: Sequence[Decision]
+) -> dict[str, Any]:
+    """The document that is signed; ``schemas/receipt.schema.json`` is its grammar."""
+    return {
+        "version": 1,
+        "issuer": circumstances.issuer,
+        "verification": circumstances.verification,
+        "client": circumstances.client,
+        "request": {"id": request.request_id, "digest": circumstances.request_digest},
+        "case": request.case_number,
+        "region": request.region,
+        **({"scene": request.scene} if request.scene else {"item": request.item}),
+        "applicant": circumstances.applicant,
+        "edition": {"number": edition.number, "digest": edition.digest},
+        "materials": [_material(decision) for decision in decisions],
+        "decided_at": moment(circumstances.decided_at),
+        "log": circumstances.log,
+    }
+
+
+def _material(decision: Decision) -> dict[str, Any]:
+    need = decision.need
+    return {
+        "material": need.key,
+        "name": dict(need.material.name),
+        "holder": need.role,
+        "items": list(need.items),
+        "needed": need.needed,
+        "decision": decision.kind.value,
+        "mode": decision.mode.value,
+        "reason": str(decision.last.reason),
+        "detail": decision.detail,
+        "steps": [_step(tried) for tried in decision.steps],
+    }
+
+
+def _step(tried: Tried) -> dict[str, Any]:
+    step: dict[str, Any] = {"mode": tried.mode.value, "reason": str(tried.reason)}
+    if tried.source:
+        step |= {"source": tried.source, "form": tried.form}
+    if tried.finding is not None:
+        step |= {
+            "digest": tried.finding.digest,
+            "asked_at": moment(tried.finding.asked_at),
+            "answered_at": moment(tried.finding.answered_at),
+        }
+    return step
+
+
+def moment(when: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+def sign_receipt(payload: Mapping[str, Any], signer: Signer) -> str:
+    """The receipt as it is stored and served, byte for byte, for ever."""
+    return seal(canonical(payload), signer, RECEIPT_TYPE)
+
+
+def receipt_digest(token: str) -> str:
+    """SHA-256 of the receipt's bytes, as the audit entry names it."""
+    return hashlib.sha256(token.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A receipt with the proof that its entry is in the log: what is filed in the case archive."""
+
+    receipt: str
+    entry: bytes = b""
+    proof: str = ""  # c2sp.org/tlog-proof@v1
+
+    def document(self) -> dict[str, str]:
+        """Its JSON form."""
+        return {"receipt": self.receipt, "entry": self.entry.decode("utf-8"), "proof": self.proof}
+
+
+def bundle_from(body: bytes) -> Bundle:
+    """A bundle from a file: its JSON form, or a bare receipt. Raises ``CallerProblem`` ``envelope.malformed``."""
+    text = body.decode("utf-8", errors="replace").strip()
+    if not text.startswith("{"):
+        return Bundle(text)
+    document = parse(body, limit=MAX_RECEIPT)
+    values = {name: document.get(name, "") for name in ("receipt", "entry", "proof")}
+    if not all(isinstance(value, str) for value in values.values()):
+        raise CallerProblem("envelope.malformed", expected="receipt, entry and proof as text")
+    return Bundle(values["receipt"], values["entry"].encode(), values["proof"])
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """A receipt whose signature holds; ``position`` and ``size`` are None where no log proof was given."""
+
+    payload: Mapping[str, Any]
+    position: int | None
+    size: int | None
+
+
+def verify_bundle(bundle: Bundle, keys: Mapping[str, Verifier], log_keys: Sequence[Verifier]) -> VerifiedReceipt:
+    """What a bundle proves, needing nothing but published keys:
+
+    (1) the receipt's signature by a known key, over the bytes as received;
+    (2) the entry names exactly these receipt bytes by digest, and this verification;
+    (3) the checkpoint is signed by the log that the receipt names;
+    (4) the entry is included in that checkpoint's tree.
+    Without a proof only (1) is shown. Raises ``CallerProblem`` with the code of the first thing that does not hold.
+    """
+    payload = json.loads(unseal(bundle.receipt, keys, RECEIPT_TYPE))  # (1)
+    if not bundle.proof:
+        return VerifiedReceipt(payload, None, None)
+    entry = parse(bundle.entry)
+    if entry.get("receipt") != receipt_digest(bundle.receipt) or entry.get("verification") != payload["verification"]:
+        raise CallerProblem("receipt.entry")  # (2)
+    proof = checkpoint.parse_proof(bundle.proof)
+    head = checkpoint.verify(proof.checkpoint, payload["log"], log_keys, at_least=1)  # (3)
+    leaf = merkle.leaf_hash(bundle.entry)
+    if not merkle.verify_inclusion(leaf, proof.index, head.size, list(proof.hashes), head.root):  # (4)
+        raise CallerProblem("receipt.inclusion")
+    return VerifiedReceipt(payload, proof.index, head.size)

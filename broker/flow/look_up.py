@@ -1,0 +1,172 @@
+"""Look up: claim a batch of a source's due lookups, ask them, record all answers – and settle what is whole."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.core.answer import Answer, Finding, Question, Reason, answer_bytes, answer_digest, checked
+from broker.core.authorise import still_in_force
+from broker.core.catalog import Source
+from broker.core.entry import Entry, entry
+from broker.flow.parts import Parts
+from broker.flow.questions import question_from
+from broker.flow.settle import SALT_BYTES, settle
+from broker.ports import AnsweredLookup, Claimed, Policy, Work
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """A claimed lookup, opened: its question, the source as its edition has it, and the rule that stops it, if any."""
+
+    claim: Claimed
+    question: Question
+    source: Source
+    stopped: str | None
+
+
+def look_up(parts: Parts, source: str) -> int:
+    """Work on one batch of a source's due lookups; returns how many there were."""
+    lookups, asked_at = _claim(parts, source)
+    if lookups:
+        answers = _ask(parts, lookups, asked_at)
+        _record(parts, lookups, answers, asked_at)
+    return len(lookups)
+
+
+def _claim(parts: Parts, source: str) -> tuple[list[_Lookup], datetime]:
+    """Lease the batch and write its entries: whoever is asked from here on stands in the log."""
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        claims = work.claim(source, parts.limits.batch, pulse.now, parts.limits.lease_ms)
+        if not claims:
+            return [], pulse.now
+        policy = parts.policy(work, pulse)
+        stopped = _stopped(work, policy, claims, pulse.now)
+        lookups = [_opened(parts, work, claim, stopped.get(claim.id)) for claim in claims]
+        work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
+        # Crash before this commit: no lease, no entry, nobody asked. After it: the entries say `asked`, the lease runs
+        # out and the lookups are asked again, under the same lookup id, with another entry.
+        work.commit()
+    return lookups, pulse.now
+
+
+def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetime) -> dict[str, str]:
+    """Lookups that a grant no longer permits – revoked since admission, or its calls used up – and the rule."""
+    stopped: dict[str, str] = {}
+    for claim in claims:
+        rule = still_in_force(policy.grants.get(claim.grant), now)
+        if rule is not None:
+            stopped[claim.id] = rule
+    living = [claim for claim in claims if claim.id not in stopped]
+    caps = {claim.grant: cap for claim in living if (cap := policy.grants[claim.grant].daily_calls) is not None}
+    calls = Counter(claim.grant for claim in living if claim.grant in caps)
+    for grant, used in work.use_grants(calls, now.date().isoformat()).items():
+        excess = min(calls[grant], max(0, used - caps[grant]))
+        last = [claim for claim in living if claim.grant == grant][calls[grant] - excess :]
+        stopped.update((claim.id, "grant.exhausted") for claim in last)
+    return stopped
+
+
+def _opened(parts: Parts, work: Work, claim: Claimed, stopped: str | None) -> _Lookup:
+    key = parts.vault.unwrap(claim.wrapped_key)
+    question = question_from(claim.id, parts.vault.decrypt(key, claim.question, claim.id))
+    source = parts.edition(work, claim.edition).catalog.sources[claim.source]
+    return _Lookup(claim, question, source, stopped)
+
+
+def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
+    claim, question = lookup.claim, lookup.question
+    return entry(
+        "asked",
+        now,
+        verification=claim.verification,
+        lookup=claim.id,
+        client=claim.client,
+        operator=question.matter.operator.id,
+        unit=question.matter.operator.unit,
+        case=question.matter.case_number,
+        item=question.matter.item_code,
+        source=claim.source,
+        form=question.form.value,
+        fields=list(question.fields),
+        basis=question.matter.basis,
+        grant=claim.grant,
+        subject=parts.vault.pseudonym(question.subject.subject),
+        attempt=claim.fence,
+    )
+
+
+def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Answer]:
+    """One answer per lookup, in order; outside any transaction."""
+    answers = {one.claim.id: Answer(Reason.NOT_PERMITTED) for one in lookups if one.stopped is not None}
+    by_source: dict[int, list[_Lookup]] = {}
+    for one in lookups:
+        if one.stopped is None:
+            by_source.setdefault(id(one.source), []).append(one)  # one group, unless the batch spans two editions
+    for group in by_source.values():
+        source, asking = group[0].source, parts.asking(group[0].source)
+        if asking is None:
+            answers |= {one.claim.id: Answer(Reason.NOT_CONFIGURED) for one in group}
+            continue
+        connector, connection = asking
+        conversations = [connector.ask(one.question, source, connection, now) for one in group]
+        heard = parts.transport.converse(source, conversations)
+        answers |= {one.claim.id: answer for one, answer in zip(group, heard, strict=True)}
+    return [answers[one.claim.id] for one in lookups]
+
+
+def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer], asked_at: datetime) -> None:
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        verifications = sorted({one.claim.verification for one in lookups})
+        held = {one.id: one for one in work.hold(verifications)}
+        rows = work.lookups_of(verifications)
+        current = {row.id: row.fence for row in rows if row.state == "due"}
+        recorded: list[AnsweredLookup] = []
+        findings: dict[str, Finding] = {}
+        entries: list[Entry] = []
+        for one, heard in zip(lookups, answers, strict=True):
+            if current.get(one.claim.id) != one.claim.fence:
+                continue  # our lease ran out and somebody else has asked since: theirs counts
+            answer = checked(one.question, heard, one.source, pulse.now)
+            key = parts.vault.unwrap(held[one.claim.verification].wrapped_key)
+            row, findings[one.claim.id] = _kept(parts, one, answer, key, asked_at, pulse.now)
+            recorded.append(row)
+            entries.append(_answered(one, row, answer, pulse.now))
+        work.answer(recorded)
+        work.record(entries)
+        policy = parts.policy(work, pulse)
+        following = settle(parts, work, policy, list(held.values()), rows, findings, pulse.now)
+        # Crash before this commit: no answer was recorded; the lease runs out and the source is asked again under the
+        # same lookup id. After it: every answer, its entry and all decisions they complete are true together.
+        work.commit()
+    parts.wake.wake(sorted({one.source for one in following}))
+
+
+def _kept(
+    parts: Parts, lookup: _Lookup, answer: Answer, key: bytes, asked_at: datetime, now: datetime
+) -> tuple[AnsweredLookup, Finding]:
+    salt, body = os.urandom(SALT_BYTES), answer_bytes(answer)
+    digest = answer_digest(salt, body)
+    sealed = parts.vault.encrypt(key, salt + body, lookup.claim.id)
+    row = AnsweredLookup(lookup.claim.id, answer.reason.value, sealed, digest, asked_at, now)
+    return row, Finding(answer, digest, asked_at, now)
+
+
+def _answered(lookup: _Lookup, row: AnsweredLookup, answer: Answer, now: datetime) -> Entry:
+    facts: Mapping[str, str | None] = {
+        "lookup": row.id,
+        "client": lookup.claim.client,
+        "source": lookup.claim.source,
+        "outcome": answer.outcome.value,
+        "reason": answer.reason.value,
+        "code": answer.source_code,
+        "answer": row.digest,
+        "rule": lookup.stopped,
+    }
+    kind = "answered" if lookup.stopped is None else "stopped"
+    return entry(kind, now, verification=lookup.claim.verification, **facts)

@@ -1,0 +1,88 @@
+"""What the steps work with: the adapters, and what a process remembers between steps (policy and editions).
+
+Both memories are safe: the policy is read again whenever its version has moved, editions never change.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from broker.core.answer import Answer
+from broker.core.catalog import Edition, Source, catalog_from
+from broker.core.envelope import Signer
+from broker.core.errors import OperatorProblem
+from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The flow's sizes and times."""
+
+    batch: int = 16  # lookups claimed together; more gain little and lengthen what a dead worker delays
+    lease_ms: int = 30_000  # longer than any source's budget, so that a living worker never loses its lookups
+    sequence_batch: int = 2_000
+    deliver_batch: int = 16
+    delivery_attempts: int = 12
+
+
+@dataclass
+class Parts:
+    """Everything a step needs, wired by ``bootstrap``."""
+
+    store: Store
+    wake: Wake
+    transport: Transport
+    connectors: Mapping[str, Connector]
+    connections: Mapping[str, Connection]
+    vault: Vault
+    signer: Signer
+    log_signers: Sequence[Signer]
+    issuer: str
+    log_origin: str
+    check_request: Callable[[Any], None]  # raises CallerProblem request.schema
+    post: Callable[[str, bytes], int]  # a signed callback: (url, body) → HTTP status; 0 where nothing answered
+    limits: Limits = field(default_factory=Limits)
+    _policy: Policy | None = None
+    _editions: dict[int, Edition] = field(default_factory=dict)
+
+    def policy(self, work: Work, pulse: Pulse) -> Policy:
+        """The administrators' decisions as of this transaction."""
+        known = self._policy
+        if known is None or known.version != pulse.version:
+            known = self._policy = work.policy(pulse.version)
+        return known
+
+    def edition(self, work: Work, number: int) -> Edition:
+        """An edition by number; read and parsed once per process."""
+        known = self._editions.get(number)
+        if known is None:
+            digest, body = work.edition(number)
+            known = self._editions[number] = Edition(number, digest, catalog_from(json.loads(body)))
+        return known
+
+    def edition_in_force(self, work: Work, policy: Policy, now: datetime) -> Edition:
+        """The edition that plans now. Raises ``OperatorProblem`` ``edition.none``."""
+        number = policy.edition_at(now)
+        if number is None:
+            raise OperatorProblem("edition.none")
+        return self.edition(work, number)
+
+    def asking(self, source: Source) -> tuple[Connector, Connection] | None:
+        """Connector and connection of a source, None where this deployment has not connected it."""
+        connector, connection = self.connectors.get(source.connector), self.connections.get(source.platform)
+        return None if connector is None or connection is None else (connector, connection)
+
+
+def new_id(now: datetime) -> str:
+    """An identifier that sorts by time and cannot be guessed: 12 hex digits of milliseconds, 20 of chance."""
+    return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+
+
+def unanswered(answer: Answer) -> bool:
+    """Whether nothing of substance came back, so that there is nothing to digest."""
+    return not answer.fields and not answer.source_code

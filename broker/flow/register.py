@@ -1,0 +1,82 @@
+"""Register: clients, their keys, grants, and the closing of cases – each change with its entry, effective at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from broker.core.authorise import Grant
+from broker.core.entry import Entry, entry
+from broker.core.errors import CallerProblem, OperatorProblem
+from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.parts import Parts
+from broker.ports import Client, ClientKey, Work
+
+
+def register_client(parts: Parts, client: Client) -> None:
+    """A new approval system. Raises ``OperatorProblem`` ``register.exists``."""
+    _change(parts, lambda work, now: work.add_client(client, now), "register.exists", client.id,
+            lambda now: entry("client_registered", now, client=client.id, unit=client.unit))  # fmt: skip
+
+
+def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
+    """A further key of a client; old ones stay valid until they end or are revoked."""
+    with parts.store.read() as work:
+        if key.client not in parts.policy(work, work.pulse()).clients:
+            raise OperatorProblem("register.unknown", got=key.client)
+    number = key.verifier.key_id
+    _change(parts, lambda work, _: work.add_client_key(number, key, pem), "register.exists", number,
+            lambda now: entry("key_registered", now, client=key.client, key=number))  # fmt: skip
+
+
+def revoke_key(parts: Parts, key_id: str) -> None:
+    """No signature by this key counts from now on."""
+    _change(parts, lambda work, now: work.revoke_client_key(key_id, now), "register.unknown", key_id,
+            lambda now: entry("key_revoked", now, key=key_id))  # fmt: skip
+
+
+def register_grant(parts: Parts, grant: Grant) -> None:
+    """A grant in force within its validity."""
+    _change(parts, lambda work, _: work.add_grant(grant), "register.exists", grant.id,
+            lambda now: entry("grant_registered", now, grant=grant.id, client=grant.client, source=grant.source,
+                              basis_reference=grant.legal_reference))  # fmt: skip
+
+
+def set_grant_state(parts: Parts, grant: str, state: str) -> None:
+    """Suspend, revoke or restore a grant; lookups already queued under it are stopped before they are asked."""
+    _change(parts, lambda work, _: work.set_grant_state(grant, state), "register.unknown", grant,
+            lambda now: entry(f"grant_{state}", now, grant=grant))  # fmt: skip
+
+
+def close_case(parts: Parts, number: str, outcome: str, identify: Identify) -> None:
+    """The approval system reports the case's outcome: nothing is asked for it any more.
+
+    Raises ``CallerProblem``: ``case.unknown``; ``case.closed`` where it is closed already; ``signature.replayed``.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller = identify(parts.policy(work, pulse), pulse.now)
+        if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+            raise CallerProblem("signature.replayed")
+        if not work.close_case(caller.client.id, number, pulse.now):
+            known = work.find_case(caller.client.id, number)
+            raise CallerProblem("case.closed" if known else "case.unknown", pointer="/case/number")
+        work.record([entry("closed", pulse.now, client=caller.client.id, case=number, outcome=outcome)])
+        work.commit()
+
+
+def _change(
+    parts: Parts,
+    change: Callable[[Work, datetime], bool],
+    failure: str,
+    name: str,
+    told: Callable[[datetime], Entry],
+) -> None:
+    """One administrator's change, its entry and the policy's new version, in one transaction."""
+    with parts.store.write() as work:
+        now = work.pulse().now
+        if not change(work, now):
+            raise OperatorProblem(failure, got=name)
+        work.move_policy()
+        work.record([told(now)])
+        work.commit()

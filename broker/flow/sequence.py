@@ -1,0 +1,25 @@
+"""Sequence: give committed entries their place in the Merkle log and sign the checkpoint, in one transaction."""
+
+from __future__ import annotations
+
+from broker.core import checkpoint, merkle
+from broker.flow.parts import Parts
+
+
+def sequence(parts: Parts) -> int:
+    """Integrate up to a batch of entries; returns how many. One sequencer at a time; others return 0 at once."""
+    with parts.store.write() as work:
+        if not work.lock_log():
+            return 0
+        waiting = work.unsequenced(parts.limits.sequence_batch)
+        if not waiting:
+            return 0
+        size = work.log_size()
+        edge = work.tiles(merkle.tiles_for_growth(size))
+        growth = merkle.grow(size, [merkle.leaf_hash(body) for _, body in waiting], lambda level, index: edge[level, index])
+        head = checkpoint.Checkpoint(parts.log_origin, growth.size, growth.root)
+        note = checkpoint.sign(head, parts.log_signers)
+        work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, work.pulse().now)
+        # Crash before this commit: the entries still wait, the next run gives them the same places. After it: done.
+        work.commit()
+    return len(waiting)

@@ -1,0 +1,177 @@
+"""Settle: a verification whose lookups are all answered is decided and its receipt signed – or its chains go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.core.answer import Answer, Finding, Reason
+from broker.core.authorise import Permit, Refusal
+from broker.core.case import Request, request_from
+from broker.core.catalog import Edition
+from broker.core.decide import Decision, advance
+from broker.core.entry import Entry, entry
+from broker.core.plan import Plan, plan, question
+from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, sign_receipt
+from broker.flow.parts import Parts, new_id
+from broker.flow.questions import question_bytes
+from broker.ports import Held, LookupRow, NewLookup, Policy, Work
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Matters:
+    """A verification with everything its decision is a function of."""
+
+    verification: str
+    client: str
+    request_digest: str
+    applicant: str
+    request: Request
+    edition: Edition
+    plan: Plan
+    permits: Mapping[str, Permit | Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What settling adds to the transaction."""
+
+    entries: list[Entry]
+    receipts: dict[str, str]
+    lookups: list[NewLookup]
+    deliveries: list[tuple[str, str, str]]
+
+
+def settle(
+    parts: Parts,
+    work: Work,
+    policy: Policy,
+    held: Sequence[Held],
+    rows: Sequence[LookupRow],
+    fresh: Mapping[str, Finding],
+    now: datetime,
+) -> list[NewLookup]:
+    """Take every held verification as far as its answers carry, in the caller's transaction; returns new lookups.
+
+    ``fresh`` are findings by lookup id that this transaction records; the others are read from their rows.
+    """
+    by_verification: dict[str, list[LookupRow]] = {}
+    for row in rows:
+        by_verification.setdefault(row.verification, []).append(row)
+    settled = Settled([], {}, [], [])
+    for one in held:
+        theirs = by_verification[one.id]
+        if one.state == "admitted" and all(row.id in fresh or row.state == "answered" for row in theirs):
+            _settle_one(parts, work, policy, one, theirs, fresh, now, settled)
+    work.decide(settled.receipts, now)
+    work.add_lookups(settled.lookups, now)
+    work.add_deliveries(settled.deliveries, now)
+    work.record(settled.entries)
+    return settled.lookups
+
+
+def _settle_one(
+    parts: Parts,
+    work: Work,
+    policy: Policy,
+    held: Held,
+    rows: Sequence[LookupRow],
+    fresh: Mapping[str, Finding],
+    now: datetime,
+    settled: Settled,
+) -> None:
+    key = parts.vault.unwrap(held.wrapped_key)
+    matters = _matters(parts, work, held, key)
+    findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in rows}
+    progress = advance(matters.plan, matters.request, matters.permits, findings, now.date())
+    if progress.due:
+        name = policy.clients[held.client].name
+        settled.lookups.extend(due_lookups(parts, matters, progress.due, name, key, now))
+        return
+    receipt, decided = conclude(parts, matters, progress.decisions, now)
+    settled.receipts[held.id] = receipt
+    settled.entries.append(decided)
+    if policy.clients[held.client].callback_url:
+        settled.deliveries.append((new_id(now), held.id, held.client))
+
+
+def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now: datetime) -> tuple[str, Entry]:
+    """The signed receipt, and the entry that names it."""
+    circumstances = Circumstances(
+        issuer=parts.issuer,
+        verification=matters.verification,
+        client=matters.client,
+        request_digest=matters.request_digest,
+        applicant=matters.applicant,
+        log=parts.log_origin,
+        decided_at=now,
+    )
+    receipt = sign_receipt(receipt_payload(circumstances, matters.edition, matters.request, decisions), parts.signer)
+    decided = entry(
+        "decided",
+        now,
+        verification=matters.verification,
+        client=matters.client,
+        case=matters.request.case_number,
+        edition=matters.edition.number,
+        receipt=receipt_digest(receipt),
+        materials={one.need.key: f"{one.kind.value} {one.last.reason}" for one in decisions},
+    )
+    return receipt, decided
+
+
+def _matters(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
+    """Plan again: the plan is a pure function of the edition and the request, so nothing of it needs keeping."""
+    edition = parts.edition(work, held.edition)
+    request = request_from(json.loads(parts.vault.decrypt(key, held.request, held.id)))
+    permits = {
+        name: Permit(one["grant"]) if "grant" in one else Refusal(one["rule"])
+        for name, one in json.loads(held.permits).items()
+    }
+    return Matters(
+        verification=held.id,
+        client=held.client,
+        request_digest=held.request_digest,
+        applicant=held.applicant,
+        request=request,
+        edition=edition,
+        plan=plan(edition, request, held.admitted_at.date()),
+        permits=permits,
+    )
+
+
+def _finding(parts: Parts, row: LookupRow, key: bytes) -> Finding:
+    if row.answer is None or row.digest is None or row.asked_at is None or row.answered_at is None:
+        raise AssertionError(row.id)  # an answered lookup has them all; the table's constraint sees to it
+    body = parts.vault.decrypt(key, row.answer, row.id)[SALT_BYTES:]
+    return Finding(answer_from(body), row.digest, row.asked_at, row.answered_at)
+
+
+def answer_from(body: bytes) -> Answer:
+    """An answer from the bytes ``core.answer.answer_bytes`` made of it."""
+    document = json.loads(body)
+    as_of = datetime.fromisoformat(document["as_of"]) if document["as_of"] else None
+    return Answer(Reason(document["reason"]), document["fields"], document["holder"], as_of, document["code"])
+
+
+def due_lookups(
+    parts: Parts, matters: Matters, keys: Sequence[str], system: str, case_key: bytes, now: datetime
+) -> list[NewLookup]:
+    """The lookups of these keys, each with its question sealed under the case's key."""
+    return [_lookup(parts, matters, key, system, case_key, now) for key in keys]
+
+
+def _lookup(
+    parts: Parts, matters: Matters, key: str, system: str, case_key: bytes, now: datetime
+) -> NewLookup:
+    permit, number = matters.permits[key], new_id(now)
+    if not isinstance(permit, Permit):
+        raise AssertionError(key)  # advance makes only permitted lookups due
+    planned = matters.plan.lookups[key]
+    asked = question(matters.plan, planned, number, matters.request, system, matters.edition.catalog)
+    sealed = parts.vault.encrypt(case_key, question_bytes(asked), number)
+    return NewLookup(number, matters.verification, key, planned.source, permit.grant, sealed)

@@ -1,0 +1,351 @@
+"""What the flow needs from outside, each a protocol with one sentence; adapters live in the siblings below bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from broker.core.answer import Answer, Question
+from broker.core.authorise import Grant
+from broker.core.catalog import Source
+from broker.core.entry import Entry
+from broker.core.envelope import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What a connector wants sent. The URL never carries a person's data where the protocol allows a body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back, whole: status, headers with lower-case names, and a body below the size cap."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How this deployment reaches one platform: endpoint, credentials (already resolved), and its peculiarities.
+
+    ``session`` is the platform's short-lived state (working secrets, tokens) shared by all askers in this process;
+    connectors read and replace entries in it, each an immutable value.
+    """
+
+    platform: str
+    endpoint: str
+    credentials: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    session: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+Conversation = Generator[HttpRequest, HttpResponse, Answer]
+
+
+class Connector(Protocol):
+    """Speaks one protocol family without doing I/O: a conversation yields requests, receives responses, returns an answer.
+
+    A conversation maps everything a source can *say* to an ``Answer``; what the *road* does (refused, late, too large)
+    the transport turns into an UNKNOWN answer without asking the connector.
+    """
+
+    def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation: ...
+
+
+class Transport(Protocol):
+    """Drives conversations to their answers within the source's budget; never raises for what a source or road does."""
+
+    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]: ...
+
+
+class Wake(Protocol):
+    """Tells the workers of these sources that work is due; losing or repeating a wake is harmless."""
+
+    def wake(self, sources: Sequence[str]) -> None: ...
+
+
+# --- the unit of work -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered approval system."""
+
+    id: str
+    name: str
+    unit: str
+    callback_url: str | None
+    state: str  # active | suspended
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A client's public key and the time it may be used in."""
+
+    client: str
+    verifier: Verifier
+    not_before: datetime
+    not_after: datetime | None
+    revoked_at: datetime | None
+
+    def usable(self, now: datetime) -> bool:
+        """Whether a signature made now by this key counts."""
+        if self.revoked_at is not None and now >= self.revoked_at:
+            return False
+        return self.not_before <= now and (self.not_after is None or now < self.not_after)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Everything the administrators decide, as of one version: who may come, with which keys, grants and editions."""
+
+    version: int
+    clients: Mapping[str, Client]
+    keys: Mapping[str, ClientKey]
+    grants: Mapping[str, Grant]
+    grants_of: Mapping[str, Sequence[Grant]]
+    editions: Sequence[tuple[int, datetime]]  # number, effective from; ascending
+
+    def edition_at(self, now: datetime) -> int | None:
+        """The number of the edition in force."""
+        numbers = [number for number, effective in self.editions if effective <= now]
+        return max(numbers, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The policy's version and the database's clock, read together at the start of a step."""
+
+    version: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """An opened case: one applicant (as pseudonym) and the wrapped key of its answers."""
+
+    id: str
+    client: str
+    number: str
+    applicant: str
+    state: str
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerification:
+    """A verification as admitted."""
+
+    id: str
+    client: str
+    request_id: str
+    request_digest: str
+    case: str
+    edition: int
+    request: bytes = field(repr=False)
+    permits: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLookup:
+    """A lookup that is due at once."""
+
+    id: str
+    verification: str
+    key: str
+    source: str
+    grant: str
+    question: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerification:
+    """A verification as it stands."""
+
+    id: str
+    client: str
+    request_id: str
+    request_digest: str
+    case_number: str
+    edition: int
+    state: str
+    admitted_at: datetime
+    decided_at: datetime | None
+    receipt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A lookup leased to us: we may ask it until ``ready_at``, and record under this ``fence`` only."""
+
+    id: str
+    verification: str
+    client: str
+    key: str
+    source: str
+    grant: str
+    edition: int
+    fence: int
+    question: bytes = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A verification locked by this transaction."""
+
+    id: str
+    client: str
+    request_digest: str
+    edition: int
+    state: str
+    admitted_at: datetime
+    request: bytes = field(repr=False)
+    permits: str
+    applicant: str
+    case_number: str
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRow:
+    """A lookup as it stands, its answer still encrypted."""
+
+    id: str
+    verification: str
+    key: str
+    state: str
+    fence: int
+    answer: bytes | None = field(repr=False)
+    digest: str | None
+    asked_at: datetime | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredLookup:
+    """What is recorded of one lookup."""
+
+    id: str
+    reason: str
+    answer: bytes = field(repr=False)
+    digest: str
+    asked_at: datetime
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery leased to us."""
+
+    id: str
+    verification: str
+    client: str
+    fence: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEdition:
+    """An edition as published."""
+
+    number: int
+    digest: str
+    effective_at: datetime
+    published_by: str
+    body: bytes = field(repr=False)
+    seal: str
+
+
+class Work(Protocol):
+    """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
+
+    def commit(self) -> None: ...
+    def pulse(self) -> Pulse: ...
+    def policy(self, version: int) -> Policy: ...
+    def edition(self, number: int) -> tuple[str, bytes]: ...
+    def record(self, entries: Sequence[Entry]) -> None: ...
+
+    # admit
+    def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool: ...
+    def find_verification(self, client: str, request_id: str) -> StoredVerification | None: ...
+    def open_case(self, case: CaseFile, now: datetime) -> CaseFile: ...
+    def close_case(self, client: str, number: str, now: datetime) -> bool: ...
+    def usage(self, grants: Sequence[str], day: str) -> dict[str, int]: ...
+    def add_verification(self, row: NewVerification, now: datetime) -> bool: ...
+    def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None: ...
+
+    # look_up and settle
+    def claim(self, source: str, limit: int, now: datetime, lease_ms: int) -> list[Claimed]: ...
+    def use_grants(self, calls: Mapping[str, int], day: str) -> dict[str, int]: ...
+    def hold(self, verifications: Sequence[str]) -> list[Held]: ...
+    def lookups_of(self, verifications: Sequence[str]) -> list[LookupRow]: ...
+    def answer(self, rows: Sequence[AnsweredLookup]) -> None: ...
+    def decide(self, receipts: Mapping[str, str], now: datetime) -> None: ...
+
+    # sweep, sequence, deliver
+    def due_sources(self, now: datetime) -> list[str]: ...
+    def forget_nonces(self, now: datetime) -> None: ...
+    def lock_log(self) -> bool: ...
+    def log_size(self) -> int: ...
+    def unsequenced(self, limit: int) -> list[tuple[int, bytes]]: ...
+    def tiles(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]: ...
+    def extend_log(
+        self,
+        first: int,
+        entries: Sequence[int],
+        tiles: Mapping[tuple[int, int], bytes],
+        size: int,
+        note: str,
+        now: datetime,
+    ) -> None: ...
+    def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None: ...
+    def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]: ...
+    def finish_delivery(self, due: Due, state: str, code: str, ready_at: datetime) -> bool: ...
+
+    # read
+    def verification(self, number: str) -> StoredVerification | None: ...
+    def decided_among(self, numbers: Sequence[str]) -> set[str]: ...
+    def find_case(self, client: str, number: str) -> CaseFile | None: ...
+    def latest_checkpoint(self) -> str | None: ...
+    def place_of(self, verification: str, kind: str) -> tuple[int | None, bytes] | None: ...
+    def entries(self, start: int, stop: int) -> list[bytes]: ...
+
+    # register and publish; each is followed by move_policy in the same transaction
+    def add_client(self, client: Client, now: datetime) -> bool: ...
+    def add_client_key(self, key_id: str, key: ClientKey, pem: str) -> bool: ...
+    def revoke_client_key(self, key_id: str, now: datetime) -> bool: ...
+    def add_grant(self, grant: Grant) -> bool: ...
+    def set_grant_state(self, grant: str, state: str) -> bool: ...
+    def add_edition(self, edition: NewEdition, now: datetime) -> bool: ...
+    def move_policy(self) -> None: ...
+
+
+class Store(Protocol):
+    """Opens transactions; ``write`` may wait for other writers, ``read`` never does."""
+
+    def write(self) -> AbstractContextManager[Work]: ...
+    def read(self) -> AbstractContextManager[Work]: ...
+
+
+class Vault(Protocol):
+    """Encrypts what is kept about persons, under a key per case, and gives them pseudonyms."""
+
+    def new_case_key(self) -> tuple[bytes, bytes]:
+        """A fresh key and its wrapped form, which alone is stored."""
+        ...
+
+    def unwrap(self, wrapped: bytes) -> bytes: ...
+    def encrypt(self, key: bytes, plain: bytes, context: str) -> bytes: ...
+    def decrypt(self, key: bytes, cipher: bytes, context: str) -> bytes: ...
+    def pseudonym(self, subject: str) -> str: ...

@@ -1,0 +1,88 @@
+"""Opening a database: PostgreSQL for the fleet, SQLite in WAL mode for the embedded default."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from broker.core.errors import BrokerProblem
+
+RETRY_AFTER_S = 2  # a restarted PostgreSQL answers again within about this time
+# A statement that waits longer than this for a lock or runs longer has met a fault, not load.
+_POSTGRES_OPTIONS = "-c lock_timeout=4s -c statement_timeout=5s -c idle_in_transaction_session_timeout=15s"
+_BUSY_MS = 5000  # how long SQLite waits for another process (a CLI command) before it gives up
+
+
+class Database:
+    """An engine and how transactions begin on it. SQLite has one writer at a time: a lock in this process queues them
+    fairly, because SQLite itself would let them poll."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        """``url``: ``postgresql+psycopg://…`` or ``sqlite:///path``; nothing is opened yet."""
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
+        self._writer = threading.Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def begin(self, *, write: bool) -> Iterator[Connection]:
+        """A connection with an open transaction; the caller commits, leaving without it rolls back.
+
+        Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached or goes away meanwhile.
+        """
+        with (self._writer or nullcontext()) if write else nullcontext(), _translated():
+            with self.engine.connect() as connection:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
+                yield connection
+
+    def dispose(self) -> None:
+        """Close the idle connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
+        raise
+
+
+def _postgres(url: str, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=4,
+        hide_parameters=True,  # an error must not print what a statement carried
+        connect_args={"options": _POSTGRES_OPTIONS, "connect_timeout": 4, "prepare_threshold": 1},
+    )
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=20,
+        max_overflow=20,
+        connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # NORMAL may lose acknowledged commits at power loss
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,247 @@
+"""Every statement of the steps, built once per dialect; the two differ in how a list is bound, nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broker.store import tables as t
+
+_CLOCK = {
+    True: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
+    False: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+}
+
+
+class Statements:
+    """The statements for one dialect. Names of bound values follow the columns; ``b_`` marks those in conditions."""
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        """Compile nothing yet; SQLAlchemy does so on first use and keeps it."""
+        self.is_sqlite = is_sqlite
+        insert = sqlite.insert if is_sqlite else postgresql.insert
+        self.pulse = text(f"SELECT version, {_CLOCK[is_sqlite]} FROM policy")  # noqa: S608 - a constant of ours
+
+        # admit
+        self.spend_nonce = insert(t.nonce).on_conflict_do_nothing()
+        self.find_verification = _stored().where(
+            t.verification.c.client_id == bindparam("b_client"), t.verification.c.request_id == bindparam("b_request")
+        )
+        self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
+        self.open_case = insert(t.case_file).on_conflict_do_nothing()
+        self.case = select(t.case_file).where(
+            t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
+        )
+        self.close_case = (
+            update(t.case_file)
+            .where(
+                t.case_file.c.client_id == bindparam("b_client"),
+                t.case_file.c.number == bindparam("b_number"),
+                t.case_file.c.state == "open",
+            )
+            .values(state="closed", closed_at=bindparam("b_now"))
+        )
+        self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
+            t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")
+        )
+        self.add_verification = insert(t.verification).on_conflict_do_nothing()
+        self.add_lookups = insert(t.lookup)
+        self.add_entries = insert(t.entry).returning(t.entry.c.id)
+        self.queue_entries = insert(t.entry_queue)
+
+        # look_up and settle
+        due = (
+            select(t.lookup.c.id)
+            .where(
+                t.lookup.c.source == bindparam("b_source"),
+                t.lookup.c.state == "due",
+                t.lookup.c.ready_at <= bindparam("b_now"),
+            )
+            .order_by(t.lookup.c.ready_at)
+            .limit(bindparam("b_limit", type_=Integer))
+            .with_for_update(skip_locked=True)
+            .cte("claimable")
+        )
+        self.claim = (
+            update(t.lookup)
+            .where(t.lookup.c.id == due.c.id)
+            .values(ready_at=bindparam("b_lease_until"), fence=t.lookup.c.fence + 1)
+            .returning(t.lookup.c.id)
+        )
+        self.claimed = (
+            select(
+                t.lookup.c.id,
+                t.lookup.c.verification_id,
+                t.verification.c.client_id,
+                t.lookup.c.key,
+                t.lookup.c.source,
+                t.lookup.c.grant_id,
+                t.verification.c.edition,
+                t.lookup.c.fence,
+                t.lookup.c.question,
+                t.case_file.c.wrapped_key,
+            )
+            .select_from(t.lookup.join(t.verification).join(t.case_file))
+            .where(self._among(t.lookup.c.id, "b_ids"))
+            .order_by(t.lookup.c.ready_at, t.lookup.c.id)
+        )
+        usage = insert(t.grant_usage)
+        self.use_grant = usage.on_conflict_do_update(
+            index_elements=["grant_id", "day"], set_={"calls": t.grant_usage.c.calls + usage.excluded.calls}
+        ).returning(t.grant_usage.c.calls)
+        self.hold = (
+            select(
+                t.verification.c.id,
+                t.verification.c.client_id,
+                t.verification.c.request_digest,
+                t.verification.c.edition,
+                t.verification.c.state,
+                t.verification.c.admitted_at,
+                t.verification.c.request,
+                t.verification.c.permits,
+                t.case_file.c.applicant,
+                t.case_file.c.number,
+                t.case_file.c.wrapped_key,
+            )
+            .select_from(t.verification.join(t.case_file))
+            .where(self._among(t.verification.c.id, "b_ids"))
+            .order_by(t.verification.c.id)
+            .with_for_update(of=t.verification)
+        )
+        self.lookups_of = select(
+            t.lookup.c.id,
+            t.lookup.c.verification_id,
+            t.lookup.c.key,
+            t.lookup.c.state,
+            t.lookup.c.fence,
+            t.lookup.c.answer,
+            t.lookup.c.digest,
+            t.lookup.c.asked_at,
+            t.lookup.c.answered_at,
+        ).where(self._among(t.lookup.c.verification_id, "b_ids"))
+        self.answer = update(t.lookup).where(t.lookup.c.id == bindparam("b_id")).values(state="answered")
+        self.decide = update(t.verification).where(t.verification.c.id == bindparam("b_id")).values(state="decided")
+
+        # sweep, sequence, deliver
+        self.due_sources = (
+            select(t.lookup.c.source)
+            .where(t.lookup.c.state == "due", t.lookup.c.ready_at <= bindparam("b_now"))
+            .distinct()
+        )
+        self.forget_nonces = delete(t.nonce).where(t.nonce.c.expires_at < bindparam("b_now"))
+        self.log_size = select(func.coalesce(func.max(t.log_leaf.c.position) + 1, 0))
+        self.unsequenced = (
+            select(t.entry.c.id, t.entry.c.body)
+            .select_from(t.entry_queue.join(t.entry))
+            .order_by(t.entry.c.id)
+            .limit(bindparam("b_limit", type_=Integer))
+        )
+        self.leave_queue = delete(t.entry_queue).where(self._among(t.entry_queue.c.entry_id, "b_ids", BigInteger()))
+        self.add_leaves = insert(t.log_leaf)
+        tile = insert(t.log_tile)
+        self.put_tile = tile.on_conflict_do_update(
+            index_elements=["level", "index"], set_={"hashes": tile.excluded.hashes}
+        )
+        self.tile = select(t.log_tile.c.hashes).where(
+            t.log_tile.c.level == bindparam("b_level"), t.log_tile.c.index == bindparam("b_index")
+        )
+        self.add_checkpoint = insert(t.log_checkpoint).on_conflict_do_nothing()
+        self.add_deliveries = insert(t.delivery)
+        ripe = (
+            select(t.delivery.c.id)
+            .where(t.delivery.c.state == "due", t.delivery.c.ready_at <= bindparam("b_now"))
+            .order_by(t.delivery.c.ready_at)
+            .limit(bindparam("b_limit", type_=Integer))
+            .with_for_update(skip_locked=True)
+            .cte("ripe")
+        )
+        self.claim_deliveries = (
+            update(t.delivery)
+            .where(t.delivery.c.id == ripe.c.id)
+            .values(ready_at=bindparam("b_lease_until"), fence=t.delivery.c.fence + 1)
+            .returning(t.delivery.c.id, t.delivery.c.verification_id, t.delivery.c.client_id, t.delivery.c.fence)
+        )
+        self.receipts = select(t.verification.c.id, t.verification.c.receipt).where(
+            self._among(t.verification.c.id, "b_ids")
+        )
+        self.finish_delivery = (
+            update(t.delivery)
+            .where(t.delivery.c.id == bindparam("b_id"), t.delivery.c.fence == bindparam("b_fence"))
+            .values(state=bindparam("b_state"), ready_at=bindparam("b_ready"), last_code=bindparam("b_code"))
+        )
+
+        # read
+        self.decided_among = select(t.verification.c.id).where(
+            t.verification.c.state == "decided", self._among(t.verification.c.id, "b_ids")
+        )
+        self.latest_checkpoint = select(t.log_checkpoint.c.note).order_by(t.log_checkpoint.c.size.desc()).limit(1)
+        self.place_of = (
+            select(t.log_leaf.c.position, t.entry.c.body)
+            .select_from(t.entry.outerjoin(t.log_leaf))
+            .where(t.entry.c.verification_id == bindparam("b_verification"), t.entry.c.kind == bindparam("b_kind"))
+            .order_by(t.entry.c.id.desc())
+            .limit(1)
+        )
+        self.entries = (
+            select(t.entry.c.body)
+            .select_from(t.log_leaf.join(t.entry))
+            .where(t.log_leaf.c.position >= bindparam("b_start"), t.log_leaf.c.position < bindparam("b_stop"))
+            .order_by(t.log_leaf.c.position)
+        )
+
+        # register and publish
+        self.add_client = insert(t.client).on_conflict_do_nothing()
+        self.add_client_key = insert(t.client_key).on_conflict_do_nothing()
+        self.revoke_client_key = (
+            update(t.client_key)
+            .where(t.client_key.c.key_id == bindparam("b_id"), t.client_key.c.revoked_at.is_(None))
+            .values(revoked_at=bindparam("b_now"))
+        )
+        self.add_grant = insert(t.access_grant).on_conflict_do_nothing()
+        self.set_grant_state = (
+            update(t.access_grant).where(t.access_grant.c.id == bindparam("b_id")).values(state=bindparam("b_state"))
+        )
+        self.add_edition = insert(t.edition).on_conflict_do_nothing()
+        self.move_policy = update(t.policy).values(version=t.policy.c.version + 1)
+
+    def _among(self, column: Column[Any], name: str, kind: Any = None) -> ColumnElement[bool]:
+        """``column`` is one of a bound list: one prepared statement, however long the list is."""
+        if self.is_sqlite:
+            return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
+        return column == func.any(bindparam(name, type_=ARRAY(kind or Text())))
+
+    def listed(self, values: Sequence[Any]) -> Any:
+        """The list as this dialect binds it."""
+        return json.dumps(list(values)) if self.is_sqlite else list(values)
+
+
+def _stored() -> Any:
+    return select(
+        t.verification.c.id,
+        t.verification.c.client_id,
+        t.verification.c.request_id,
+        t.verification.c.request_digest,
+        t.case_file.c.number,
+        t.verification.c.edition,
+        t.verification.c.state,
+        t.verification.c.admitted_at,
+        t.verification.c.decided_at,
+        t.verification.c.receipt,
+    ).select_from(t.verification.join(t.case_file))

@@ -1,0 +1,215 @@
+"""The tables, for PostgreSQL and SQLite alike. Times are milliseconds since 1970 on the database's clock.
+
+Personal data stands only in ``verification.request``, ``lookup.question`` and ``lookup.answer``, each encrypted with
+the case's key; everything else about a person is a keyed pseudonym.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# SQLite gives row ids only to INTEGER primary keys; PostgreSQL needs the eight bytes.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+policy = Table(  # one row; its version moves with every change of editions, clients, keys or grants
+    "policy",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("effective_at", BigInteger, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # canonical JSON of the whole list
+    Column("seal", Text, nullable=False),  # JWS over its number, digest and effective date
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("callback_url", Text),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+client_key = Table(
+    "client_key",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("public_key", Text, nullable=False),  # SPKI PEM
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+access_grant = Table(
+    "access_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # JSON: scenes, items, forms, fields, bases, legal_reference, daily_calls
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_to", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+grant_usage = Table(
+    "grant_usage",
+    metadata,
+    Column("grant_id", Text, ForeignKey("access_grant.id"), nullable=False),
+    Column("day", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    PrimaryKeyConstraint("grant_id", "day"),
+)
+
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("key_id", "nonce"),
+)
+
+case_file = Table(
+    "case_file",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("number", Text, nullable=False),
+    Column("applicant", Text, nullable=False),  # keyed pseudonym
+    Column("state", Text, nullable=False),  # open | closed
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    UniqueConstraint("client_id", "number"),
+)
+
+verification = Table(
+    "verification",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),
+    Column("case_id", Text, ForeignKey("case_file.id"), nullable=False),
+    Column("edition", Integer, ForeignKey("edition.number"), nullable=False),
+    Column("state", Text, nullable=False),  # admitted | decided
+    Column("request", LargeBinary, nullable=False),  # encrypted
+    Column("permits", Text, nullable=False),  # JSON: lookup key → grant id or refusing rule
+    Column("admitted_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("receipt", Text),
+    UniqueConstraint("client_id", "request_id"),
+)
+
+lookup = Table(
+    "lookup",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("verification_id", Text, ForeignKey("verification.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("grant_id", Text, ForeignKey("access_grant.id"), nullable=False),
+    Column("state", Text, nullable=False),  # due | answered
+    Column("ready_at", BigInteger, nullable=False),  # due from then on; a lease is an appointment in the future
+    Column("fence", Integer, nullable=False),  # counts the claims; an answer under an older one is not recorded
+    Column("question", LargeBinary, nullable=False),  # encrypted
+    Column("reason", Text),
+    Column("answer", LargeBinary),  # encrypted: 16 bytes of salt, then the answer
+    Column("digest", Text),
+    Column("asked_at", BigInteger),
+    Column("answered_at", BigInteger),
+    UniqueConstraint("verification_id", "key"),
+)
+Index(
+    "lookup_due",
+    lookup.c.source,
+    lookup.c.ready_at,
+    postgresql_where=text("state = 'due'"),
+    sqlite_where=text("state = 'due'"),
+)
+
+entry = Table(  # append only: triggers refuse UPDATE and DELETE
+    "entry",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("verification_id", Text, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+entry_queue = Table(  # entries without a place in the log yet
+    "entry_queue",
+    metadata,
+    Column("entry_id", BigInteger, ForeignKey("entry.id"), primary_key=True, autoincrement=False),
+)
+
+log_leaf = Table(
+    "log_leaf",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_id", BigInteger, ForeignKey("entry.id"), nullable=False, unique=True),
+)
+
+log_tile = Table(
+    "log_tile",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "index"),
+)
+
+log_checkpoint = Table(  # append only
+    "log_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("verification_id", Text, ForeignKey("verification.id"), nullable=False, unique=True),
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("state", Text, nullable=False),  # due | delivered | given_up
+    Column("ready_at", BigInteger, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("last_code", Text, nullable=False),
+)
+Index(
+    "delivery_due",
+    delivery.c.ready_at,
+    postgresql_where=text("state = 'due'"),
+    sqlite_where=text("state = 'due'"),
+)

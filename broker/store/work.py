@@ -1,0 +1,417 @@
+"""The unit of work over SQLAlchemy Core; implements ``ports.Work`` for PostgreSQL and SQLite with the same statements.
+
+Lock order, so that no two steps wait for each other: verifications by id first, then lookups, then everything that is
+only inserted. Statements are built once; SQLAlchemy keeps their compiled form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Connection, func, select
+
+from broker.core.authorise import Grant
+from broker.core.case import Basis
+from broker.core.catalog import Form
+from broker.core.entry import Entry
+from broker.core.envelope import Verifier
+from broker.core.errors import OperatorProblem
+from broker.ports import (
+    AnsweredLookup,
+    CaseFile,
+    Claimed,
+    Client,
+    ClientKey,
+    Due,
+    Held,
+    LookupRow,
+    NewEdition,
+    NewLookup,
+    NewVerification,
+    Policy,
+    Pulse,
+    StoredVerification,
+)
+from broker.store import tables as t
+from broker.store.engine import Database
+from broker.store.statements import Statements
+
+ReadKey = Callable[[str, str], Verifier]  # (SPKI PEM, key id) → verifier
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOG_LOCK = 0x6C6F67  # the advisory lock under which one sequencer at a time extends the log ("log")
+
+
+def ms(when: datetime) -> int:
+    """A moment as the tables keep it."""
+    return (when - _EPOCH) // timedelta(milliseconds=1)
+
+
+def when(value: int) -> datetime:
+    """A moment as the tables kept it."""
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def _maybe(value: int | None) -> datetime | None:
+    return None if value is None else when(value)
+
+
+class SqlStore:
+    """Opens units of work on one database."""
+
+    def __init__(self, database: Database, read_key: ReadKey) -> None:
+        """``read_key`` turns a registered public key into a verifier."""
+        self.database = database
+        self.statements = Statements(is_sqlite=database.is_sqlite)
+        self.read_key = read_key
+
+    def write(self) -> AbstractContextManager[SqlWork]:
+        """A transaction that may change things."""
+        return self._open(write=True)
+
+    def read(self) -> AbstractContextManager[SqlWork]:
+        """A transaction that only reads, and waits for no writer."""
+        return self._open(write=False)
+
+    @contextmanager
+    def _open(self, *, write: bool) -> Iterator[SqlWork]:
+        with self.database.begin(write=write) as connection:
+            yield SqlWork(connection, self.statements, self.read_key)
+
+
+class SqlWork:
+    """One transaction; see ``ports.Work`` for what the methods mean."""
+
+    def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:
+        """On a connection whose transaction is open."""
+        self.connection = connection
+        self._sql = statements
+        self._read_key = read_key
+
+    def _run(self, statement: Any, **values: Any) -> Any:
+        return self.connection.execute(statement, values)
+
+    def commit(self) -> None:
+        """Make it all true."""
+        self.connection.commit()
+
+    def pulse(self) -> Pulse:
+        """The policy's version and the database's clock."""
+        version, now = self._run(self._sql.pulse).one()
+        return Pulse(version, when(now))
+
+    def policy(self, version: int) -> Policy:
+        """Everything the administrators decided, as this transaction sees it."""
+        clients = {row.id: Client(row.id, row.name, row.unit, row.callback_url, row.state)
+                   for row in self._run(select(t.client))}  # fmt: skip
+        keys = {row.key_id: self._client_key(row) for row in self._run(select(t.client_key))}
+        grants = {row.id: grant_from(row) for row in self._run(select(t.access_grant).order_by(t.access_grant.c.id))}
+        grants_of: dict[str, list[Grant]] = {}
+        for grant in grants.values():
+            grants_of.setdefault(grant.client, []).append(grant)
+        editions = self._run(select(t.edition.c.number, t.edition.c.effective_at).order_by(t.edition.c.number))
+        return Policy(version, clients, keys, grants, grants_of, [(row.number, when(row.effective_at)) for row in editions])
+
+    def _client_key(self, row: Any) -> ClientKey:
+        verifier = self._read_key(row.public_key, row.key_id)
+        return ClientKey(row.client_id, verifier, when(row.not_before), _maybe(row.not_after), _maybe(row.revoked_at))
+
+    def edition(self, number: int) -> tuple[str, bytes]:
+        """Digest and published bytes of an edition; raises ``OperatorProblem`` ``edition.none``."""
+        row = self._run(select(t.edition.c.digest, t.edition.c.body).where(t.edition.c.number == number)).one_or_none()
+        if row is None:
+            raise OperatorProblem("edition.none", got=str(number))
+        return row.digest, bytes(row.body)
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Append entries, and queue them for their place in the log."""
+        if not entries:
+            return
+        rows = [{"kind": one.kind, "verification_id": one.verification, "body": one.body} for one in entries]
+        ids = self.connection.execute(self._sql.add_entries, rows).scalars().all()
+        self.connection.execute(self._sql.queue_entries, [{"entry_id": number} for number in ids])
+
+    # --- admit
+
+    def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool:
+        """True the first time a key brings this nonce."""
+        return bool(self._run(self._sql.spend_nonce, key_id=key_id, nonce=nonce, expires_at=ms(expires_at)).rowcount)
+
+    def find_verification(self, client: str, request_id: str) -> StoredVerification | None:
+        """What this client submitted under this id."""
+        return _stored(self._run(self._sql.find_verification, b_client=client, b_request=request_id).one_or_none())
+
+    def open_case(self, case: CaseFile, now: datetime) -> CaseFile:
+        """The case of this client and number: as given if it is new, else as it stands."""
+        opened = self._run(
+            self._sql.open_case, id=case.id, client_id=case.client, number=case.number, applicant=case.applicant,
+            state=case.state, wrapped_key=case.wrapped_key, opened_at=ms(now),
+        )  # fmt: skip
+        if opened.rowcount:
+            return case
+        row = self._run(self._sql.case, b_client=case.client, b_number=case.number).one()
+        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, bytes(row.wrapped_key))
+
+    def close_case(self, client: str, number: str, now: datetime) -> bool:
+        """True if an open case was closed by this."""
+        return bool(self._run(self._sql.close_case, b_client=client, b_number=number, b_now=ms(now)).rowcount)
+
+    def find_case(self, client: str, number: str) -> CaseFile | None:
+        """The case of this client and number."""
+        row = self._run(self._sql.case, b_client=client, b_number=number).one_or_none()
+        if row is None:
+            return None
+        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, bytes(row.wrapped_key))
+
+    def usage(self, grants: Sequence[str], day: str) -> dict[str, int]:
+        """Today's calls by grant; grants without a row have none."""
+        return dict(self._run(self._sql.usage, b_day=day, b_ids=self._sql.listed(grants)).tuples())
+
+    def add_verification(self, row: NewVerification, now: datetime) -> bool:
+        """False where another transaction was faster with the same request id."""
+        added = self._run(
+            self._sql.add_verification, id=row.id, client_id=row.client, request_id=row.request_id,
+            request_digest=row.request_digest, case_id=row.case, edition=row.edition, state="admitted",
+            request=row.request, permits=row.permits, admitted_at=ms(now),
+        )  # fmt: skip
+        return bool(added.rowcount)
+
+    def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
+        """Lookups, due at once."""
+        if rows:
+            at = ms(now)
+            self.connection.execute(self._sql.add_lookups, [
+                {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
+                 "grant_id": row.grant, "state": "due", "ready_at": at, "fence": 0, "question": row.question}
+                for row in rows
+            ])  # fmt: skip
+
+    # --- look_up and settle
+
+    def claim(self, source: str, limit: int, now: datetime, lease_ms: int) -> list[Claimed]:
+        """Up to ``limit`` due lookups of a source, leased to us from the database's now on."""
+        until = ms(now) + lease_ms
+        ids = self._run(
+            self._sql.claim, b_source=source, b_now=ms(now), b_limit=limit, b_lease_until=until
+        ).scalars().all()  # fmt: skip
+        if not ids:
+            return []
+        rows = self._run(self._sql.claimed, b_ids=self._sql.listed(ids))
+        return [Claimed(*row[:8], bytes(row[8]), bytes(row[9])) for row in rows]
+
+    def use_grants(self, calls: Mapping[str, int], day: str) -> dict[str, int]:
+        """Count calls; returns each grant's calls of the day including these. Grants in id order, as all do."""
+        return {
+            grant: self._run(self._sql.use_grant, grant_id=grant, day=day, calls=calls[grant]).scalar_one()
+            for grant in sorted(calls)
+        }
+
+    def hold(self, verifications: Sequence[str]) -> list[Held]:
+        """Lock verifications, in id order, until this transaction ends."""
+        rows = self._run(self._sql.hold, b_ids=self._sql.listed(verifications))
+        return [Held(*row[:5], when(row[5]), bytes(row[6]), *row[7:10], bytes(row[10])) for row in rows]
+
+    def lookups_of(self, verifications: Sequence[str]) -> list[LookupRow]:
+        """Every lookup of these verifications."""
+        rows = self._run(self._sql.lookups_of, b_ids=self._sql.listed(verifications))
+        return [
+            LookupRow(*row[:5], None if row[5] is None else bytes(row[5]), row[6], _maybe(row[7]), _maybe(row[8]))
+            for row in rows
+        ]
+
+    def answer(self, rows: Sequence[AnsweredLookup]) -> None:
+        """Record answers; the caller holds the verifications and has compared the fences."""
+        if rows:
+            self.connection.execute(self._sql.answer, [
+                {"b_id": row.id, "reason": row.reason, "answer": row.answer, "digest": row.digest,
+                 "asked_at": ms(row.asked_at), "answered_at": ms(row.answered_at)}
+                for row in rows
+            ])  # fmt: skip
+
+    def decide(self, receipts: Mapping[str, str], now: datetime) -> None:
+        """Store receipts; the caller holds the verifications."""
+        if receipts:
+            self.connection.execute(
+                self._sql.decide,
+                [{"b_id": one, "receipt": receipt, "decided_at": ms(now)} for one, receipt in receipts.items()],
+            )
+
+    # --- sweep, sequence, deliver
+
+    def due_sources(self, now: datetime) -> list[str]:
+        """Sources with a lookup that is due and not leased."""
+        return list(self._run(self._sql.due_sources, b_now=ms(now)).scalars())
+
+    def forget_nonces(self, now: datetime) -> None:
+        """Drop nonces whose requests are too old to be accepted anyway."""
+        self._run(self._sql.forget_nonces, b_now=ms(now))
+
+    def lock_log(self) -> bool:
+        """Whether this transaction is the one that may extend the log."""
+        if self._sql.is_sqlite:
+            return True  # a write transaction is alone
+        return bool(self._run(select(func.pg_try_advisory_xact_lock(_LOG_LOCK))).scalar_one())
+
+    def log_size(self) -> int:
+        """How many entries have their place."""
+        return int(self._run(self._sql.log_size).scalar_one())
+
+    def unsequenced(self, limit: int) -> list[tuple[int, bytes]]:
+        """Committed entries without a place, oldest first."""
+        return [(row.id, bytes(row.body)) for row in self._run(self._sql.unsequenced, b_limit=limit)]
+
+    def tiles(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Stored tiles by (level, index); those not stored yet are missing."""
+        found = {}
+        for level, index in keys:
+            row = self._run(self._sql.tile, b_level=level, b_index=index).one_or_none()
+            if row is not None:
+                found[level, index] = bytes(row.hashes)
+        return found
+
+    def extend_log(
+        self,
+        first: int,
+        entries: Sequence[int],
+        tiles: Mapping[tuple[int, int], bytes],
+        size: int,
+        note: str,
+        now: datetime,
+    ) -> None:
+        """Give entries the places from ``first`` on, store the tiles that changed and the signed checkpoint."""
+        leaves = [{"position": first + offset, "entry_id": number} for offset, number in enumerate(entries)]
+        self.connection.execute(self._sql.add_leaves, leaves)
+        self._run(self._sql.leave_queue, b_ids=self._sql.listed(entries))
+        for (level, index), hashes in tiles.items():
+            self._run(self._sql.put_tile, level=level, index=index, hashes=hashes)
+        self._run(self._sql.add_checkpoint, size=size, note=note, signed_at=ms(now))
+
+    def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None:
+        """Deliveries (id, verification, client), due at once."""
+        if rows:
+            at = ms(now)
+            self.connection.execute(self._sql.add_deliveries, [
+                {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": at,
+                 "fence": 0, "last_code": ""}
+                for one, verification, client in rows
+            ])  # fmt: skip
+
+    def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]:
+        """Up to ``limit`` due deliveries, leased to us."""
+        rows = self._run(
+            self._sql.claim_deliveries, b_now=ms(now), b_limit=limit, b_lease_until=ms(now) + lease_ms
+        ).all()  # fmt: skip
+        receipts = dict(
+            self._run(self._sql.receipts, b_ids=self._sql.listed([row.verification_id for row in rows])).tuples()
+        )
+        return [
+            Due(row.id, row.verification_id, row.client_id, row.fence, receipts[row.verification_id]) for row in rows
+        ]
+
+    def finish_delivery(self, due: Due, state: str, code: str, ready_at: datetime) -> bool:
+        """Record how a delivery went; False where another worker has claimed it since."""
+        done = self._run(
+            self._sql.finish_delivery, b_id=due.id, b_fence=due.fence, b_state=state, b_ready=ms(ready_at), b_code=code
+        )
+        return bool(done.rowcount)
+
+    # --- read
+
+    def verification(self, number: str) -> StoredVerification | None:
+        """A verification as it stands."""
+        return _stored(self._run(self._sql.stored_verification, b_id=number).one_or_none())
+
+    def decided_among(self, numbers: Sequence[str]) -> set[str]:
+        """Which of these verifications are decided."""
+        return set(self._run(self._sql.decided_among, b_ids=self._sql.listed(numbers)).scalars())
+
+    def latest_checkpoint(self) -> str | None:
+        """The newest signed checkpoint, None while the log is empty."""
+        return cast("str | None", self._run(self._sql.latest_checkpoint).scalar_one_or_none())
+
+    def place_of(self, verification: str, kind: str) -> tuple[int | None, bytes] | None:
+        """The latest entry of a kind about a verification, with its place in the log once it has one."""
+        row = self._run(self._sql.place_of, b_verification=verification, b_kind=kind).one_or_none()
+        return None if row is None else (row.position, bytes(row.body))
+
+    def entries(self, start: int, stop: int) -> list[bytes]:
+        """The log's entries from one place to before another."""
+        return [bytes(body) for body in self._run(self._sql.entries, b_start=start, b_stop=stop).scalars()]
+
+    # --- register and publish
+
+    def add_client(self, client: Client, now: datetime) -> bool:
+        """False where the id is taken."""
+        return self._added(
+            self._sql.add_client, id=client.id, name=client.name, unit=client.unit, state=client.state,
+            callback_url=client.callback_url, created_at=ms(now),
+        )  # fmt: skip
+
+    def add_client_key(self, key_id: str, key: ClientKey, pem: str) -> bool:
+        """False where the key is registered already, by whomever."""
+        return self._added(
+            self._sql.add_client_key, key_id=key_id, client_id=key.client, algorithm=key.verifier.algorithm.value,
+            public_key=pem, not_before=ms(key.not_before), not_after=None if key.not_after is None else ms(key.not_after),
+        )  # fmt: skip
+
+    def revoke_client_key(self, key_id: str, now: datetime) -> bool:
+        """False where there is no such key, or it is revoked already."""
+        return self._added(self._sql.revoke_client_key, b_id=key_id, b_now=ms(now))
+
+    def add_grant(self, grant: Grant) -> bool:
+        """False where the id is taken."""
+        scope = {
+            "scenes": grant.scenes, "items": grant.items, "forms": grant.forms, "fields": grant.fields,
+            "bases": grant.bases, "legal_reference": grant.legal_reference, "daily_calls": grant.daily_calls,
+        }  # fmt: skip
+        return self._added(
+            self._sql.add_grant, id=grant.id, client_id=grant.client, source=grant.source, scope=json.dumps(scope),
+            valid_from=ms(grant.valid_from), valid_to=ms(grant.valid_to), state=grant.state,
+        )  # fmt: skip
+
+    def set_grant_state(self, grant: str, state: str) -> bool:
+        """False where there is no such grant."""
+        return self._added(self._sql.set_grant_state, b_id=grant, b_state=state)
+
+    def add_edition(self, edition: NewEdition, now: datetime) -> bool:
+        """False where another publisher was faster with this number."""
+        return self._added(
+            self._sql.add_edition, number=edition.number, digest=edition.digest, body=edition.body, seal=edition.seal,
+            effective_at=ms(edition.effective_at), published_at=ms(now), published_by=edition.published_by,
+        )  # fmt: skip
+
+    def _added(self, statement: Any, **values: Any) -> bool:
+        return bool(self._run(statement, **values).rowcount)
+
+    def move_policy(self) -> None:
+        """Let every process read the policy again, from its next transaction on."""
+        self._run(self._sql.move_policy)
+
+
+def grant_from(row: Any) -> Grant:
+    """A grant from its row."""
+    scope = json.loads(row.scope)
+    return Grant(
+        id=row.id,
+        client=row.client_id,
+        source=row.source,
+        forms=tuple(Form(form) for form in scope["forms"]),
+        fields=tuple(scope["fields"]),
+        bases=tuple(Basis(basis) for basis in scope["bases"]),
+        legal_reference=scope["legal_reference"],
+        valid_from=when(row.valid_from),
+        valid_to=when(row.valid_to),
+        scenes=tuple(scope["scenes"]),
+        items=tuple(scope["items"]),
+        daily_calls=scope["daily_calls"],
+        state=row.state,
+    )
+
+
+def _stored(row: Any) -> StoredVerification | None:
+    if row is None:
+        return None
+    return StoredVerification(*row[:7], when(row[7]), _maybe(row[8]), row[9])
