@@ -27,6 +27,7 @@ IDENTITY: Final = b"1234567812345678"
 POINT_BYTES: Final = 65  # 04 ‖ X ‖ Y
 SM3_BYTES: Final = 32
 MAX_DER_SIGNATURE: Final = 72  # two 33-byte integers with their headers and a sequence around them
+DER_OVERHEAD: Final = 256  # a ciphertext in ASN.1 exceeds its text by two integers, a digest and four lengths: 126
 SPKI_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
 
 # a ‖ b ‖ Gx ‖ Gy of the curve sm2p256v1, as they enter Z
@@ -97,15 +98,11 @@ class Sm2Verifier:
         if not plaintext:
             raise ValueError("SM2 cannot encrypt nothing")
         library = libcrypto.libcrypto()
-        while True:
-            with self._handle.operation() as context:
-                output = _run(library.EVP_PKEY_encrypt_init, library.EVP_PKEY_encrypt, context, plaintext, 256)
-            if output is None:
-                raise libcrypto.failure("encrypt")
-            ciphertext = old_order(output)
-            # An all-zero key stream leaves the text readable; the standard says draw again, OpenSSL 3.0 does not look.
-            if ciphertext[POINT_BYTES:-SM3_BYTES] != plaintext:
-                return ciphertext
+        with self._handle.operation() as context:
+            output = _run(library.EVP_PKEY_encrypt_init, library.EVP_PKEY_encrypt, context, plaintext, DER_OVERHEAD)
+        if output is None:
+            raise libcrypto.failure("encrypt")
+        return old_order(output)
 
 
 class Sm2Signer:

@@ -288,6 +288,12 @@ def test_exactly_one_signature_labelled_sig1(name: str, change: Callable[[str, s
     assert refusal(headers | change(name, headers[name])) == "signature.malformed"
 
 
+def test_a_signature_input_beyond_all_reason_is_not_even_read() -> None:
+    headers = signed()
+    long = headers["signature-input"].replace('"@method"', '"@method" ' + '"x" ' * http_message.MAX_FIELD)
+    assert refusal(headers | {"signature-input": long}) == "signature.malformed"
+
+
 def test_a_twin_that_hides_a_second_signature_in_both_headers_is_refused() -> None:
     mine, other = signed(), signed(KEYS[Algorithm.P256])
     twins = {name: f"{mine[name]}, {other[name].replace('sig1', 'sig2')}" for name in ("signature", "signature-input")}

@@ -200,11 +200,26 @@ def test_a_jwk_off_the_curve_is_refused(algorithm: Algorithm) -> None:
         keys.from_jwk(keys.jwk(KEYS[algorithm]) | {"y": b64(bytes(32))})
 
 
+def test_an_r_or_s_longer_than_its_32_bytes_is_refused(key: keys.PrivateKey) -> None:
+    signature = key.sign(MESSAGE)
+    assert not key.verifier().verify(MESSAGE, signature[:32] + b"\x00" + signature[32:])
+
+
 def test_a_point_of_one_curve_is_not_a_key_of_the_other() -> None:
     with refused("a point of the SM2 curve"):
         keys.public_key(Algorithm.SM2, KEYS[Algorithm.P256].public)
     with refused("a point of P-256"):
         keys.public_key(Algorithm.P256, KEYS[Algorithm.SM2].public)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.P256, Algorithm.SM2])
+def test_a_point_has_one_spelling_only(algorithm: Algorithm) -> None:
+    """Compressed and hybrid forms would give one key several thumbprints."""
+    public = KEYS[algorithm].public
+    parity = public[-1] & 1
+    for other in (bytes((2 + parity,)) + public[1:33], bytes((6 + parity,)) + public[1:]):
+        with refused("65 bytes uncompressed"):
+            keys.public_key(algorithm, other)
 
 
 @pytest.mark.parametrize("y", sorted(ed25519._SMALL_ORDER), ids=bytes.hex)
