@@ -110,6 +110,8 @@ class _Reader:
         if path in self.places:
             self.first.setdefault(path, self.places[path])
         self.places[path] = place
+        if node.tag not in _TAGS:
+            raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not allowed", node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, name)
         if isinstance(node, yaml.SequenceNode):
@@ -143,28 +145,28 @@ class _Loader(yaml.CSafeLoader):
 
 
 _STR, _BOOL, _INT, _FLOAT, _NULL = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "bool", "int", "float", "null"))
-for _tag, _pattern, _first in (
-    (_BOOL, r"true|false", ["t", "f"]),
-    (_INT, r"0|-?[1-9][0-9]*", list("-0123456789")),
-    (_FLOAT, r"-?(0|[1-9][0-9]*)\.[0-9]+", list("-0123456789")),
-    (_NULL, r"null|~|", ["n", "~", ""]),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), _first)
+_TAGS = {_STR, _BOOL, _INT, _FLOAT, _NULL, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+_PLAIN = {
+    _BOOL: (re.compile(r"(?:true|false)\Z"), ["t", "f"]),
+    _INT: (re.compile(r"(?:0|-?[1-9][0-9]*)\Z"), list("-0123456789")),
+    _FLOAT: (re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+\Z"), list("-0123456789")),
+    _NULL: (re.compile(r"(?:null|~|)\Z"), ["n", "~", ""]),
+}
+for _tag, (_pattern, _first) in _PLAIN.items():
+    _Loader.add_implicit_resolver(_tag, _pattern, _first)
 
 
 def _scalar(node: yaml.Node) -> Any:
     text = str(node.value)
-    if node.tag == _STR:
-        return text
+    if node.tag in _PLAIN and not _PLAIN[node.tag][0].match(text):  # an explicit tag on something else
+        raise yaml.constructor.ConstructorError(None, None, f"not a value of {node.tag}", node.start_mark)
     if node.tag == _INT:
         return int(text)
     if node.tag == _FLOAT:
         return float(text)
-    if node.tag == _BOOL and text in {"true", "false"}:
+    if node.tag == _BOOL:
         return text == "true"
-    if node.tag == _NULL:
-        return None
-    raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not allowed", node.start_mark)
+    return None if node.tag == _NULL else text
 
 
 def _text(path: Path) -> str:
