@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +307,9 @@ def test_a_mutated_list_is_found_wrong_or_still_plans(document: dict[str, Any]) 
         for item in catalog.items.values():
             assert all(requirement.material in catalog.materials for requirement in item.requirements)
             assert all(place.region in catalog.regions for place in item.places.values())
+
+
+def test_the_document_lists_every_rule_and_no_other() -> None:
+    text = (ROOT / "docs/sharing-list.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (error|warning) \|", text, re.MULTILINE)
+    assert rows == [(name, rule.severity) for name, rule in RULES.items()]
