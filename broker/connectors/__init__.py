@@ -1,0 +1,23 @@
+"""Connectors speak the sources' real protocols without doing I/O; one module per protocol family.
+
+A *family* is code, a *source* is configuration on top (the ``options`` of the sharing list). To add a family, write a
+class with the one method of :class:`broker.ports.Connector` and name it in :func:`connectors`.
+"""
+
+from __future__ import annotations
+
+from broker.connectors.certshare import CertShare, Decrypt
+from broker.connectors.exchange import Exchange
+from broker.connectors.reading import AnswerOk
+from broker.ports import Connector
+
+__all__ = ["AnswerOk", "CertShare", "Decrypt", "Exchange", "connectors"]
+
+
+def connectors(answer_ok: AnswerOk, sm2_decrypt: Decrypt) -> dict[str, Connector]:
+    """Every family under the name the sharing list gives it.
+
+    ``answer_ok(source key, decoded business payload)`` checks against the source's answer schema;
+    ``sm2_decrypt(private key PEM, C1‖C2‖C3)`` raises ``SourceProblem`` for a text that is not for this key.
+    """
+    return {"certshare": CertShare(answer_ok, sm2_decrypt), "exchange": Exchange(answer_ok)}

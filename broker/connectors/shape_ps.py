@@ -1,0 +1,107 @@
+"""Population services of the Ministry of Public Security (公安部 人口库): an XML PACKAGE each way.
+
+The PACKAGEHEAD names who asks (operator: number, name, unit) and for what (business type, system); it is filled from
+the case and refused by the ministry when a field is empty. Source options: ``codes`` for RECORD@code, and those of
+:mod:`broker.connectors.reading`, with the tags in upper case.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import escape
+from typing import Any, Final
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from broker.connectors.reading import (
+    CHINA,
+    Record,
+    refusal_of,
+    settle,
+    the_one,
+    told,
+)
+from broker.connectors.shape import Asking
+from broker.core.answer import Answer, Question, Reason
+from broker.ports import Connection
+
+NO_ERROR: Final = "0"  # RECORD@code where the platform writes one at all
+
+
+class PsPackage:
+    """身份核查 (names and numbers compared) and 基准信息 (the base record): they differ in their tags only."""
+
+    content_type: Final = "application/xml; charset=utf-8"
+
+    def body(self, asking: Asking) -> bytes:
+        """One record about the subject under a head that says who asks and why."""
+        question = asking.question
+        head = _head(question, asking.connection, asking.now)
+        if not all(head.values()):
+            settle(Reason.INSUFFICIENT)  # the ministry refuses an empty one; better not to ask
+        record = {"GMSFHM": question.subject.number, "XM": question.subject.name}
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?><PACKAGE><PACKAGEHEAD>{_tags(head)}</PACKAGEHEAD>'
+            f'<DATA><RECORD no="1">{_tags(record)}</RECORD></DATA></PACKAGE>'
+        ).encode()
+
+    def payload(self, body: bytes, asking: Asking) -> Any:
+        """The records as ``[{tag: text}]``, unless one of them is an error."""
+        data = _package(body).find("DATA")
+        if data is None or any(element.tag != "RECORD" for element in data):
+            settle(Reason.MALFORMED)
+        for element in data:
+            code = element.get("code", NO_ERROR)
+            if code != NO_ERROR:
+                settle(refusal_of(code, asking.source.options.get("codes", {})), code)
+        return [_record(element) for element in data]
+
+    def answer(self, payload: Any, asking: Asking) -> Answer:
+        """The single record's answer."""
+        return told(the_one(payload, asking.source.options), asking.question, asking.source, NO_ERROR)
+
+
+def _package(body: bytes) -> Element:
+    try:
+        package = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        settle(Reason.MALFORMED)
+    return package if package.tag == "PACKAGE" else settle(Reason.MALFORMED)
+
+
+def _head(question: Question, connection: Connection, now: datetime) -> dict[str, str]:
+    matter, operator = question.matter, question.matter.operator
+    system = connection.options.get("system", {})
+    return {
+        "FWQQBH": question.lookup_id,
+        "QQBWDM": operator.unit,
+        "QQBWMC": operator.unit_name,
+        "SJLYXTDM": system.get("code", matter.system),
+        "SJLYXTMC": system.get("name", matter.system),
+        "JLS": "1",
+        "FSSJ": now.astimezone(CHINA).strftime("%Y%m%d%H%M%S"),
+        "QQRGMSFHM": operator.id,
+        "QQRXM": operator.name,
+        "QQRDWDM": operator.unit,
+        "QQRDWMC": operator.unit_name,
+        "QQYWLXDM": matter.item_code,
+        "QQYWLXMC": matter.item_name,
+        "QQYWXTDM": matter.system,
+        "QQYWXTMC": matter.system,
+    }
+
+
+def _tags(values: dict[str, str]) -> str:
+    return "".join(f"<{tag}>{escape(value, quote=False)}</{tag}>" for tag, value in values.items())
+
+
+def _record(element: Element) -> Record:
+    found: dict[str, str] = {}
+    for child in element:
+        tag = child.tag.upper()
+        if tag in found or len(child):
+            settle(Reason.MALFORMED)
+        found[tag] = (child.text or "").strip()
+    return found

@@ -1,0 +1,62 @@
+"""What the simulated platforms have in common: one call in, one reply out, no sockets and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final, Protocol
+
+from broker.sandbox.holdings import HOLDER_KEYS, UPDATED, Holdings, Record
+
+CHINA: Final = timezone(timedelta(hours=8))
+_DATA_TIME: Final = {"stale": timedelta(days=-400), "future": timedelta(days=2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it arrived; header names as ``x_request_id``, ``now`` in seconds since the epoch."""
+
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back, and which source was asked ("" when the call did not get that far)."""
+
+    body: bytes = field(repr=False)
+    content_type: str = "application/json"
+    source: str = ""
+
+
+class Platform(Protocol):
+    """One authority's platform: strict with its callers, and truthful unless told to lie."""
+
+    def handle(self, call: Call, behaviour: Callable[[str], str]) -> Reply:
+        """The reply; ``behaviour(source)`` says how to treat a call of this source, ``ok`` or a lie."""
+        ...
+
+
+def records(held: Holdings, source: str, number: str, behaviour: str, now: float) -> list[Record]:
+    """What a service finds about a number, with the lies asked for."""
+    found = held.get(source, {}).get(number, [])
+    if behaviour == "wrong_person":
+        other = next((key for key in held.get(source, {}) if key != number), "")
+        return [_about(record, other) for record in found]
+    if behaviour == "ambiguous" and found:
+        return [*found, found[0]]
+    updated = datetime.fromtimestamp(now, UTC) + _DATA_TIME.get(behaviour, timedelta())
+    return [_dated(record, updated) if record.get("gxsj") == UPDATED else record for record in found]
+
+
+def _about(record: Record, number: str) -> Record:
+    if "face" in record:
+        return record | {"face": _about(record["face"], number)}
+    return {key: number if key in HOLDER_KEYS else value for key, value in record.items()}
+
+
+def _dated(record: Record, updated: datetime) -> Record:
+    return record | {"gxsj": updated.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")}

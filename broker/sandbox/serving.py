@@ -1,0 +1,226 @@
+"""One simulated platform as a process: granian, one worker, raw WSGI; and the levers that make it misbehave.
+
+``POST /_sandbox/behaviour {"behaviour": …, "delay_ms": …, "source": …}`` changes what happens from now on, to one
+source or to all; ``GET /_sandbox/calls`` counts what was asked; ``POST /_sandbox/reset`` forgets both.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import yaml
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from broker.core.errors import OperatorProblem
+from broker.sandbox.certshare_platform import CertSharePlatform
+from broker.sandbox.exchange_platform import ExchangePlatform
+from broker.sandbox.holdings import holdings
+from broker.sandbox.platform import Call, Platform, Reply
+from broker.signing import keys
+from broker.signing.sm2 import Sm2Signer
+
+FOLDER_VARIABLE: Final = "SANDBOX_FOLDER"
+PLATFORM_VARIABLE: Final = "SANDBOX_PLATFORM"
+THREADS: Final = 32  # a hanging source keeps its threads; twice what one broker process asks at a time
+HANG_SECONDS: Final = 120.0
+DRIP_SECONDS: Final = 1.0
+COUNTED_LOOKUPS: Final = 500_000  # a long benchmark must not fill the memory
+BEHAVIOURS: Final = frozenset(
+    {"ok", "slow", "error500", "throttled", "redirect", "page", "hang", "drip", "malformed", "empty", "huge"}
+    | {"wrong_person", "ambiguous", "stale", "future"}
+)
+_EVERY: Final = "*"
+_PR_SET_PDEATHSIG: Final = 1
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Levers:
+    """How to behave towards whom, and what was asked so far."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._behaviours: dict[str, tuple[str, float]] = {}
+        self._services: Counter[str] = Counter()
+        self._lookups: Counter[str] = Counter()
+
+    def set(self, wish: dict[str, Any]) -> None:
+        """Take over one wish; KeyError for a behaviour nobody knows."""
+        behaviour = wish.get("behaviour", "ok")
+        if behaviour not in BEHAVIOURS:
+            raise KeyError(behaviour)
+        with self._lock:
+            self._behaviours[wish.get("source") or _EVERY] = (behaviour, wish.get("delay_ms", 0) / 1000)
+
+    def reset(self) -> None:
+        """Behave, and forget the counts."""
+        with self._lock:
+            self._behaviours.clear()
+            self._services.clear()
+            self._lookups.clear()
+
+    def behaviour(self, source: str) -> tuple[str, float]:
+        """Name and delay in seconds."""
+        return self._behaviours.get(source) or self._behaviours.get(_EVERY) or ("ok", 0.0)
+
+    def count(self, source: str, lookup: str) -> None:
+        """One more call of a source on behalf of a lookup."""
+        with self._lock:
+            self._services[source] += 1
+            if lookup and len(self._lookups) < COUNTED_LOOKUPS:
+                self._lookups[lookup] += 1
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """The counts so far."""
+        with self._lock:
+            return {"services": dict(self._services), "lookups": dict(self._lookups)}
+
+
+class Application:
+    """The WSGI callable around one platform."""
+
+    def __init__(self, platform: Platform, levers: Levers | None = None) -> None:
+        self._platform = platform
+        self._levers = levers or Levers()
+
+    def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        """Answer a control request, or a caller of the platform."""
+        path, body = environ["PATH_INFO"], environ["wsgi.input"].read()
+        if path.startswith("/_sandbox/"):
+            return self._control(path, body, start)
+        headers = {key[5:].lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+        call = Call(path, headers, body, time.time())
+        reply = self._platform.handle(call, lambda source: self._levers.behaviour(source)[0])
+        self._levers.count(reply.source, headers.get("x_request_id", ""))
+        return self._send(reply, start)
+
+    def _control(self, path: str, body: bytes, start: StartResponse) -> Iterable[bytes]:
+        if path == "/_sandbox/calls":
+            return _respond(start, "200 OK", orjson.dumps(self._levers.calls()))
+        if path == "/_sandbox/reset":
+            self._levers.reset()
+            return _respond(start, "200 OK", b"{}")
+        try:
+            self._levers.set(orjson.loads(body))
+        except (KeyError, ValueError, TypeError, AttributeError):
+            return _respond(start, "400 Bad Request", orjson.dumps({"behaviours": sorted(BEHAVIOURS)}))
+        return _respond(start, "200 OK", b"{}")
+
+    def _send(self, reply: Reply, start: StartResponse) -> Iterable[bytes]:
+        name, delay = self._levers.behaviour(reply.source)
+        if delay:
+            time.sleep(delay)
+        if name == "hang":
+            self._hang(reply.source)
+        if name == "drip":
+            start("200 OK", [("Content-Type", reply.content_type)])
+            return _drip(reply.body)
+        status, kind, body = _ROAD.get(name, _honest)(reply)
+        return _respond(start, status, body, kind)
+
+    def _hang(self, source: str) -> None:
+        ends = time.monotonic() + HANG_SECONDS
+        while self._levers.behaviour(source)[0] == "hang" and time.monotonic() < ends:
+            time.sleep(0.05)
+
+
+def _honest(reply: Reply) -> tuple[str, str, bytes]:
+    return "200 OK", reply.content_type, reply.body
+
+
+_ROAD: Final[dict[str, Callable[[Reply], tuple[str, str, bytes]]]] = {
+    "error500": lambda _: ("500 Internal Server Error", "text/plain", b"error"),
+    "throttled": lambda _: ("429 Too Many Requests", "text/plain", b""),
+    "redirect": lambda _: ("302 Found", "text/plain", b""),
+    "page": lambda _: ("200 OK", "text/html; charset=utf-8", "<html>登录</html>".encode()),
+    "malformed": lambda reply: ("200 OK", reply.content_type, reply.body[: len(reply.body) // 2]),
+    "empty": lambda reply: ("200 OK", reply.content_type, b""),
+    "huge": lambda reply: ("200 OK", reply.content_type, b" " * (2 * 1024 * 1024) + reply.body),
+}
+
+
+def _drip(body: bytes) -> Iterator[bytes]:
+    for position in range(len(body)):
+        yield body[position : position + 1]
+        time.sleep(DRIP_SECONDS)
+
+
+def _respond(start: StartResponse, status: str, body: bytes, kind: str = "application/json") -> list[bytes]:
+    start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def application() -> Application:
+    """What granian's worker loads: the platform that the environment names."""
+    _die_with_parent()
+    folder, name = Path(os.environ[FOLDER_VARIABLE]), os.environ[PLATFORM_VARIABLE]
+    connection = yaml.safe_load((folder / "platforms.yaml").read_text(encoding="utf-8"))["platforms"][name]
+    return Application(platform_from(connection, folder))
+
+
+def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
+    """The far end of a connection: it accepts exactly the credentials and services that the connection file has."""
+    held = holdings(orjson.loads((folder / "population.json").read_bytes()))
+    told = {name: _credential(value, folder) for name, value in connection["credentials"].items()}
+    options = connection["options"]
+    if connection["connector"] == "certshare":
+        private = keys.load_private(told["private_key"].encode())
+        if not isinstance(private, Sm2Signer):
+            raise OperatorProblem("key.unsupported", expected="SM2")
+        encrypt = private.verifier().encrypt
+        return CertSharePlatform(told["account"], told["password"], encrypt, held, options["services"])
+    return ExchangePlatform(
+        prefix=options["prefix"],
+        secret_path=options["secret_path"],
+        proxy_path=options["proxy_path"],
+        rid=told["rid"],
+        app_key=told["app_key"],
+        services=options["services"],
+        held=held,
+    )
+
+
+def _credential(value: str | Mapping[str, str], folder: Path) -> str:
+    return value if isinstance(value, str) else (folder / value["file"]).read_text(encoding="utf-8").strip()
+
+
+def serve(folder: Path, name: str, port: int) -> None:
+    """Run one platform until SIGTERM, or until the other end of standard input is gone with our parent."""
+    os.environ |= {FOLDER_VARIABLE: str(folder), PLATFORM_VARIABLE: name}
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    Granian(
+        "broker.sandbox.serving:application",
+        address="127.0.0.1",
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        factory=True,
+        log_level=LogLevels.error,
+        workers_kill_timeout=1,
+    ).serve()
+
+
+def _leave_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _die_with_parent() -> None:
+    """A granian worker outlives a killed granian otherwise (Linux only; elsewhere it is merely untidy)."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        return
