@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from broker.core import checkpoint, merkle
+from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
+from broker.ports import Work
 
 
 def sequence(parts: Parts) -> int:
@@ -16,10 +18,25 @@ def sequence(parts: Parts) -> int:
             return 0
         size = work.log_size()
         edge = work.tiles(merkle.tiles_for_growth(size))
-        growth = merkle.grow(size, [merkle.leaf_hash(body) for _, body in waiting], lambda level, index: edge[level, index])
+
+        def read_edge(level: int, index: int) -> bytes:
+            return edge[level, index]
+
+        _require_signed_state(parts, work, size, read_edge)
+        growth = merkle.grow(size, [merkle.leaf_hash(body) for _, body in waiting], read_edge)
         head = checkpoint.Checkpoint(parts.log_origin, growth.size, growth.root)
         note = checkpoint.sign(head, parts.log_signers)
         work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, work.pulse().now)
         # Crash before this commit: the entries still wait, the next run gives them the same places. After it: done.
         work.commit()
     return len(waiting)
+
+
+def _require_signed_state(parts: Parts, work: Work, size: int, read_tile: merkle.ReadTile) -> None:
+    """Refuse to build on tiles that are not those we last signed: a damaged store must not get our signature."""
+    last = work.latest_checkpoint()
+    if last is None and size == 0:
+        return
+    head = checkpoint.Checkpoint(parts.log_origin, size, merkle.root(size, read_tile))
+    if last is None or not last.startswith(head.text + "\n"):
+        raise BrokerProblem("log.damaged", got=str(size))

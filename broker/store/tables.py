@@ -6,6 +6,9 @@ the case's key; everything else about a person is a keyed pseudonym.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,9 +20,38 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(when: datetime) -> int:
+    """A moment as the tables keep it."""
+    return (when - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment_from(value: int) -> datetime:
+    """A moment as the tables kept it."""
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, kept as milliseconds since 1970: the same arithmetic in both databases, and no time zones."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        """To the table."""
+        return None if value is None else milliseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        """From the table."""
+        return None if value is None else moment_from(value)
+
 
 metadata = MetaData()
 
@@ -38,8 +70,8 @@ edition = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("digest", Text, nullable=False),
-    Column("effective_at", BigInteger, nullable=False),
-    Column("published_at", BigInteger, nullable=False),
+    Column("effective_at", Moment, nullable=False),
+    Column("published_at", Moment, nullable=False),
     Column("published_by", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),  # canonical JSON of the whole list
     Column("seal", Text, nullable=False),  # JWS over its number, digest and effective date
@@ -53,7 +85,7 @@ client = Table(
     Column("unit", Text, nullable=False),
     Column("callback_url", Text),
     Column("state", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 client_key = Table(
@@ -63,9 +95,9 @@ client_key = Table(
     Column("client_id", Text, ForeignKey("client.id"), nullable=False),
     Column("algorithm", Text, nullable=False),
     Column("public_key", Text, nullable=False),  # SPKI PEM
-    Column("not_before", BigInteger, nullable=False),
-    Column("not_after", BigInteger),
-    Column("revoked_at", BigInteger),
+    Column("not_before", Moment, nullable=False),
+    Column("not_after", Moment),
+    Column("revoked_at", Moment),
 )
 
 access_grant = Table(
@@ -75,8 +107,8 @@ access_grant = Table(
     Column("client_id", Text, ForeignKey("client.id"), nullable=False),
     Column("source", Text, nullable=False),
     Column("scope", Text, nullable=False),  # JSON: scenes, items, forms, fields, bases, legal_reference, daily_calls
-    Column("valid_from", BigInteger, nullable=False),
-    Column("valid_to", BigInteger, nullable=False),
+    Column("valid_from", Moment, nullable=False),
+    Column("valid_to", Moment, nullable=False),
     Column("state", Text, nullable=False),
 )
 
@@ -94,7 +126,7 @@ nonce = Table(
     metadata,
     Column("key_id", Text, nullable=False),
     Column("nonce", Text, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False, index=True),
     PrimaryKeyConstraint("key_id", "nonce"),
 )
 
@@ -107,8 +139,8 @@ case_file = Table(
     Column("applicant", Text, nullable=False),  # keyed pseudonym
     Column("state", Text, nullable=False),  # open | closed
     Column("wrapped_key", LargeBinary, nullable=False),
-    Column("opened_at", BigInteger, nullable=False),
-    Column("closed_at", BigInteger),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
     UniqueConstraint("client_id", "number"),
 )
 
@@ -124,8 +156,8 @@ verification = Table(
     Column("state", Text, nullable=False),  # admitted | decided
     Column("request", LargeBinary, nullable=False),  # encrypted
     Column("permits", Text, nullable=False),  # JSON: lookup key → grant id or refusing rule
-    Column("admitted_at", BigInteger, nullable=False),
-    Column("decided_at", BigInteger),
+    Column("admitted_at", Moment, nullable=False),
+    Column("decided_at", Moment),
     Column("receipt", Text),
     UniqueConstraint("client_id", "request_id"),
 )
@@ -139,14 +171,14 @@ lookup = Table(
     Column("source", Text, nullable=False),
     Column("grant_id", Text, ForeignKey("access_grant.id"), nullable=False),
     Column("state", Text, nullable=False),  # due | answered
-    Column("ready_at", BigInteger, nullable=False),  # due from then on; a lease is an appointment in the future
+    Column("ready_at", Moment, nullable=False),  # due from then on; a lease is an appointment in the future
     Column("fence", Integer, nullable=False),  # counts the claims; an answer under an older one is not recorded
     Column("question", LargeBinary, nullable=False),  # encrypted
     Column("reason", Text),
     Column("answer", LargeBinary),  # encrypted: 16 bytes of salt, then the answer
     Column("digest", Text),
-    Column("asked_at", BigInteger),
-    Column("answered_at", BigInteger),
+    Column("asked_at", Moment),
+    Column("answered_at", Moment),
     UniqueConstraint("verification_id", "key"),
 )
 Index(
@@ -193,7 +225,7 @@ log_checkpoint = Table(  # append only
     metadata,
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
-    Column("signed_at", BigInteger, nullable=False),
+    Column("signed_at", Moment, nullable=False),
 )
 
 delivery = Table(
@@ -203,7 +235,7 @@ delivery = Table(
     Column("verification_id", Text, ForeignKey("verification.id"), nullable=False, unique=True),
     Column("client_id", Text, ForeignKey("client.id"), nullable=False),
     Column("state", Text, nullable=False),  # due | delivered | given_up
-    Column("ready_at", BigInteger, nullable=False),
+    Column("ready_at", Moment, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("last_code", Text, nullable=False),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, func, select
@@ -41,22 +41,7 @@ from broker.store.engine import Database
 from broker.store.statements import Statements
 
 ReadKey = Callable[[str, str], Verifier]  # (SPKI PEM, key id) → verifier
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG_LOCK = 0x6C6F67  # the advisory lock under which one sequencer at a time extends the log ("log")
-
-
-def ms(when: datetime) -> int:
-    """A moment as the tables keep it."""
-    return (when - _EPOCH) // timedelta(milliseconds=1)
-
-
-def when(value: int) -> datetime:
-    """A moment as the tables kept it."""
-    return _EPOCH + timedelta(milliseconds=value)
-
-
-def _maybe(value: int | None) -> datetime | None:
-    return None if value is None else when(value)
 
 
 class SqlStore:
@@ -101,7 +86,7 @@ class SqlWork:
     def pulse(self) -> Pulse:
         """The policy's version and the database's clock."""
         version, now = self._run(self._sql.pulse).one()
-        return Pulse(version, when(now))
+        return Pulse(version, t.moment_from(now))
 
     def policy(self, version: int) -> Policy:
         """Everything the administrators decided, as this transaction sees it."""
@@ -113,18 +98,18 @@ class SqlWork:
         for grant in grants.values():
             grants_of.setdefault(grant.client, []).append(grant)
         editions = self._run(select(t.edition.c.number, t.edition.c.effective_at).order_by(t.edition.c.number))
-        return Policy(version, clients, keys, grants, grants_of, [(row.number, when(row.effective_at)) for row in editions])
+        return Policy(version, clients, keys, grants, grants_of, [(row.number, row.effective_at) for row in editions])
 
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)
-        return ClientKey(row.client_id, verifier, when(row.not_before), _maybe(row.not_after), _maybe(row.revoked_at))
+        return ClientKey(row.client_id, verifier, row.not_before, row.not_after, row.revoked_at)
 
     def edition(self, number: int) -> tuple[str, bytes]:
         """Digest and published bytes of an edition; raises ``OperatorProblem`` ``edition.none``."""
         row = self._run(select(t.edition.c.digest, t.edition.c.body).where(t.edition.c.number == number)).one_or_none()
         if row is None:
             raise OperatorProblem("edition.none", got=str(number))
-        return row.digest, bytes(row.body)
+        return row.digest, row.body
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Append entries, and queue them for their place in the log."""
@@ -138,7 +123,7 @@ class SqlWork:
 
     def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool:
         """True the first time a key brings this nonce."""
-        return bool(self._run(self._sql.spend_nonce, key_id=key_id, nonce=nonce, expires_at=ms(expires_at)).rowcount)
+        return bool(self._run(self._sql.spend_nonce, key_id=key_id, nonce=nonce, expires_at=expires_at).rowcount)
 
     def find_verification(self, client: str, request_id: str) -> StoredVerification | None:
         """What this client submitted under this id."""
@@ -148,23 +133,23 @@ class SqlWork:
         """The case of this client and number: as given if it is new, else as it stands."""
         opened = self._run(
             self._sql.open_case, id=case.id, client_id=case.client, number=case.number, applicant=case.applicant,
-            state=case.state, wrapped_key=case.wrapped_key, opened_at=ms(now),
+            state=case.state, wrapped_key=case.wrapped_key, opened_at=now,
         )  # fmt: skip
         if opened.rowcount:
             return case
         row = self._run(self._sql.case, b_client=case.client, b_number=case.number).one()
-        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, bytes(row.wrapped_key))
+        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key)
 
     def close_case(self, client: str, number: str, now: datetime) -> bool:
         """True if an open case was closed by this."""
-        return bool(self._run(self._sql.close_case, b_client=client, b_number=number, b_now=ms(now)).rowcount)
+        return bool(self._run(self._sql.close_case, b_client=client, b_number=number, b_now=now).rowcount)
 
     def find_case(self, client: str, number: str) -> CaseFile | None:
         """The case of this client and number."""
         row = self._run(self._sql.case, b_client=client, b_number=number).one_or_none()
         if row is None:
             return None
-        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, bytes(row.wrapped_key))
+        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key)
 
     def usage(self, grants: Sequence[str], day: str) -> dict[str, int]:
         """Today's calls by grant; grants without a row have none."""
@@ -175,17 +160,16 @@ class SqlWork:
         added = self._run(
             self._sql.add_verification, id=row.id, client_id=row.client, request_id=row.request_id,
             request_digest=row.request_digest, case_id=row.case, edition=row.edition, state="admitted",
-            request=row.request, permits=row.permits, admitted_at=ms(now),
+            request=row.request, permits=row.permits, admitted_at=now,
         )  # fmt: skip
         return bool(added.rowcount)
 
     def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
         """Lookups, due at once."""
         if rows:
-            at = ms(now)
             self.connection.execute(self._sql.add_lookups, [
                 {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
-                 "grant_id": row.grant, "state": "due", "ready_at": at, "fence": 0, "question": row.question}
+                 "grant_id": row.grant, "state": "due", "ready_at": now, "fence": 0, "question": row.question}
                 for row in rows
             ])  # fmt: skip
 
@@ -193,14 +177,14 @@ class SqlWork:
 
     def claim(self, source: str, limit: int, now: datetime, lease_ms: int) -> list[Claimed]:
         """Up to ``limit`` due lookups of a source, leased to us from the database's now on."""
-        until = ms(now) + lease_ms
+        until = now + timedelta(milliseconds=lease_ms)
         ids = self._run(
-            self._sql.claim, b_source=source, b_now=ms(now), b_limit=limit, b_lease_until=until
+            self._sql.claim, b_source=source, b_now=now, b_limit=limit, b_lease_until=until
         ).scalars().all()  # fmt: skip
         if not ids:
             return []
         rows = self._run(self._sql.claimed, b_ids=self._sql.listed(ids))
-        return [Claimed(*row[:8], bytes(row[8]), bytes(row[9])) for row in rows]
+        return [Claimed(*row) for row in rows]
 
     def use_grants(self, calls: Mapping[str, int], day: str) -> dict[str, int]:
         """Count calls; returns each grant's calls of the day including these. Grants in id order, as all do."""
@@ -212,22 +196,19 @@ class SqlWork:
     def hold(self, verifications: Sequence[str]) -> list[Held]:
         """Lock verifications, in id order, until this transaction ends."""
         rows = self._run(self._sql.hold, b_ids=self._sql.listed(verifications))
-        return [Held(*row[:5], when(row[5]), bytes(row[6]), *row[7:10], bytes(row[10])) for row in rows]
+        return [Held(*row) for row in rows]
 
     def lookups_of(self, verifications: Sequence[str]) -> list[LookupRow]:
         """Every lookup of these verifications."""
         rows = self._run(self._sql.lookups_of, b_ids=self._sql.listed(verifications))
-        return [
-            LookupRow(*row[:5], None if row[5] is None else bytes(row[5]), row[6], _maybe(row[7]), _maybe(row[8]))
-            for row in rows
-        ]
+        return [LookupRow(*row) for row in rows]
 
     def answer(self, rows: Sequence[AnsweredLookup]) -> None:
         """Record answers; the caller holds the verifications and has compared the fences."""
         if rows:
             self.connection.execute(self._sql.answer, [
                 {"b_id": row.id, "reason": row.reason, "answer": row.answer, "digest": row.digest,
-                 "asked_at": ms(row.asked_at), "answered_at": ms(row.answered_at)}
+                 "asked_at": row.asked_at, "answered_at": row.answered_at}
                 for row in rows
             ])  # fmt: skip
 
@@ -236,18 +217,18 @@ class SqlWork:
         if receipts:
             self.connection.execute(
                 self._sql.decide,
-                [{"b_id": one, "receipt": receipt, "decided_at": ms(now)} for one, receipt in receipts.items()],
+                [{"b_id": one, "receipt": receipt, "decided_at": now} for one, receipt in receipts.items()],
             )
 
     # --- sweep, sequence, deliver
 
     def due_sources(self, now: datetime) -> list[str]:
         """Sources with a lookup that is due and not leased."""
-        return list(self._run(self._sql.due_sources, b_now=ms(now)).scalars())
+        return list(self._run(self._sql.due_sources, b_now=now).scalars())
 
     def forget_nonces(self, now: datetime) -> None:
         """Drop nonces whose requests are too old to be accepted anyway."""
-        self._run(self._sql.forget_nonces, b_now=ms(now))
+        self._run(self._sql.forget_nonces, b_now=now)
 
     def lock_log(self) -> bool:
         """Whether this transaction is the one that may extend the log."""
@@ -261,7 +242,7 @@ class SqlWork:
 
     def unsequenced(self, limit: int) -> list[tuple[int, bytes]]:
         """Committed entries without a place, oldest first."""
-        return [(row.id, bytes(row.body)) for row in self._run(self._sql.unsequenced, b_limit=limit)]
+        return [(row.id, row.body) for row in self._run(self._sql.unsequenced, b_limit=limit)]
 
     def tiles(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Stored tiles by (level, index); those not stored yet are missing."""
@@ -269,7 +250,7 @@ class SqlWork:
         for level, index in keys:
             row = self._run(self._sql.tile, b_level=level, b_index=index).one_or_none()
             if row is not None:
-                found[level, index] = bytes(row.hashes)
+                found[level, index] = row.hashes
         return found
 
     def extend_log(
@@ -287,14 +268,13 @@ class SqlWork:
         self._run(self._sql.leave_queue, b_ids=self._sql.listed(entries))
         for (level, index), hashes in tiles.items():
             self._run(self._sql.put_tile, level=level, index=index, hashes=hashes)
-        self._run(self._sql.add_checkpoint, size=size, note=note, signed_at=ms(now))
+        self._run(self._sql.add_checkpoint, size=size, note=note, signed_at=now)
 
     def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None:
         """Deliveries (id, verification, client), due at once."""
         if rows:
-            at = ms(now)
             self.connection.execute(self._sql.add_deliveries, [
-                {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": at,
+                {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": now,
                  "fence": 0, "last_code": ""}
                 for one, verification, client in rows
             ])  # fmt: skip
@@ -302,7 +282,7 @@ class SqlWork:
     def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]:
         """Up to ``limit`` due deliveries, leased to us."""
         rows = self._run(
-            self._sql.claim_deliveries, b_now=ms(now), b_limit=limit, b_lease_until=ms(now) + lease_ms
+            self._sql.claim_deliveries, b_now=now, b_limit=limit, b_lease_until=now + timedelta(milliseconds=lease_ms)
         ).all()  # fmt: skip
         receipts = dict(
             self._run(self._sql.receipts, b_ids=self._sql.listed([row.verification_id for row in rows])).tuples()
@@ -314,7 +294,7 @@ class SqlWork:
     def finish_delivery(self, due: Due, state: str, code: str, ready_at: datetime) -> bool:
         """Record how a delivery went; False where another worker has claimed it since."""
         done = self._run(
-            self._sql.finish_delivery, b_id=due.id, b_fence=due.fence, b_state=state, b_ready=ms(ready_at), b_code=code
+            self._sql.finish_delivery, b_id=due.id, b_fence=due.fence, b_state=state, b_ready=ready_at, b_code=code
         )
         return bool(done.rowcount)
 
@@ -335,11 +315,11 @@ class SqlWork:
     def place_of(self, verification: str, kind: str) -> tuple[int | None, bytes] | None:
         """The latest entry of a kind about a verification, with its place in the log once it has one."""
         row = self._run(self._sql.place_of, b_verification=verification, b_kind=kind).one_or_none()
-        return None if row is None else (row.position, bytes(row.body))
+        return None if row is None else (row.position, row.body)
 
     def entries(self, start: int, stop: int) -> list[bytes]:
         """The log's entries from one place to before another."""
-        return [bytes(body) for body in self._run(self._sql.entries, b_start=start, b_stop=stop).scalars()]
+        return list(self._run(self._sql.entries, b_start=start, b_stop=stop).scalars())
 
     # --- register and publish
 
@@ -347,19 +327,19 @@ class SqlWork:
         """False where the id is taken."""
         return self._added(
             self._sql.add_client, id=client.id, name=client.name, unit=client.unit, state=client.state,
-            callback_url=client.callback_url, created_at=ms(now),
+            callback_url=client.callback_url, created_at=now,
         )  # fmt: skip
 
     def add_client_key(self, key_id: str, key: ClientKey, pem: str) -> bool:
         """False where the key is registered already, by whomever."""
         return self._added(
             self._sql.add_client_key, key_id=key_id, client_id=key.client, algorithm=key.verifier.algorithm.value,
-            public_key=pem, not_before=ms(key.not_before), not_after=None if key.not_after is None else ms(key.not_after),
+            public_key=pem, not_before=key.not_before, not_after=key.not_after,
         )  # fmt: skip
 
     def revoke_client_key(self, key_id: str, now: datetime) -> bool:
         """False where there is no such key, or it is revoked already."""
-        return self._added(self._sql.revoke_client_key, b_id=key_id, b_now=ms(now))
+        return self._added(self._sql.revoke_client_key, b_id=key_id, b_now=now)
 
     def add_grant(self, grant: Grant) -> bool:
         """False where the id is taken."""
@@ -369,7 +349,7 @@ class SqlWork:
         }  # fmt: skip
         return self._added(
             self._sql.add_grant, id=grant.id, client_id=grant.client, source=grant.source, scope=json.dumps(scope),
-            valid_from=ms(grant.valid_from), valid_to=ms(grant.valid_to), state=grant.state,
+            valid_from=grant.valid_from, valid_to=grant.valid_to, state=grant.state,
         )  # fmt: skip
 
     def set_grant_state(self, grant: str, state: str) -> bool:
@@ -380,7 +360,7 @@ class SqlWork:
         """False where another publisher was faster with this number."""
         return self._added(
             self._sql.add_edition, number=edition.number, digest=edition.digest, body=edition.body, seal=edition.seal,
-            effective_at=ms(edition.effective_at), published_at=ms(now), published_by=edition.published_by,
+            effective_at=edition.effective_at, published_at=now, published_by=edition.published_by,
         )  # fmt: skip
 
     def _added(self, statement: Any, **values: Any) -> bool:
@@ -402,8 +382,8 @@ def grant_from(row: Any) -> Grant:
         fields=tuple(scope["fields"]),
         bases=tuple(Basis(basis) for basis in scope["bases"]),
         legal_reference=scope["legal_reference"],
-        valid_from=when(row.valid_from),
-        valid_to=when(row.valid_to),
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
         scenes=tuple(scope["scenes"]),
         items=tuple(scope["items"]),
         daily_calls=scope["daily_calls"],
@@ -414,4 +394,4 @@ def grant_from(row: Any) -> Grant:
 def _stored(row: Any) -> StoredVerification | None:
     if row is None:
         return None
-    return StoredVerification(*row[:7], when(row[7]), _maybe(row[8]), row[9])
+    return StoredVerification(*row)

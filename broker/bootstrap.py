@@ -1,0 +1,208 @@
+"""The one place where adapters are chosen and wired; everything else sees ports."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import requests
+import yaml
+
+from broker.config import Settings
+from broker.connectors import connectors
+from broker.core.envelope import Algorithm, Verifier
+from broker.core.errors import CallerProblem, OperatorProblem
+from broker.flow.look_up import look_up
+from broker.flow.parts import Limits, Parts
+from broker.ports import Connection, Wake
+from broker.signing import http_message, keys
+from broker.signing.sm2 import Sm2Signer
+from broker.signing.vault import KEY_BYTES, CaseVault
+from broker.store.engine import Database
+from broker.store.work import SqlStore
+from broker.transport.answers import load_answer_schemas
+from broker.transport.https import HttpsTransport
+from broker.wakes.drain import Drain, InProcessWake
+from broker.wakes.fleet import FleetWake
+
+_CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
+_SIGNER, _LOG_KEYS, _WRAPPING, _PSEUDONYM = "receipt.pem", ("log-ed25519.pem", "log-sm2.pem"), "wrapping.key", "pseudonym.key"
+_RETIRED = "retired"  # sub-folder of public keys that signed receipts or checkpoints before
+
+
+@dataclass
+class Office:
+    """A process's wiring: the parts of the steps, and what the entry points need besides."""
+
+    settings: Settings
+    parts: Parts
+    database: Database
+    drain: Drain
+    receipt_keys: list[Verifier]
+    log_keys: list[Verifier]
+    _closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        for close in self._closers:
+            close()
+        self.database.dispose()
+
+
+def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
+    """Wire a process from its settings. Raises ``OperatorProblem`` where keys or configuration are unusable."""
+    folder = Path(settings.keys_folder)
+    signer = keys.load_private(_key_file(folder / _SIGNER))
+    log_signers = [keys.load_private(_key_file(folder / name)) for name in _LOG_KEYS]
+    retired = [keys.load_public(path.read_bytes()) for path in sorted((folder / _RETIRED).glob("*.pem"))]
+    database = Database(settings.database_url)
+    transport = HttpsTransport()
+    schemas = Path(settings.schemas_folder)
+    parts = Parts(
+        store=SqlStore(database, read_client_key),
+        wake=wake or _NoWake(),
+        transport=transport,
+        connectors=connectors(load_answer_schemas(schemas / "sources"), _sm2_decrypt),
+        connections=read_platforms(Path(settings.platforms_file)),
+        vault=CaseVault(_secret(folder / _WRAPPING), _secret(folder / _PSEUDONYM)),
+        signer=signer,
+        log_signers=log_signers,
+        issuer=settings.issuer,
+        log_origin=settings.log_origin,
+        check_request=_request_check(schemas / "request.schema.json"),
+        post=_poster(signer),
+        limits=Limits(),
+    )
+    drain = Drain(lambda source: look_up(parts, source))
+    if wake is None:
+        parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
+    log_keys: list[Verifier] = [key.verifier() for key in log_signers]
+    return Office(settings, parts, database, drain, [signer.verifier(), *retired], log_keys, [transport.close])
+
+
+class _NoWake:
+    """Stands in while the parts are wired; nothing is admitted before its successor is in place."""
+
+    def wake(self, sources: object) -> None:
+        raise AssertionError(sources)
+
+
+def make_keys(folder: Path, algorithm: Algorithm) -> list[str]:
+    """Make the deployment's keys where there are none; returns the names of those made. Existing ones stay."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = []
+    for name, kind in ((_SIGNER, algorithm), (_LOG_KEYS[0], Algorithm.ED25519), (_LOG_KEYS[1], Algorithm.SM2)):
+        if not (folder / name).exists():
+            keys.save_private(folder / name, keys.generate(kind))
+            made.append(name)
+    for name in (_WRAPPING, _PSEUDONYM):
+        if not (folder / name).exists():
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES))
+            made.append(name)
+    return made
+
+
+def read_client_key(pem: str, key_id: str) -> Verifier:
+    """A registered key from its row."""
+    return keys.load_public(pem.encode("ascii"), key_id)
+
+
+def read_platforms(path: Path) -> dict[str, Connection]:
+    """The deployment's connections by platform; credentials given as ``{file: path}`` are read, relative to the file.
+
+    A missing file means that nothing is connected: every lookup then ends UNKNOWN, not configured.
+    """
+    if not path.exists():
+        return {}
+    document = yaml.safe_load(path.read_text("utf-8"))
+    try:
+        return {
+            name: Connection(
+                platform=name,
+                endpoint=entry["endpoint"],
+                credentials={key: _credential(path.parent, value) for key, value in entry["credentials"].items()},
+                options=entry.get("options", {}),
+            )
+            for name, entry in document["platforms"].items()
+        }
+    except (KeyError, TypeError, AttributeError, OSError) as error:
+        raise OperatorProblem("config.invalid", got=path.name, expected="platforms with endpoint and credentials") from error
+
+
+def _credential(folder: Path, value: Any) -> str:
+    if isinstance(value, dict):
+        return (folder / value["file"]).read_text("utf-8").strip()
+    return str(value)
+
+
+def _key_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OperatorProblem("key.unusable", got=path.name, expected="a key file; broker keys init makes them") from error
+
+
+def _secret(path: Path) -> bytes:
+    data = _key_file(path)
+    if len(data) != KEY_BYTES:
+        raise OperatorProblem("key.unusable", got=path.name, expected=f"{KEY_BYTES} bytes")
+    return data
+
+
+@lru_cache(maxsize=64)
+def _sm2_key(private_pem: str) -> Sm2Signer:
+    key = keys.load_private(private_pem.encode("ascii"))
+    if not isinstance(key, Sm2Signer):
+        raise OperatorProblem("key.unusable", expected="an SM2 key")
+    return key
+
+
+def _sm2_decrypt(private_pem: str, ciphertext: bytes) -> bytes:
+    return _sm2_key(private_pem).decrypt(ciphertext)
+
+
+def _request_check(path: Path) -> Callable[[Any], None]:
+    """A compiled check against the request's schema; raises ``CallerProblem`` ``request.schema`` with a pointer."""
+    validator = jsonschema_rs.Draft202012Validator(orjson.loads(path.read_bytes()))
+
+    def check(document: Any) -> None:
+        if validator.is_valid(document):
+            return
+        error = next(iter(validator.iter_errors(document)))
+        pointer = "".join(f"/{part}" for part in error.instance_path)
+        raise CallerProblem("request.schema", pointer=pointer, expected="/".join(map(str, error.schema_path)))
+
+    return check
+
+
+def _poster(signer: keys.PrivateKey) -> Callable[[str, bytes], int]:
+    """Callbacks signed like any request of ours; 0 where nothing answered."""
+    session = requests.Session()
+    session.trust_env = False
+
+    def post(url: str, body: bytes) -> int:
+        headers = http_message.sign_request(
+            "POST", url, body, "application/json", signer, int(time.time()), os.urandom(16).hex()
+        )
+        try:
+            response = session.post(
+                url,
+                data=body,
+                headers={**headers, "Content-Type": "application/json"},
+                timeout=_CALLBACK_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.RequestException:
+            return 0
+        return response.status_code
+
+    return post

@@ -1,0 +1,72 @@
+"""The settings, read once from the environment. An unknown ``BROKER_`` variable refuses to start: it is a typing error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from broker.core.errors import OperatorProblem
+
+PREFIX = "BROKER_"
+ROOT = Path(__file__).resolve().parent.parent
+_FOREIGN = {"BROKER_TEST_DATABASE_URL", "BROKER_TEST_REDIS_URL"}  # read by the tests' servers
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field per setting; the environment variable is the upper-case name with ``BROKER_`` before it."""
+
+    database_url: str = "sqlite:///var/broker.db"
+    """PostgreSQL (``postgresql+psycopg://…``) for the fleet, SQLite for the embedded default."""
+    redis_url: str = ""
+    """Redis of the fleet. Empty: embedded, workers are threads of the web process."""
+    keys_folder: str = "var/keys"
+    """Folder of the signing, wrapping and pseudonym keys; made by ``broker keys init``."""
+    platforms_file: str = "var/platforms.yaml"
+    """How this deployment reaches each platform: endpoints, credentials by reference, service ids."""
+    schemas_folder: str = str(ROOT / "schemas")
+    """Folder of the JSON Schemas, those of the sources below ``sources/``."""
+    public_url: str = "http://127.0.0.1:8080"
+    """The base URL callers sign; never taken from a request, since intermediaries can forge headers."""
+    host: str = "127.0.0.1"
+    """Address the web server listens on."""
+    port: int = 8080
+    """Port the web server listens on."""
+    web_processes: int = 2
+    """Web processes of the fleet; the embedded default always runs one."""
+    web_threads: int = 32
+    """Requests one web process works on at a time, waiting ones included."""
+    issuer: str = "exemption-broker.localhost"
+    """Who issues the receipts, as printed in them."""
+    log_origin: str = "exemption-broker.localhost/log"
+    """The audit log's name in its checkpoints."""
+    sweep_seconds: float = 2.0
+    """How often due work is looked for, whatever messages were lost."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether workers are threads of the web process."""
+        return not self.redis_url
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """The settings an environment tells. Raises ``OperatorProblem`` ``config.invalid`` naming the variable."""
+    kinds = {PREFIX + field.name.upper(): field for field in fields(Settings)}
+    values: dict[str, str | int | float] = {}
+    for name, text in environment.items():
+        if not name.startswith(PREFIX) or name in _FOREIGN:
+            continue
+        if name not in kinds:
+            raise OperatorProblem("config.invalid", got=name, expected="a known setting")
+        values[kinds[name].name] = _read(name, text, str(kinds[name].type))
+    return Settings(**values)  # type: ignore[arg-type]  # each was read as its field's type
+
+
+def _read(name: str, text: str, kind: str) -> str | int | float:
+    try:
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError as error:
+        raise OperatorProblem("config.invalid", got=name, expected=kind) from error

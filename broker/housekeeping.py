@@ -1,0 +1,71 @@
+"""What runs beside the requests: sequence the log, deliver callbacks, sweep for due work, forget spent nonces.
+
+One loop per duty, each a thread; in the embedded default they live in the web process, in the fleet in ``broker
+sweep``. Any number may run at once: every duty claims its work in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from broker.core.errors import Problem
+from broker.flow.deliver import deliver
+from broker.flow.parts import Parts
+from broker.flow.sequence import sequence
+from broker.flow.sweep import sweep, tidy
+from broker.log import fault
+
+SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
+DELIVER_SECONDS = 0.5
+TIDY_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """The duties' threads."""
+
+    def __init__(self, parts: Parts, sweep_seconds: float) -> None:
+        """Nothing runs before ``start``."""
+        self._stop = threading.Event()
+        duties: Sequence[tuple[str, Callable[[], object], float]] = (
+            ("sequence", lambda: sequence(parts), SEQUENCE_SECONDS),
+            ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
+            ("sweep", lambda: sweep(parts) and None, sweep_seconds),
+            ("tidy", lambda: tidy(parts), TIDY_SECONDS),
+        )
+        self._threads = [
+            threading.Thread(target=self._run, args=duty, name=f"duty-{duty[0]}", daemon=True) for duty in duties
+        ]
+
+    def start(self) -> None:
+        """Start the duties."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each duty finish the transaction it is in."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def stop_soon(self) -> None:
+        """Ask the duties to end; safe in a signal handler."""
+        self._stop.set()
+
+    def wait(self) -> None:
+        """Until ``stop`` is called from elsewhere."""
+        self._stop.wait()
+
+    def _run(self, name: str, duty: Callable[[], object], pause: float) -> None:
+        while not self._stop.is_set():
+            try:
+                more = duty()
+            except Exception as error:  # noqa: BLE001 - the worker's edge: the next round reads the state anew
+                if not (isinstance(error, Problem) and error.code == "store.away"):
+                    fault(_log, name, error)
+                more = None
+            if not more:
+                self._stop.wait(pause)

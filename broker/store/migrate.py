@@ -1,0 +1,43 @@
+"""Bring a database to the current schema (Alembic); each migration works with the release before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from broker.store.engine import Database
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def migrate(database: Database) -> str:
+    """Run what is missing, in one transaction; returns the revision reached. Safe to run twice and at once."""
+    config = _config()
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a migration waits for its turn …
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7234102)")  # … behind another's
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return current(database)
+
+
+def current(database: Database) -> str:
+    """The revision a database is at, "" before the first."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def head() -> str:
+    """The newest revision there is."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    return config

@@ -1,0 +1,80 @@
+"""The fleet's worker: Celery brings wakes, ``look_up`` does the work, and a look at the database makes up for lost ones."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_ready
+
+from broker.bootstrap import Office, open_office
+from broker.config import Settings
+from broker.log import fault
+from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
+
+_MARGIN = 4  # threads beyond one per source, so that messages are heard while every source is being worked on
+
+_log = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings, sources: Sequence[str], name: str) -> None:
+    """Work on these sources (none: all of the edition in force) until SIGTERM or Ctrl-C."""
+    app = celery_app(settings.redis_url)
+    wake = FleetWake(settings.redis_url, app)
+    office = open_office(settings, wake=wake)
+    followed = list(sources) or known_sources(office)
+    _tasks(app, office, wake)
+    stop = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(app, office, settings, followed, bool(sources), stop), name="watch", daemon=True
+    )
+    worker_ready.connect(lambda **_: watcher.start(), weak=False)
+    app.worker_main([
+        "worker", "--pool=threads", f"--concurrency={max(len(followed), 1) + _MARGIN}",
+        "--queues=" + ",".join(queue_of(source) for source in followed), f"--hostname={name}@%h",
+        "--without-gossip", "--without-mingle", "--without-heartbeat", f"--loglevel={settings.log_level}",
+    ])  # fmt: skip
+    stop.set()
+    office.close()
+
+
+def known_sources(office: Office) -> list[str]:
+    """The sources of the edition in force, none before the first is published."""
+    with office.parts.store.read() as work:
+        pulse = work.pulse()
+        policy = office.parts.policy(work, pulse)
+        number = policy.edition_at(pulse.now)
+        return sorted(office.parts.edition(work, number).catalog.sources) if number else []
+
+
+def _tasks(app: Celery, office: Office, wake: FleetWake) -> None:
+    @app.task(name=LOOK_UP_TASK)
+    def look_up(source: str) -> None:
+        wake.heard(source)
+        office.drain.run(source)
+
+
+def _watch(
+    app: Celery, office: Office, settings: Settings, followed: list[str], fixed: bool, stop: threading.Event
+) -> None:
+    """Every few seconds: drain what is due here, should messages be lost or Redis be away, and follow new sources."""
+    while not stop.wait(settings.sweep_seconds * 2):
+        try:
+            if not fixed:
+                _follow(app, office, followed)
+            with office.parts.store.read() as work:
+                due = [source for source in work.due_sources(work.pulse().now) if source in followed]
+            for source in due:
+                threading.Thread(target=office.drain.run, args=(source,), name=f"due-{source}", daemon=True).start()
+        except Exception as error:  # noqa: BLE001 - the worker's edge: the next look makes up for this one
+            fault(_log, "watch", error)
+
+
+def _follow(app: Any, office: Office, followed: list[str]) -> None:
+    for source in known_sources(office):
+        if source not in followed:
+            followed.append(source)
+            app.control.add_consumer(queue_of(source), reply=False)
