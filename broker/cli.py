@@ -39,7 +39,6 @@ from broker.ports import Client, ClientKey
 from broker.signing import keys
 from broker.store.catalog_file import CatalogFile, read_catalog
 from broker.store.migrate import current, head, migrate
-from broker.worker import run_worker
 
 _DEFAULT_LIST = str(ROOT / "data_catalog.yaml")
 
@@ -80,11 +79,11 @@ def serve() -> None:
 @click.option("--name", default="worker", show_default=True, help="A name for this worker among others on the machine.")
 def work(sources: tuple[str, ...], name: str) -> None:
     """Ask sources, as a Celery worker of the fleet; run as many as needed."""
-    settings = _settings()
-    if settings.embedded:
+    if _settings().embedded:
         raise click.ClickException("嵌入模式无需单独的工作进程 / the embedded default has its workers in `broker serve`")
-    log.set_up(settings.log_level)
-    run_worker(settings, sources, name)
+    # The command becomes the worker: a signal sent to it reaches Celery, and nothing stands in between.
+    arguments = [word for source in sources for word in ("--source", source)]
+    os.execv(sys.executable, [sys.executable, "-m", "broker.worker", "--name", name, *arguments])  # noqa: S606
 
 
 @main.command()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
 
+import click
 from celery import Celery
 from celery.signals import worker_ready
 
+from broker import log
 from broker.bootstrap import Office, open_office
-from broker.config import Settings
+from broker.config import Settings, settings_from
 from broker.log import fault
 from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
 
@@ -78,3 +81,17 @@ def _follow(app: Any, office: Office, followed: list[str]) -> None:
         if source not in followed:
             followed.append(source)
             app.control.add_consumer(queue_of(source), reply=False)
+
+
+@click.command()
+@click.option("--source", "sources", multiple=True)
+@click.option("--name", default="worker")
+def main(sources: tuple[str, ...], name: str) -> None:
+    """Run a worker in this process; `broker work` is how people start it."""
+    settings = settings_from(os.environ)
+    log.set_up(settings.log_level)
+    run_worker(settings, sources, name)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from datetime import date
 
 from broker.core.answer import Matter, Question
 from broker.core.case import APPLICANT, Party, Request
-from broker.core.catalog import Catalog, Edition, Form, Item, Material, Place, Replacement, Requirement, RowState
+from broker.core.catalog import Catalog, Edition, Form, Item, Material, Replacement, Requirement, RowState
 from broker.core.errors import CallerProblem
 
 
@@ -43,6 +43,14 @@ class PlannedLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An item of the scene that is not handled here and now, and why (a problem code)."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Needs in the order of the list, and every lookup their chains may send, by key."""
 
@@ -50,6 +58,7 @@ class Plan:
     items: tuple[Item, ...]
     needs: tuple[Need, ...]
     lookups: Mapping[str, PlannedLookup]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def plan(edition: Edition, request: Request, today: date) -> Plan:
@@ -60,13 +69,12 @@ def plan(edition: Edition, request: Request, today: date) -> Plan:
     """
     catalog = edition.catalog
     items = catalog.items_of(region=request.region, item=request.item, scene=request.scene)
-    items = _in_force(items, request, today)
-    _at_our_level(catalog, items, request)
+    items, left_out = _handled(catalog, items, request, today)
     _known_roles(catalog, items, request)
     needs = _needs(catalog, items, request, today)
     if request.materials:
         needs = _subset(needs, request.materials)
-    return Plan(edition.number, items, needs, _lookups(needs, request))
+    return Plan(edition.number, items, needs, _lookups(needs, request), left_out)
 
 
 def lookup_of(step: Replacement, need: Need, request: Request) -> str | None:
@@ -98,20 +106,24 @@ def question(plan: Plan, lookup: PlannedLookup, lookup_id: str, request: Request
     return Question(lookup_id, lookup.source, lookup.form, lookup.subject, lookup.related, lookup.fields, matter)
 
 
-def _in_force(items: tuple[Item, ...], request: Request, today: date) -> tuple[Item, ...]:
-    """A single item must be in force; of a scene the items in force remain, and one must."""
-    living = tuple(item for item in items if item.effective.covers(today))
-    if not living or (request.item and living != items):
-        raise CallerProblem("request.item-not-in-force", got=items[0].key, expected=items[0].abolished_by, pointer="/item")
-    return living
-
-
-def _at_our_level(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:
+def _handled(
+    catalog: Catalog, items: tuple[Item, ...], request: Request, today: date
+) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
+    """The items in force and decided here. A single item must be both; of a scene the rest is left out, and said so."""
     levels = catalog.regions[request.region].levels
+    left_out: list[LeftOut] = []
     for item in items:
-        place: Place = item.places[request.region]
-        if place.level not in levels:
-            raise CallerProblem("request.level", got=item.key, expected=place.level.value, pointer="/item")
+        if not item.effective.covers(today):
+            left_out.append(LeftOut(item.key, "request.item-not-in-force"))
+        elif item.places[request.region].level not in levels:
+            left_out.append(LeftOut(item.key, "request.level"))
+    gone = {one.item for one in left_out}
+    handled = tuple(item for item in items if item.key not in gone)
+    if not handled:
+        first, item = left_out[0], items[0]
+        why = item.abolished_by if first.reason == "request.item-not-in-force" else item.places[request.region].level.value
+        raise CallerProblem(first.reason, got=item.key, expected=why, pointer="/item" if request.item else "/scene")
+    return handled, tuple(left_out)
 
 
 def _known_roles(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:

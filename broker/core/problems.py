@@ -34,6 +34,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("body.not-finite", 400, _C, "JSON 中有 NaN 或无穷大", "The JSON holds NaN or an infinity", "请改为有限数值", "Send finite numbers"),
     ("body.media-type", 415, _C, "请求须为 application/json", "The body must be application/json", "请设置 Content-Type", "Set the Content-Type"),
     ("request.schema", 422, _C, "请求不符合接口规范", "The request does not follow the schema", "请按 pointer 所指位置对照接口文档修改", "Mend what the pointer names, following the API document"),
+    ("request.parameter", 422, _C, "查询参数缺失或格式错误", "A query parameter is missing or malformed", "请对照接口文档修改", "Compare with the API document"),
+    ("request.unreadable", 400, _C, "请求无法读取", "The request cannot be read", "请检查 HTTP 请求是否完整", "Check that the HTTP request is whole"),
     # the signature
     ("signature.missing", 401, _C, "请求未签名", "The request is not signed", "请按 RFC 9421 对请求签名", "Sign the request following RFC 9421"),
     ("signature.malformed", 401, _C, "签名头格式错误", "The signature headers are malformed", "请对照接口文档的签名格式", "Compare with the profile in the API document"),

@@ -19,6 +19,7 @@ from broker.core.case import Request
 from broker.core.decide import Decision, Tried
 from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
 from broker.core.errors import CallerProblem
+from broker.core.plan import Plan
 
 RECEIPT_TYPE = "exemption-receipt+jws"
 MAX_RECEIPT = 256 * 1024
@@ -38,7 +39,7 @@ class Circumstances:
 
 
 def receipt_payload(
-    circumstances: Circumstances, edition: Edition, request: Request, decisions: Sequence[Decision]
+    circumstances: Circumstances, edition: Edition, plan: Plan, request: Request, decisions: Sequence[Decision]
 ) -> dict[str, Any]:
     """The document that is signed; ``schemas/receipt.schema.json`` is its grammar."""
     return {
@@ -53,6 +54,7 @@ def receipt_payload(
         "applicant": circumstances.applicant,
         "edition": {"number": edition.number, "digest": edition.digest},
         "materials": [_material(decision) for decision in decisions],
+        "left_out": [{"item": one.item, "reason": one.reason} for one in plan.left_out],
         "decided_at": moment(circumstances.decided_at),
         "log": circumstances.log,
     }

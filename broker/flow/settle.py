@@ -110,7 +110,8 @@ def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now:
         log=parts.log_origin,
         decided_at=now,
     )
-    receipt = sign_receipt(receipt_payload(circumstances, matters.edition, matters.request, decisions), parts.signer)
+    payload = receipt_payload(circumstances, matters.edition, matters.plan, matters.request, decisions)
+    receipt = sign_receipt(payload, parts.signer)
     decided = entry(
         "decided",
         now,
