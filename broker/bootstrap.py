@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import orjson
 import requests
 import yaml
@@ -18,7 +17,8 @@ import yaml
 from broker.config import Settings
 from broker.connectors import connectors
 from broker.core.envelope import Algorithm, Verifier
-from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.errors import OperatorProblem
+from broker.core.grammar import Grammar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.ports import Connection, Wake
@@ -76,7 +76,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         log_signers=log_signers,
         issuer=settings.issuer,
         log_origin=settings.log_origin,
-        check_request=_request_check(schemas / "request.schema.json"),
+        check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
         limits=Limits(),
     )
@@ -168,20 +168,6 @@ def _sm2_key(private_pem: str) -> Sm2Signer:
 
 def _sm2_decrypt(private_pem: str, ciphertext: bytes) -> bytes:
     return _sm2_key(private_pem).decrypt(ciphertext)
-
-
-def _request_check(path: Path) -> Callable[[Any], None]:
-    """A compiled check against the request's schema; raises ``CallerProblem`` ``request.schema`` with a pointer."""
-    validator = jsonschema_rs.Draft202012Validator(orjson.loads(path.read_bytes()))
-
-    def check(document: Any) -> None:
-        if validator.is_valid(document):
-            return
-        error = next(iter(validator.iter_errors(document)))
-        pointer = "".join(f"/{part}" for part in error.instance_path)
-        raise CallerProblem("request.schema", pointer=pointer, expected="/".join(map(str, error.schema_path)))
-
-    return check
 
 
 def _poster(signer: keys.PrivateKey) -> Callable[[str, bytes], int]:

@@ -73,7 +73,7 @@ edition = Table(
     Column("effective_at", Moment, nullable=False),
     Column("published_at", Moment, nullable=False),
     Column("published_by", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # canonical JSON of the whole list
+    Column("body", LargeBinary, nullable=False),  # JSON of the whole list, as published
     Column("seal", Text, nullable=False),  # JWS over its number, digest and effective date
 )
 

@@ -153,7 +153,8 @@ class SqlWork:
 
     def usage(self, grants: Sequence[str], day: str) -> dict[str, int]:
         """Today's calls by grant; grants without a row have none."""
-        return dict(self._run(self._sql.usage, b_day=day, b_ids=self._sql.listed(grants)).tuples())
+        rows = self._run(self._sql.usage, b_day=day, b_ids=self._sql.listed(grants))
+        return {row.grant_id: row.calls for row in rows}
 
     def add_verification(self, row: NewVerification, now: datetime) -> bool:
         """False where another transaction was faster with the same request id."""
@@ -284,9 +285,10 @@ class SqlWork:
         rows = self._run(
             self._sql.claim_deliveries, b_now=now, b_limit=limit, b_lease_until=now + timedelta(milliseconds=lease_ms)
         ).all()  # fmt: skip
-        receipts = dict(
-            self._run(self._sql.receipts, b_ids=self._sql.listed([row.verification_id for row in rows])).tuples()
-        )
+        receipts = {
+            row.id: row.receipt
+            for row in self._run(self._sql.receipts, b_ids=self._sql.listed([one.verification_id for one in rows]))
+        }
         return [
             Due(row.id, row.verification_id, row.client_id, row.fence, receipts[row.verification_id]) for row in rows
         ]
