@@ -1,0 +1,155 @@
+"""What an approval system does, all of it signed: submit, read, wait, fetch receipt and proof, close a case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+
+from broker.core import checkpoint, merkle
+from broker.core.envelope import parse
+from broker.core.errors import CallerProblem
+from broker.core.grammar import Grammar
+from broker.core.receipt import Bundle
+from broker.flow.admit import Caller, admit
+from broker.flow.parts import Parts
+from broker.flow.register import close_case
+from broker.ports import StoredVerification, Work
+from broker.web.guard import JSON, Signed, read_body, reading, recorded
+from broker.web.log import checkpoint_size, tile_reader
+from broker.web.view import verification_view
+from broker.web.waiting import WaitingRoom
+
+LONGEST_WAIT_S = 30  # below the minute after which common proxies drop a silent connection
+_WAIT = re.compile(r'(?:^|[,\s])wait\s*=\s*"?([0-9]{1,6})"?(?=\s*(?:[,;]|$))')
+_UNRECORDED = frozenset(("caller.suspended",))  # admit itself records every refusal but this, which comes before it
+
+
+class Api:
+    """The signed routes; one object per process."""
+
+    def __init__(self, parts: Parts, public_url: str, room: WaitingRoom, outcome: Grammar) -> None:
+        """``outcome`` is the grammar of a case's outcome; the request's is the flow's business."""
+        self._parts = parts
+        self._public_url = public_url
+        self._room = room
+        self._outcome = outcome
+
+    def add_to(self, app: Flask) -> None:
+        """Register the routes."""
+        one = "/v1/verifications/<number>"
+        for rule, view, method in (
+            ("/v1/verifications", self.submit, "POST"),
+            (one, self.read, "GET"),
+            (f"{one}/receipt", self.receipt, "GET"),
+            (f"{one}/proof", self.proof, "GET"),
+            (f"{one}/bundle", self.bundle, "GET"),
+            ("/v1/cases/outcome", self.close, "POST"),
+        ):
+            app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
+
+    def submit(self) -> Response:
+        """Admit a verification; 202 while the sources are asked, 200 with the result once it is decided."""
+        signed = self._signed()
+        with recorded(self._parts, signed, _UNRECORDED):
+            admitted = admit(self._parts, signed.body, signed.identify)
+        stored, applied = self._waited(admitted.verification)
+        response = _json(verification_view(stored), 200 if stored.state == "decided" else 202, applied)
+        response.headers["Location"] = f"{self._public_url}/v1/verifications/{stored.id}"
+        return response
+
+    def read(self, number: str) -> Response:
+        """A verification of this client as it stands, or as it stands after waiting."""
+        stored, applied = self._waited(self._own(number))
+        return _json(verification_view(stored), 200, applied)
+
+    def receipt(self, number: str) -> Response:
+        """The receipt as stored, byte for byte."""
+        return _answer(_decided(self._own(number)).encode("ascii"), "application/jose")
+
+    def proof(self, number: str) -> Response:
+        """The log entry of the decision and its inclusion proof."""
+        bundle = self._bundle(number)
+        return _json({"entry": bundle.entry.decode("utf-8"), "proof": bundle.proof})
+
+    def bundle(self, number: str) -> Response:
+        """Receipt, entry and proof in one document: what is filed in the case archive."""
+        return _json(self._bundle(number).document())
+
+    def close(self) -> Response:
+        """The case's outcome; the signature is verified before the body is parsed, and again by the step."""
+        signed = self._signed()
+        with recorded(self._parts, signed):
+            with self._parts.store.read() as work:
+                pulse = work.pulse()
+                signed.identify(self._parts.policy(work, pulse), pulse.now)
+            document = parse(signed.body)
+            self._outcome.check(document)
+            close_case(self._parts, document["case"]["number"], document["outcome"], signed.identify)
+        return _json({"case": document["case"], "state": "closed", "outcome": document["outcome"]})
+
+    def _signed(self) -> Signed:
+        return Signed(request, self._public_url, read_body(request))
+
+    def _own(self, number: str) -> StoredVerification:
+        with reading(self._parts, self._signed()) as (work, caller):
+            return _found(work, caller, number)
+
+    def _bundle(self, number: str) -> Bundle:
+        with reading(self._parts, self._signed()) as (work, caller):
+            stored = _found(work, caller, number)
+            return _proved(work, stored.id, _decided(stored))
+
+    def _waited(self, stored: StoredVerification) -> tuple[StoredVerification, Mapping[str, str]]:
+        """The verification after the time the caller prefers to wait, and the header that says so."""
+        seconds = preferred_wait(request.headers.get("Prefer", ""))
+        if seconds is None:
+            return stored, {}
+        if stored.state != "decided":
+            self._room.wait(stored.id, seconds)
+            with self._parts.store.read() as work:
+                stored = work.verification(stored.id) or stored
+        return stored, {"Preference-Applied": f"wait={seconds}"}
+
+
+def preferred_wait(prefer: str) -> int | None:
+    """The seconds of ``Prefer: wait=N`` (RFC 7240), at most ``LONGEST_WAIT_S``; None where it says nothing of that."""
+    match = _WAIT.search(prefer)
+    return None if match is None else min(int(match[1]), LONGEST_WAIT_S)
+
+
+def _found(work: Work, caller: Caller, number: str) -> StoredVerification:
+    """Another system's verification is as unknown as none."""
+    stored = work.verification(number)
+    if stored is None or stored.client != caller.client.id:
+        raise CallerProblem("verification.unknown")
+    return stored
+
+
+def _decided(stored: StoredVerification) -> str:
+    if stored.receipt is None:
+        raise CallerProblem("verification.undecided", retry_after=1)
+    return stored.receipt
+
+
+def _proved(work: Work, number: str, receipt: str) -> Bundle:
+    """The receipt with its proof in the latest checkpoint; ``log.not-yet`` until the sequencer has come by."""
+    place, note = work.place_of(number, "decided"), work.latest_checkpoint()
+    position, entry = place or (None, b"")
+    if position is None or note is None or position >= checkpoint_size(note):
+        raise CallerProblem("log.not-yet", retry_after=1)
+    hashes = merkle.inclusion_proof(position, checkpoint_size(note), tile_reader(work))
+    return Bundle(receipt, entry, checkpoint.InclusionProof(position, tuple(hashes), note).format())
+
+
+def _json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return _answer(orjson.dumps(document), JSON, status, headers)
+
+
+def _answer(body: bytes, media_type: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(body, status, headers, content_type=media_type)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,80 @@
+"""The web application: every route over one set of parts. ``create_app(parts, surface)`` is all there is to call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+
+from broker.config import ROOT
+from broker.core.envelope import Verifier
+from broker.core.grammar import Grammar
+from broker.flow.parts import Parts
+from broker.signing import keys
+from broker.web import errors
+from broker.web.api import Api
+from broker.web.guard import sign_answer
+from broker.web.log import Log
+from broker.web.openapi import docs_page, openapi_document, read_schema
+from broker.web.public import Public
+from broker.web.waiting import WaitingRoom
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What the web shows besides the parts: where it is reached, and its public keys."""
+
+    public_url: str
+    """The base URL callers sign, without a slash at its end; Host and forwarded headers are never believed."""
+    keys: Sequence[Verifier]
+    """Those of the parts' signer and its predecessors, so that old receipts still verify."""
+    log_keys: Sequence[Verifier]
+    """Those of the log's signers and their predecessors."""
+    schemas_folder: Path = ROOT / "schemas"
+    """Where the JSON Schemas lie."""
+    seats: int = 24
+    """How many requests may wait at a time; fewer than the server's threads, so that some are always free."""
+
+
+def surface_of(public_url: str, receipt_keys: Sequence[Verifier], log_keys: Sequence[Verifier]) -> Surface:
+    """A surface with the usual seats and schemas."""
+    return Surface(public_url, tuple(receipt_keys), tuple(log_keys))
+
+
+def create_app(parts: Parts, surface: Surface) -> Flask:
+    """The application; starts no thread and opens no connection before the first request."""
+    app = Flask("broker", static_folder=None)
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # one spelling of each path: the signed one
+    public_url = surface.public_url.rstrip("/")
+    document = openapi_document(surface.schemas_folder, public_url)
+    room = WaitingRoom(lambda numbers: _decided(parts, numbers), surface.seats)
+    Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
+    Log(parts).add_to(app)
+    Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
+    errors.register(app)
+
+    @app.after_request
+    def _finish(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        sign_answer(request, response, public_url, parts.signer, int(time.time()))
+        return response
+
+    return app
+
+
+def published_keys(surface: Surface) -> dict[str, Any]:
+    """The JWK set. ``roles`` says what a key is for: ``receipt`` (receipts and answers), ``log`` (checkpoints)."""
+    found: dict[str, dict[str, Any]] = {}
+    for role, verifiers in (("receipt", surface.keys), ("log", surface.log_keys)):
+        for verifier in verifiers:
+            found.setdefault(verifier.key_id, {**keys.jwk(verifier), "roles": []})["roles"].append(role)
+    return {"keys": list(found.values())}
+
+
+def _decided(parts: Parts, numbers: Sequence[str]) -> Collection[str]:
+    with parts.store.read() as work:
+        return work.decided_among(numbers)
