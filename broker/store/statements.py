@@ -63,8 +63,7 @@ class Statements:
         )
         self.add_verification = insert(t.verification).on_conflict_do_nothing()
         self.add_lookups = insert(t.lookup)
-        self.add_entries = insert(t.entry).returning(t.entry.c.id)
-        self.queue_entries = insert(t.entry_queue)
+        self.add_entries = insert(t.entry).returning(t.entry.c.id)  # RETURNING makes SQLAlchemy send many rows as one
 
         # look_up and settle
         due = (

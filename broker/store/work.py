@@ -112,12 +112,11 @@ class SqlWork:
         return row.digest, row.body
 
     def record(self, entries: Sequence[Entry]) -> None:
-        """Append entries, and queue them for their place in the log."""
+        """Append entries; the database queues them for their place in the log."""
         if not entries:
             return
         rows = [{"kind": one.kind, "verification_id": one.verification, "body": one.body} for one in entries]
-        ids = self.connection.execute(self._sql.add_entries, rows).scalars().all()
-        self.connection.execute(self._sql.queue_entries, [{"entry_id": number} for number in ids])
+        self.connection.execute(self._sql.add_entries, rows)
 
     # --- admit
 

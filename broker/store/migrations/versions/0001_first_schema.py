@@ -12,13 +12,27 @@ depends_on = None
 
 _APPEND_ONLY = ("entry", "log_checkpoint", "log_leaf")
 
+# Whoever writes an entry, the sequencer will find it: the database itself queues it.
+_QUEUE_SQLITE = (
+    "CREATE TRIGGER entry_queued AFTER INSERT ON entry BEGIN INSERT INTO entry_queue (entry_id) VALUES (NEW.id); END",
+)
+_QUEUE_POSTGRES = (
+    "CREATE FUNCTION queue_entries() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN INSERT INTO entry_queue (entry_id) SELECT id FROM fresh; RETURN NULL; END $$",
+    "CREATE TRIGGER entry_queued AFTER INSERT ON entry REFERENCING NEW TABLE AS fresh "
+    "FOR EACH STATEMENT EXECUTE FUNCTION queue_entries()",
+)
+
 
 def upgrade() -> None:
     """Make the tables, the policy's single row, and the guards of what may only grow."""
     _create_tables()
     op.execute("INSERT INTO policy (id, version) VALUES (1, 1)")
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    for statement in _QUEUE_SQLITE if sqlite else _QUEUE_POSTGRES:
+        op.execute(statement)
     for table in _APPEND_ONLY:
-        _guard_sqlite(table) if op.get_bind().dialect.name == "sqlite" else _guard_postgres(table)
+        _guard_sqlite(table) if sqlite else _guard_postgres(table)
 
 
 def downgrade() -> None:
