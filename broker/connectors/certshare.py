@@ -11,6 +11,7 @@ Source options: those of :mod:`broker.connectors.reading`, and ``verify``.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -81,6 +82,8 @@ RESULTS: Final[Mapping[int, Reason]] = {  # data.result of verifyCertInfo
     6: Reason.SOURCE_REFUSED_QUESTION,  # certData empty
     7: Reason.MISMATCH,
 }
+
+_DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,3}")
 
 
 class CertShare:
@@ -183,9 +186,9 @@ def _request(question: Question, connection: Connection, operation: str, data: M
 
 
 def _number(value: object) -> int:
-    """A code sent as a number or as its digits; -1, which is no code, for anything else."""
+    """A code sent as a number or as the same number's digits; -1, which is no code, for anything else."""
     digits = text_of(value) or ""
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 4 else -1
+    return int(digits) if _DIGITS.fullmatch(digits) else -1
 
 
 def _verified(document: object) -> Answer:

@@ -98,9 +98,9 @@ def at(document: object, path: str) -> Any:
 
 
 def text_of(value: object) -> str | None:
-    """A string or whole number as text; None for all that is no single plain value."""
+    """A string as it is, or a whole number as text; None for all that is no single plain value."""
     if isinstance(value, str):
-        return value.strip()
+        return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -179,7 +179,7 @@ def _verdict(record: Record, verdicts: Mapping[str, Mapping[str, str]]) -> Reaso
 def _fields(record: Record, question: Question, options: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for ours, theirs in options.get("fields", {}).items():
-        value = text_of(at(record, theirs)) if ours in question.fields else None
+        value = (text_of(at(record, theirs)) or "").strip() if ours in question.fields else ""
         if value:
             found[ours] = _in_our_words(value, options.get("values", {}).get(ours))
     return found
@@ -194,7 +194,7 @@ def _in_our_words(value: str, known: Mapping[str, str] | None) -> str:
 def _holder(record: Record, path: str | None) -> str:
     if path is None:
         return ""
-    return text_of(at(record, path)) or settle(Reason.MALFORMED)  # the list says this source names the holder
+    return (text_of(at(record, path)) or "").strip() or settle(Reason.MALFORMED)  # the list promises it
 
 
 def _as_of(record: Record, path: str | None) -> datetime | None:

@@ -94,7 +94,7 @@ class CertSharePlatform:
     def _query(self, data: dict[str, Any], behaviour: Callable[[str], str], now: float) -> tuple[str, Any]:
         if not data.keys() <= _QUERY_FIELDS:
             raise _Refused(102)
-        source = self._source(data)
+        source = self._source(data, behaviour)
         _check_cause(data.get("useCause"))
         number = _filled(data.get("holderCode"), 110, source)
         _check_holder(data.get("holderTypeCode"), number, source)
@@ -107,7 +107,7 @@ class CertSharePlatform:
     def _verify(self, data: dict[str, Any], behaviour: Callable[[str], str], now: float) -> tuple[str, Any]:
         if not data.keys() <= _VERIFY_FIELDS:
             raise _Refused(102)
-        source = self._source(data)
+        source = self._source(data, behaviour)
         _check_cause(data.get("useCause"))
         asserted = data.get("certData")
         if not isinstance(asserted, dict) or not asserted:
@@ -117,14 +117,14 @@ class CertSharePlatform:
         _filled(asserted.get("certNo"), 109, source)
         return source, _result(_compared(records(self._held, source, number, behaviour(source), now), asserted))
 
-    def _source(self, data: dict[str, Any]) -> str:
+    def _source(self, data: dict[str, Any], behaviour: Callable[[str], str]) -> str:
         code = _filled(data.get("certTypeCode"), 12)
         if not is_certificate_type(code):
             raise _Refused(113)
         source = self._sources.get(code)
         if source is None:
             raise _Refused(13)
-        if source not in self._allowed:
+        if source not in self._allowed or behaviour(source) == "not_permitted":
             raise _Refused(100, source)
         return source
 

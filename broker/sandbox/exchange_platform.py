@@ -105,6 +105,8 @@ class ExchangePlatform:
             raise _Refused("-1")
         alive = [secret for secret, ends in reversed(self._secrets) if ends > call.now]
         source = self._sources[self._check(call.headers, alive, call.now)]
+        if behaviour(source) == "not_permitted":
+            raise _Refused("E-106")
         if source in {"ps-identity", "ps-base"}:
             return Reply(self._police(source, call, behaviour(source)), "application/xml; charset=utf-8", source)
         service = _SERVICES[source]

@@ -42,14 +42,12 @@ class Platform(Protocol):
 
 def records(held: Holdings, source: str, number: str, behaviour: str, now: float) -> list[Record]:
     """What a service finds about a number, with the lies asked for."""
-    found = held.get(source, {}).get(number, [])
+    updated = datetime.fromtimestamp(now, UTC) + _DATA_TIME.get(behaviour, timedelta())
+    found = [_dated(record, updated) for record in held.get(source, {}).get(number, [])]
     if behaviour == "wrong_person":
         other = next((key for key in held.get(source, {}) if key != number), "")
         return [_about(record, other) for record in found]
-    if behaviour == "ambiguous" and found:
-        return [*found, found[0]]
-    updated = datetime.fromtimestamp(now, UTC) + _DATA_TIME.get(behaviour, timedelta())
-    return [_dated(record, updated) if record.get("gxsj") == UPDATED else record for record in found]
+    return [*found, found[0]] if behaviour == "ambiguous" and found else found
 
 
 def _about(record: Record, number: str) -> Record:
@@ -59,4 +57,6 @@ def _about(record: Record, number: str) -> Record:
 
 
 def _dated(record: Record, updated: datetime) -> Record:
+    if record.get("gxsj") != UPDATED:
+        return record
     return record | {"gxsj": updated.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")}

@@ -38,7 +38,7 @@ DRIP_SECONDS: Final = 1.0
 COUNTED_LOOKUPS: Final = 500_000  # a long benchmark must not fill the memory
 BEHAVIOURS: Final = frozenset(
     {"ok", "slow", "error500", "throttled", "redirect", "page", "hang", "drip", "malformed", "empty", "huge"}
-    | {"wrong_person", "ambiguous", "stale", "future"}
+    | {"not_permitted", "wrong_person", "ambiguous", "stale", "future"}
 )
 _EVERY: Final = "*"
 _PR_SET_PDEATHSIG: Final = 1
@@ -75,7 +75,9 @@ class Levers:
         return self._behaviours.get(source) or self._behaviours.get(_EVERY) or ("ok", 0.0)
 
     def count(self, source: str, lookup: str) -> None:
-        """One more call of a source on behalf of a lookup."""
+        """One more call of a source on behalf of a lookup; what the platform itself turned away counts for nobody."""
+        if not source:
+            return
         with self._lock:
             self._services[source] += 1
             if lookup and len(self._lookups) < COUNTED_LOOKUPS:

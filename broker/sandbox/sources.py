@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, Self
@@ -75,12 +75,13 @@ class Sandbox:
         self.folder = folder
         self.connections = folder / "platforms.yaml"
         self.population: Entry = populate(seed)
-        self._ports = _free_ports(PLATFORMS) | dict(ports or {})
+        chosen = dict(ports or {})
+        self._ports = chosen | _free_ports([name for name in PLATFORMS if name not in chosen])
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> Self:
         """Write the files, start every platform, and wait until each answers."""
-        self._write_files()
+        self.write_files()
         for name in PLATFORMS:
             self._spawn(name)
         for name in PLATFORMS:
@@ -148,7 +149,8 @@ class Sandbox:
             raise ValueError(f"{name} refuses {wish}: {document}")
         return document
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
+        """The population, the credentials and the connection file; existing credentials stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "population.json").write_text(
             json.dumps(self.population, ensure_ascii=False, indent=1), encoding="utf-8"
@@ -225,7 +227,7 @@ class Sandbox:
         raise SandboxUnavailable(f"{name} does not answer; see {name}.log in the sandbox's folder")
 
 
-def _free_ports(names: tuple[str, ...]) -> dict[str, int]:
+def _free_ports(names: Sequence[str]) -> dict[str, int]:
     """Different free ports: all are held at once before any is given back."""
     held = [socket.create_server((LOOPBACK, 0)) for _ in names]
     try:

@@ -1,0 +1,205 @@
+"""Questions as the flow would ask them, over two roads to the same simulators: in memory, and over real sockets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import yaml
+
+from broker.connectors import connectors
+from broker.core.answer import Answer, Matter, Question, checked
+from broker.core.case import Operator, Party
+from broker.core.catalog import Form, Source, catalog_from
+from broker.core.errors import SourceProblem
+from broker.ports import Connection, Connector, Conversation, HttpRequest, HttpResponse
+from broker.sandbox.serving import Application, Levers, platform_from
+from broker.sandbox.sources import PLATFORMS, Sandbox
+from broker.signing import keys
+from broker.signing.sm2 import Sm2Signer
+from broker.transport.answers import load_answer_schemas
+from broker.transport.https import HttpsTransport
+
+REPOSITORY = Path(__file__).parents[1]
+SCHEMAS = REPOSITORY / "schemas" / "sources"
+OPERATOR = Operator("op-0007", "测试经办", "11370499MB2811111A", "模拟市行政审批服务局")
+
+
+def _sources() -> Mapping[str, Source]:
+    listed = yaml.safe_load((REPOSITORY / "catalog" / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    nothing: dict[str, Any] = {}
+    document = {"regions": nothing, "materials": nothing, "items": nothing, "scenes": nothing, "sources": listed}
+    return catalog_from(document).sources
+
+
+SOURCES = _sources()
+ANSWER_OK = load_answer_schemas(SCHEMAS)
+SIMULATED = sorted(key for key, source in SOURCES.items() if source.connector in {"certshare", "exchange"})
+
+_keys: dict[str, Sm2Signer] = {}
+
+
+def decrypt(pem: str, ciphertext: bytes) -> bytes:
+    """What bootstrap injects."""
+    if pem not in _keys:
+        key = keys.load_private(pem.encode())
+        assert isinstance(key, Sm2Signer)
+        _keys[pem] = key
+    return _keys[pem].decrypt(ciphertext)
+
+
+def no_decrypt(pem: str, ciphertext: bytes) -> bytes:
+    """A decryptor to which nothing was ever encrypted."""
+    raise SourceProblem("source.ciphertext")
+
+
+CONNECTORS: Mapping[str, Connector] = connectors(ANSWER_OK, decrypt)
+
+
+def party(entry: Mapping[str, Any], role: str = "applicant") -> Party:
+    """A party of a case out of the population."""
+    return Party(role, entry["id_type"], entry["number"], entry["name"])
+
+
+def question(
+    source: str, form: Form, subject: Party, related: Party | None = None, lookup_id: str = "lk-0001"
+) -> Question:
+    """A question for every field the source has."""
+    matter = Matter(
+        system="模拟市审批系统",
+        case_number="370499-2026-0001",
+        item_code="11370499MB2811111A4370131002000",
+        item_name="食品经营许可",
+        material_name="营业执照",
+        region="370400",
+        basis="statutory_duty",
+        applicant=subject,
+        operator=OPERATOR,
+    )
+    return Question(lookup_id, source, form, subject, related, SOURCES[source].fields, matter)
+
+
+def connections(sandbox: Sandbox) -> dict[str, Connection]:
+    """The connection file with its credentials read."""
+    document = yaml.safe_load(sandbox.connections.read_text(encoding="utf-8"))["platforms"]
+
+    def credential(value: str | Mapping[str, str]) -> str:
+        return value if isinstance(value, str) else (sandbox.folder / value["file"]).read_text().strip()
+
+    return {
+        name: Connection(
+            name,
+            entry["endpoint"],
+            {key: credential(value) for key, value in entry["credentials"].items()},
+            entry["options"],
+        )
+        for name, entry in document.items()
+    }
+
+
+class Road(Protocol):
+    """One way to the simulators."""
+
+    connections: dict[str, Connection]
+
+    @property
+    def roles(self) -> Mapping[str, Any]:
+        """The named people and companies."""
+        ...
+
+    def behave(self, platform: str, behaviour: str) -> None:
+        """Change how a platform treats all of its sources."""
+        ...
+
+    def send(self, source: Source, conversation: Conversation) -> Answer:
+        """Drive one conversation to its end."""
+        ...
+
+
+def ask(road: Road, key: str, form: Form, subject: Party, related: Party | None = None) -> Answer:
+    """The answer as the flow would keep it: asked, checked and trimmed."""
+    source, now = SOURCES[key], datetime.now(UTC)
+    asked = question(key, form, subject, related)
+    connection = road.connections.get(source.platform) or Connection(source.platform, "http://127.0.0.1:9", {})
+    conversation = CONNECTORS[source.connector].ask(asked, source, connection, now)
+    return checked(asked, road.send(source, conversation), source, now)
+
+
+@dataclass
+class MemoryRoad:
+    """No sockets: the simulators' WSGI applications are called in place."""
+
+    roles: Mapping[str, Any]
+    connections: dict[str, Connection]
+    applications: dict[str, Application]
+    levers: dict[str, Levers]
+    sent: list[HttpRequest] = field(default_factory=list)
+
+    def behave(self, platform: str, behaviour: str) -> None:
+        """Pull the platform's lever."""
+        self.levers[platform].set({"behaviour": behaviour})
+
+    def send(self, source: Source, conversation: Conversation) -> Answer:
+        """Carry requests and responses by hand."""
+        response: HttpResponse | None = None
+        while True:
+            try:
+                request = next(conversation) if response is None else conversation.send(response)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+            response = self.exchange(source.platform, request)
+
+    def exchange(self, platform: str, request: HttpRequest) -> HttpResponse:
+        """One request to one platform."""
+        self.sent.append(request)
+        environ: dict[str, Any] = {
+            f"HTTP_{name.upper().replace('-', '_')}": text for name, text in request.headers.items()
+        }
+        environ |= {"PATH_INFO": urlsplit(request.url).path, "wsgi.input": io.BytesIO(request.body)}
+        status: list[int] = []
+        body = b"".join(self.applications[platform](environ, lambda line, _: status.append(int(line.split()[0]))))
+        return HttpResponse(status[0], {}, body)
+
+
+def memory_road(folder: Path) -> MemoryRoad:
+    """All simulators in this process, fresh."""
+    sandbox = Sandbox(folder, ports=dict.fromkeys(PLATFORMS, 9))
+    sandbox.write_files()
+    document = yaml.safe_load(sandbox.connections.read_text(encoding="utf-8"))["platforms"]
+    levers = {name: Levers() for name in PLATFORMS}
+    applications = {name: Application(platform_from(document[name], folder), levers[name]) for name in PLATFORMS}
+    return MemoryRoad(sandbox.population["roles"], connections(sandbox), applications, levers)
+
+
+@dataclass
+class SocketRoad:
+    """The real transport to the simulators' own processes."""
+
+    sandbox: Sandbox
+    transport: HttpsTransport
+    connections: dict[str, Connection]
+
+    @property
+    def roles(self) -> Mapping[str, Any]:
+        """The named people and companies."""
+        roles: Mapping[str, Any] = self.sandbox.population["roles"]
+        return roles
+
+    def behave(self, platform: str, behaviour: str) -> None:
+        """Tell the platform's process."""
+        self.sandbox.behave(platform, behaviour)
+
+    def send(self, source: Source, conversation: Conversation) -> Answer:
+        """Let the real transport drive it."""
+        return self.transport.converse(source, [conversation])[0]
+
+
+def with_credentials(connection: Connection, **changed: str) -> Connection:
+    """The same platform under other credentials and without its session."""
+    return replace(connection, credentials={**connection.credentials, **changed}, session={})

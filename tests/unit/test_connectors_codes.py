@@ -1,0 +1,563 @@
+"""Every code of every family becomes its reason, and no code that we do not know becomes HELD."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.padding import PKCS7
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.connectors import certshare, exchange
+from broker.connectors.reading import moment
+from broker.core.answer import Answer, Outcome, Reason
+from broker.core.case import Party
+from broker.core.catalog import Form, Source
+from broker.ports import Connection, Connector, HttpResponse
+from broker.sandbox import exchange_platform
+from tests.asking import ANSWER_OK, SOURCES, no_decrypt, question
+
+NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+SHOP = Party("applicant", "001", "91370499LN9ENAFF3K", "样例1号商贸（模拟）有限公司")
+MAN = Party("applicant", "111", "370499196601100010", "测试甲子甲")
+WOMAN = Party("spouse", "111", "370499198507130028", "测试乙丑甲")
+CERTSHARE = Connection("sd-certshare", "http://certshare", {"account": "demo", "password": "pass_demo"})
+SERVICES = {key: f"s_{key}" for key in SOURCES}
+SECRET = exchange.WorkingSecret(b"0123456789abcdef0123456789abcdef", NOW + timedelta(minutes=30))
+
+
+def gateway(**options: object) -> Connection:
+    """A connection that holds a working secret already."""
+    credentials = {"rid": "rid_demo_0001", "app_key": "appkey-demo-0001"}
+    return Connection(
+        "gj-exchange", "http://exchange", credentials, {"services": SERVICES, **options}, {"secret": SECRET}
+    )
+
+
+def answered(
+    connector: Connector,
+    connection: Connection,
+    source: Source,
+    form: Form,
+    bodies: Sequence[bytes],
+    *,
+    related: Party | None = None,
+    status: int = 200,
+) -> Answer:
+    """What the connector makes of these response bodies, in their order."""
+    subject = SHOP if source.key in {"ecert-business-licence", "samr-enterprise"} else MAN
+    conversation = connector.ask(question(source.key, form, subject, related), source, connection, NOW)
+    next(conversation)
+    for position, body in enumerate(bodies):
+        try:
+            conversation.send(HttpResponse(status, {}, body))
+        except StopIteration as end:
+            assert position == len(bodies) - 1, "the conversation ended before its last answer"
+            found: Answer = end.value
+            return found
+    raise AssertionError("the conversation wants more answers than there are")
+
+
+def from_certshare(envelope: object, form: Form = Form.QUERY, source: str = "ecert-business-licence") -> Answer:
+    connection = replace(CERTSHARE, options={"services": {source: "11370499000000000X001"}})
+    connector = certshare.CertShare(ANSWER_OK, no_decrypt)
+    return answered(connector, connection, SOURCES[source], form, [orjson.dumps(envelope)])
+
+
+def from_exchange(
+    source: str, document: object, form: Form | None = None, related: Party | None = None, **options: object
+) -> Answer:
+    body = document if isinstance(document, bytes) else orjson.dumps(document)
+    connector = exchange.Exchange(ANSWER_OK)
+    listed = SOURCES[source]
+    return answered(connector, gateway(**options), listed, form or listed.forms[0], [body], related=related)
+
+
+# ---- standards §14
+
+
+def test_the_token_is_the_published_one() -> None:
+    assert certshare.access_token("pass_demo") == "3a67e5d2cc9add0d0fe5a4ab0b07332a"
+
+
+def test_the_signature_is_the_published_one() -> None:
+    signature = exchange.sign(b"appkey-demo-0001", "s_demo_0001", "rid_demo_0001", "1700000000000")
+    assert signature == "HBKUuwdcOOMvN7i6Tmz2rB3IDeBsZkNZWusVRFi9agE="
+
+
+def test_the_wrapping_key_is_the_published_one() -> None:
+    assert exchange.wrapping_key("appkey-demo-0001").hex() == "0b5c3693de3236f2ee7f8a85d57d243b"
+
+
+WRAPPED = "EmlJ76RB+nEpzCsTqjrmQxJpSe+kQfpxKcwrE6o65kOMBaLSyHfkaiU9wwZXDwRQ"
+
+
+def test_the_working_secret_unwraps_and_the_simulator_wraps_it_alike() -> None:
+    assert exchange.unwrap_secret(WRAPPED, "appkey-demo-0001") == SECRET.value
+    assert exchange_platform.wrapped(SECRET.value.decode(), "appkey-demo-0001") == WRAPPED
+
+
+# ---- certshare
+
+CERTIFICATE = {
+    "cert_identifier": "1.2.156.3005.2.11370499000000000X001.11370499MB0000000X.0001.001.0",
+    "holder": SHOP.name,
+    "holdercode": SHOP.number,
+    "certno": SHOP.number,
+    "fddbr": "测试丙子甲",
+    "zs": "山东省模拟市",
+    "zzyxqqsrq": "2019-03-01",
+    "zzyxqjzrq": "2049-02-28",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (2, Reason.CATALOGUE_DRIFT),
+        (10, Reason.NOT_FOUND),
+        (11, Reason.AUTHENTICATION),
+        (12, Reason.SOURCE_REFUSED_QUESTION),
+        (13, Reason.CATALOGUE_DRIFT),
+        (21, Reason.REVOKED),
+        (22, Reason.EXPIRED),
+        (23, Reason.RESTRICTED),
+        (99, Reason.SOURCE_DOWN),
+        (100, Reason.NOT_PERMITTED),
+        (101, Reason.SOURCE_CONFIGURATION),
+        (102, Reason.SOURCE_REFUSED_QUESTION),
+        (103, Reason.SOURCE_REFUSED_QUESTION),
+        (105, Reason.CATALOGUE_DRIFT),
+        (106, Reason.CATALOGUE_DRIFT),
+        (107, Reason.CATALOGUE_DRIFT),
+        (108, Reason.CATALOGUE_DRIFT),
+        (109, Reason.SOURCE_REFUSED_QUESTION),
+        (110, Reason.SOURCE_REFUSED_QUESTION),
+        (111, Reason.SOURCE_REFUSED_QUESTION),
+        (113, Reason.SOURCE_REFUSED_QUESTION),
+    ],
+)
+@pytest.mark.parametrize("form", [Form.QUERY, Form.VERIFY])
+def test_each_status_has_its_reason(status: int, reason: Reason, form: Form) -> None:
+    answer = from_certshare({"head": {"status": status, "message": "…"}, "data": None}, form)
+    assert (answer.reason, answer.source_code) == (reason, str(status))
+    assert from_certshare({"head": {"status": str(status)}}, form) == answer
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (0, Reason.VALID),
+        (1, Reason.NOT_YET_ACTIVE),
+        (2, Reason.FROZEN),
+        (3, Reason.REVOKED),
+        (4, Reason.AMBIGUOUS),
+        (5, Reason.NOT_FOUND),
+        (6, Reason.SOURCE_REFUSED_QUESTION),
+        (7, Reason.MISMATCH),
+    ],
+)
+def test_each_verification_result_has_its_reason(result: int, reason: Reason) -> None:
+    data = {"result": result, "message": "…"}
+    answer = from_certshare({"head": {"status": 0}, "data": data}, Form.VERIFY)
+    assert (answer.reason, answer.source_code) == (reason, str(result))
+
+
+plain = st.none() | st.booleans() | st.integers(-10, 2000) | st.text(max_size=8) | st.floats(allow_nan=False)
+anything = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
+
+
+@given(status=anything.filter(lambda value: value not in (0, "0") or isinstance(value, bool)))
+def test_no_unknown_status_is_held(status: object) -> None:
+    known = {str(code) for code in certshare.STATUSES}
+    answer = from_certshare({"head": {"status": status}, "data": [CERTIFICATE]})
+    assert answer.outcome is not Outcome.HELD
+    assert str(status) in known or answer.reason is Reason.MALFORMED
+
+
+@given(result=anything.filter(lambda value: str(value).strip().lstrip("0") not in set("1234567")))
+def test_no_unknown_verification_result_is_held(result: object) -> None:
+    answer = from_certshare({"head": {"status": 0}, "data": {"result": result}}, Form.VERIFY)
+    assert answer.reason is (
+        Reason.VALID if result in (0, "0") and not isinstance(result, (bool, float)) else Reason.MALFORMED
+    )
+
+
+@given(data=anything)
+def test_no_shapeless_data_is_held(data: object) -> None:
+    assert from_certshare({"head": {"status": 0}, "data": data}).reason in {Reason.MALFORMED, Reason.NOT_FOUND}
+
+
+@given(body=st.binary(max_size=200))
+def test_no_bytes_break_a_conversation(body: bytes) -> None:
+    """Whatever arrives, the conversation ends with an answer that is not HELD."""
+    source = SOURCES["ecert-id-card"]
+    told = answered(certshare.CertShare(ANSWER_OK, no_decrypt), CERTSHARE, source, Form.QUERY, [body])
+    assert told.reason is Reason.MALFORMED
+    for key in ("ps-base", "mca-subsistence", "nr-title"):
+        assert from_exchange(key, body).outcome is Outcome.UNKNOWN
+
+
+def certificates(*entries: Mapping[str, object]) -> dict[str, object]:
+    """A plain answer with these certificates."""
+    return {"head": {"status": 0}, "data": {"certData": [CERTIFICATE | dict(entry) for entry in entries]}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([], Reason.NOT_FOUND),
+        ([{}], Reason.VALID),
+        ([{"zzyxqjzrq": "长期"}], Reason.VALID),
+        ([{"zzyxqjzrq": "20261122"}], Reason.VALID),
+        ([{"zzyxqjzrq": "2026-11-21"}], Reason.EXPIRED),
+        ([{"zzyxqqsrq": "2026-11-23"}], Reason.NOT_YET_ACTIVE),
+        ([{"zzyxqjzrq": "2024-01-01"}, {}], Reason.VALID),
+        ([{"zzyxqjzrq": "2024-01-01"}, {"zzyxqjzrq": "2025-01-01"}], Reason.EXPIRED),
+        ([{}, {}], Reason.AMBIGUOUS),
+        ([{"zzyxqjzrq": "2026-13-01"}], Reason.MALFORMED),
+        ([{"holder": 7}], Reason.MALFORMED),
+    ],
+)
+def test_several_certificates_are_one_answer_only_if_one_is_valid(
+    entries: list[dict[str, object]], reason: Reason
+) -> None:
+    assert from_certshare(certificates(*entries)).reason is reason
+
+
+def test_the_latest_is_picked_only_where_the_list_says_so() -> None:
+    wed = {"poxm": "测试", "pozjhm": "370499198507130028", "djrq": "2010-01-01"}
+    envelope = certificates(wed, wed | {"djrq": "2020-02-02"})
+    answer = from_certshare(envelope, source="ecert-marriage")
+    assert answer.fields["registered_on"] == "2020-02-02"
+    tie = certificates(wed, wed)
+    assert from_certshare(tie, source="ecert-marriage").reason is Reason.AMBIGUOUS
+
+
+def test_clear_data_are_not_trusted_where_we_gave_a_key() -> None:
+    connection = replace(CERTSHARE, credentials={**CERTSHARE.credentials, "private_key": "PEM"})
+    connector, source = certshare.CertShare(ANSWER_OK, no_decrypt), SOURCES["ecert-id-card"]
+    for data in ([CERTIFICATE], {"certData": [CERTIFICATE]}, "04ab", "not hex", {"certData": "04ab"}):
+        body = orjson.dumps({"head": {"status": 0}, "data": data})
+        assert answered(connector, connection, source, Form.QUERY, [body]).reason is Reason.UNTRUSTED
+
+
+def test_only_asked_fields_leave_the_connector() -> None:
+    connector, source = certshare.CertShare(ANSWER_OK, no_decrypt), SOURCES["ecert-id-card"]
+    asked = replace(question("ecert-id-card", Form.QUERY, MAN), fields=("holder_name",))
+    conversation = connector.ask(asked, source, CERTSHARE, NOW)
+    next(conversation)
+    face = CERTIFICATE | {"csrq": "1966-01-10", "zz": "…", "zzyxqjzrq": "2038-05-01"}
+    with pytest.raises(StopIteration) as end:
+        conversation.send(HttpResponse(200, {}, orjson.dumps({"head": {"status": 0}, "data": [face]})))
+    assert end.value.value.fields == {"holder_name": SHOP.name}
+
+
+@pytest.mark.parametrize("shape", ["object", "string"])
+def test_the_use_cause_comes_from_the_case(shape: str) -> None:
+    connection = replace(CERTSHARE, options={"use_cause": shape})
+    asked = question("ecert-id-card", Form.QUERY, MAN)
+    connector = certshare.CertShare(ANSWER_OK, no_decrypt)
+    request = next(connector.ask(asked, SOURCES["ecert-id-card"], connection, NOW))
+    cause = orjson.loads(request.body)["data"]["useCause"]
+    assert isinstance(cause, str) == (shape == "string")
+    assert (orjson.loads(cause) if shape == "string" else cause) == {
+        "certificateSystemName": "模拟市审批系统",
+        "certificateCopyCause": "办理食品经营许可（办件370499-2026-0001）核验营业执照",
+        "certificateCallCategory": "0",
+        "certificateMatterName": "食品经营许可",
+        "certificateEventCode": "11370499MB2811111A4370131002000",
+    }
+
+
+# ---- exchange
+
+
+def package(*records: str) -> bytes:
+    """An answer of public security."""
+    return f"<PACKAGE><PACKAGEHEAD/><DATA>{''.join(records)}</DATA></PACKAGE>".encode()
+
+
+def compared(number: str = "1", name: str = "1", life: str = "0") -> bytes:
+    """An answer to an identity check."""
+    tags = f"<GMSFHM_PPDDM>{number}</GMSFHM_PPDDM><XM_PPDDM>{name}</XM_PPDDM><SWBS>{life}</SWBS>"
+    return package(f"<RECORD no='1'><GMSFHM>{MAN.number}</GMSFHM>{tags}</RECORD>")
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (("1", "1", "0"), Reason.VALID),
+        (("0", "1", "0"), Reason.MISMATCH),
+        (("1", "0", "0"), Reason.MISMATCH),
+        (("1", "1", "1"), Reason.DECEASED),
+        (("1", "1", "2"), Reason.CANCELLED),
+        (("1", "1", "3"), Reason.FROZEN),
+        (("1", "1", "4"), Reason.VALID),
+        (("1", "1", "9"), Reason.MALFORMED),
+        (("2", "1", "0"), Reason.MALFORMED),
+        (("1", "", "0"), Reason.MALFORMED),
+    ],
+)
+def test_each_comparison_code_has_its_reason(codes: tuple[str, str, str], reason: Reason) -> None:
+    assert from_exchange("ps-identity", compared(*codes)).reason is reason
+
+
+@given(codes=st.tuples(*[st.text("0123456789ABCXYZ", min_size=1, max_size=4)] * 3))
+def test_no_unknown_comparison_code_is_held(codes: tuple[str, str, str]) -> None:
+    held = codes[0] == codes[1] == "1" and codes[2] in {"0", "4"}
+    assert (from_exchange("ps-identity", compared(*codes)).outcome is Outcome.HELD) == held
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (package(), Reason.NOT_FOUND),
+        (package("<RECORD no='1' code='10' msg='x'/>"), Reason.NOT_FOUND),
+        (package("<RECORD no='1' code='20'/>"), Reason.SOURCE_REFUSED_QUESTION),
+        (package("<RECORD no='1' code='30'/>"), Reason.NOT_PERMITTED),
+        (package("<RECORD no='1' code='77'/>"), Reason.MALFORMED),
+        (package("<OTHER/>"), Reason.MALFORMED),
+        (package("<RECORD><GMSFHM>1</GMSFHM><GMSFHM>2</GMSFHM></RECORD>"), Reason.MALFORMED),
+        (b"<OTHER/>", Reason.MALFORMED),
+        (b"<PACKAGE><DATA>", Reason.MALFORMED),
+        (b"<!DOCTYPE a [<!ENTITY b 'c'>]><PACKAGE><DATA/></PACKAGE>", Reason.MALFORMED),
+        (b"{}", Reason.MALFORMED),
+        (b'{"code":"E-106","message":"x"}', Reason.NOT_PERMITTED),
+    ],
+)
+def test_each_package_has_its_reason(body: bytes, reason: Reason) -> None:
+    assert from_exchange("ps-identity", body).reason is reason
+
+
+def event(kind: str, day: str, man: str = MAN.number, woman: str = WOMAN.number) -> dict[str, str]:
+    """One registration."""
+    return {"ywlxdm": kind, "djrq": day, "cert_num_man": man, "cert_num_woman": woman}
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ([], "none"),
+        ([event("IA", "2015-05-20")], "married"),
+        ([event("IA", "20150520"), event("IB", "2019-09-09")], "divorced"),
+        ([event("IB", "2019-09-09"), event("IA", "2020-02-02"), event("ICA", "2021-01-01")], "married"),
+        ([event("IA", "2015-05-20"), event("ID", "2016-01-01")], "none"),
+    ],
+)
+def test_the_state_follows_from_the_latest_registration(events: list[dict[str, str]], status: str) -> None:
+    answer = from_exchange("mca-marriage", {"status": "success", "result": events})
+    assert (answer.reason, answer.fields["status"]) == (Reason.VALID, status)
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([], Reason.NOT_FOUND),
+        ([event("IA", "2015-05-20")], Reason.VALID),
+        ([event("IA", "2015-05-20"), event("IB", "2019-09-09")], Reason.MISMATCH),
+        ([event("ZZ", "2015-05-20")], Reason.MALFORMED),
+        ([event("IA", "2015-05-20"), event("IB", "2015-05-20")], Reason.AMBIGUOUS),
+        ([event("IA", "2015-05-20", woman="370499199001010021")], Reason.WRONG_PERSON),
+        ([event("IA", "someday")], Reason.MALFORMED),
+        ([event("IA", "2015-05-20")] * 100, Reason.AMBIGUOUS),
+    ],
+)
+def test_only_the_married_are_a_couple(events: list[dict[str, str]], reason: Reason) -> None:
+    document = {"status": "success", "result": events}
+    assert from_exchange("mca-marriage", document, Form.VERIFY, WOMAN).reason is reason
+
+
+def test_the_marriage_service_knows_one_man_and_one_woman() -> None:
+    """Where the sex cannot be told from the numbers, nothing is asked."""
+    passport = Party("spouse", "414", "E00000001", "TEST")
+    for related in (MAN, passport, None):
+        asked = question("mca-marriage", Form.VERIFY, MAN, related)
+        with pytest.raises(StopIteration) as end:
+            next(exchange.Exchange(ANSWER_OK).ask(asked, SOURCES["mca-marriage"], gateway(), NOW))
+        assert end.value.value.reason is Reason.INSUFFICIENT
+
+
+def titles(*entries: Mapping[str, Any], code: object = "0000") -> dict[str, Any]:
+    """An answer of the real-estate register."""
+    base = {"qlrmc": MAN.name, "qlrzjh": MAN.number, "bdcqzh": "1", "zl": "x", "gxsj": "2026-11-22 08:00:00"}
+    return {"head": {"code": code}, "data": {"cxjg": [base | dict(entry) for entry in entries]}}
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (titles({}), Reason.VALID),
+        (titles(), Reason.NOT_FOUND),
+        (titles({}, {}), Reason.AMBIGUOUS),
+        (titles({}, code="1001"), Reason.NOT_FOUND),
+        (titles({}, code="2001"), Reason.SOURCE_REFUSED_QUESTION),
+        (titles({}, code="3001"), Reason.NOT_PERMITTED),
+        (titles({}, code="9999"), Reason.MALFORMED),
+        (titles({}, code=0), Reason.MALFORMED),
+        (titles({"qlrzjh": 7}), Reason.MALFORMED),
+        (titles({"gxsj": "yesterday"}), Reason.MALFORMED),
+        ({"head": {"code": "0000"}, "data": None}, Reason.MALFORMED),
+        ({"code": "-1", "message": "x", "data": {"cxjg": []}}, Reason.MALFORMED),
+        ([], Reason.MALFORMED),
+    ],
+)
+def test_each_configured_answer_has_its_reason(document: object, reason: Reason) -> None:
+    assert from_exchange("nr-title", document).reason is reason
+
+
+@given(code=anything.filter(lambda value: value not in ("0000", "1001", "2001", "3001")))
+def test_no_unlisted_code_is_held(code: object) -> None:
+    assert from_exchange("nr-title", titles({}, code=code)).reason is Reason.MALFORMED
+
+
+@given(status=st.text("0123456789", min_size=1, max_size=3).filter(lambda text: text not in {"1", "2", "3"}))
+def test_no_unlisted_value_of_a_field_is_held(status: str) -> None:
+    record = {"cardId": MAN.number, "INSUREDSTATUS": status, "gxsj": "2026-11-22"}
+    assert from_exchange("hs-insurance", {"code": "200", "data": record}).reason is Reason.MALFORMED
+
+
+def test_a_listed_refusal_is_never_held() -> None:
+    """A slip in the list must not turn an error into a fact."""
+    listed = SOURCES["nr-title"]
+    slipped = replace(listed, options={**listed.options, "codes": {"1001": "held.valid", "2001": "no.such"}})
+    connector = exchange.Exchange(ANSWER_OK)
+    for code, reason in (("1001", Reason.MALFORMED), ("2001", Reason.NOT_CONFIGURED)):
+        body = orjson.dumps(titles({}, code=code))
+        assert answered(connector, gateway(), slipped, Form.QUERY, [body]).reason is reason
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"shape": "soap"}, {"shape": "json"}, {"shape": "json", "request": {"a": "b.c"}}]
+)
+def test_an_unfinished_row_of_the_list_asks_nothing(options: dict[str, object]) -> None:
+    source = replace(SOURCES["nr-title"], options=options)
+    with pytest.raises(StopIteration) as end:
+        next(exchange.Exchange(ANSWER_OK).ask(question("nr-title", Form.QUERY, MAN), source, gateway(), NOW))
+    assert end.value.value.reason is Reason.NOT_CONFIGURED
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.AUTHENTICATION),
+        (403, Reason.NOT_PERMITTED),
+        (404, Reason.CATALOGUE_DRIFT),
+        (204, Reason.MALFORMED),
+        (400, Reason.MALFORMED),
+    ],
+)
+def test_each_http_status_has_its_reason(status: int, reason: Reason) -> None:
+    for source, connector in (
+        ("ecert-id-card", certshare.CertShare(ANSWER_OK, no_decrypt)),
+        ("nr-title", exchange.Exchange(ANSWER_OK)),
+    ):
+        connection = CERTSHARE if source == "ecert-id-card" else gateway()
+        assert answered(connector, connection, SOURCES[source], Form.QUERY, [b""], status=status).reason is reason
+
+
+# ---- the working secret
+
+
+def secret_answer(**changed: object) -> bytes:
+    """A good answer to the first step, or a spoilt one."""
+    data = {"secret": WRAPPED, "secretEndTime": str(int((NOW + timedelta(minutes=30)).timestamp() * 1000))}
+    return orjson.dumps({"code": "0", "message": "", "data": data | changed})
+
+
+def wrapped(secret: bytes, app_key: str = "appkey-demo-0001") -> str:
+    """What the platform would send for this secret."""
+    padder, encryptor = PKCS7(128).padder(), Cipher(algorithms.AES(exchange.wrapping_key(app_key)), ECB()).encryptor()  # noqa: S305
+    padded = padder.update(secret) + padder.finalize()
+    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"code":"E-106","message":"x"}', Reason.NOT_PERMITTED),
+        (b'{"code":"-1","message":"x"}', Reason.AUTHENTICATION),
+        (b'{"code":"?"}', Reason.MALFORMED),
+        (b"[]", Reason.MALFORMED),
+        (secret_answer(secretEndTime="soon"), Reason.MALFORMED),
+        (secret_answer(secret="!"), Reason.UNTRUSTED),
+        (secret_answer(secret=""), Reason.UNTRUSTED),
+        (secret_answer(secret=wrapped(b"")), Reason.UNTRUSTED),
+        (secret_answer(secret=wrapped(b"x", "another")), Reason.UNTRUSTED),
+    ],
+)
+def test_a_secret_that_cannot_be_had_has_its_reason(body: bytes, reason: Reason) -> None:
+    connection = replace(gateway(), session={})
+    connector = exchange.Exchange(ANSWER_OK)
+    assert answered(connector, connection, SOURCES["nr-title"], Form.QUERY, [body]).reason is reason
+    assert connection.session == {}
+
+
+@pytest.mark.parametrize(("left", "fetched"), [(61, False), (60, True), (-1, True)])
+def test_a_secret_is_renewed_a_minute_before_its_end(left: int, *, fetched: bool) -> None:
+    session = {"secret": replace(SECRET, ends_at=NOW + timedelta(seconds=left))}
+    connection = replace(gateway(), session=session)
+    conversation = exchange.Exchange(ANSWER_OK).ask(
+        question("nr-title", Form.QUERY, MAN), SOURCES["nr-title"], connection, NOW
+    )
+    assert next(conversation).url.endswith("refreshappsecret") is fetched
+    conversation.close()
+
+
+def test_a_doubted_signature_is_renewed_and_then_given_up() -> None:
+    doubt = b'{"code":"-1","message":"x"}'
+    bodies = [doubt, secret_answer(), doubt, secret_answer(), doubt]
+    told = answered(exchange.Exchange(ANSWER_OK), gateway(), SOURCES["nr-title"], Form.QUERY, bodies)
+    assert told.reason is Reason.AUTHENTICATION
+
+
+def test_a_newer_secret_of_another_asker_is_used_before_one_is_fetched() -> None:
+    connection = gateway()
+    conversation = exchange.Exchange(ANSWER_OK).ask(
+        question("nr-title", Form.QUERY, MAN), SOURCES["nr-title"], connection, NOW
+    )
+    first = next(conversation)
+    connection.session["secret"] = replace(SECRET, value=b"newer")
+    second = conversation.send(HttpResponse(200, {}, b'{"code":"-1","message":"x"}'))
+    assert second.url == first.url
+    assert second.headers["gjgxjhpt_sign"] != first.headers["gjgxjhpt_sign"]
+    conversation.close()
+
+
+def test_prefix_and_paths_are_the_connections() -> None:
+    connection = replace(gateway(prefix="hnjhpt", secret_path="/sysapi/refreshappsecret", proxy_path="/p"), session={})
+    conversation = exchange.Exchange(ANSWER_OK).ask(
+        question("nr-title", Form.QUERY, MAN), SOURCES["nr-title"], connection, NOW
+    )
+    first = next(conversation)
+    assert first.url == "http://exchange/sysapi/refreshappsecret"
+    assert set(orjson.loads(first.body)) == {f"hnjhpt_{name}" for name in ("rid", "sid", "rtime", "sign")}
+    assert conversation.send(HttpResponse(200, {}, secret_answer())).url == "http://exchange/p"
+    conversation.close()
+
+
+# ---- times
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2026-11-22 08:00:00", datetime(2026, 11, 22, 0, tzinfo=UTC)),
+        ("20261122080000", datetime(2026, 11, 22, 0, tzinfo=UTC)),
+        ("2026-11-22", datetime(2026, 11, 21, 16, tzinfo=UTC)),
+        ("2026-02-30", None),
+        ("0001-01-01", None),
+        ("", None),
+        ("２０２６-11-22", None),
+    ],
+)
+def test_times_are_chinas(text: str, found: datetime | None) -> None:
+    assert moment(text) == found

@@ -1,0 +1,107 @@
+"""Every connector against its simulator without sockets: what each situation must become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema_rs
+import orjson
+import pytest
+from defusedxml.ElementTree import fromstring
+
+from broker.core.answer import Reason
+from broker.core.catalog import Form
+from tests.asking import SCHEMAS, SIMULATED, SOURCES, MemoryRoad, ask, memory_road, party
+from tests.contract import VECTORS, Vector, run
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> MemoryRoad:
+    return memory_road(tmp_path_factory.mktemp("memory"))
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=str)
+def test_what_the_platform_does_becomes_its_reason(road: MemoryRoad, vector: Vector) -> None:
+    run(road, vector)
+
+
+def business_part(body: bytes, source: str) -> object:
+    """The part of a request body that the question schema describes."""
+    if SOURCES[source].options.get("shape") == "ps_package":
+        package = fromstring(body)
+        return {
+            "PACKAGEHEAD": {child.tag: child.text for child in package.iterfind("PACKAGEHEAD/*")},
+            "RECORD": {child.tag: child.text for child in package.iterfind("DATA/RECORD/*")},
+        }
+    document = orjson.loads(body)
+    return document["data"] if SOURCES[source].connector == "certshare" else document
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_every_question_is_what_its_schema_says(road: MemoryRoad, key: str) -> None:
+    source = SOURCES[key]
+    organisation = key in {"ecert-business-licence", "ecert-food-licence", "samr-enterprise"}
+    subject = road.roles["company_valid"] if organisation else road.roles["couple_married"]["husband"]
+    spouse = party(road.roles["couple_married"]["wife"], "spouse")
+    schema = jsonschema_rs.Draft202012Validator(orjson.loads((SCHEMAS / f"{key}.question.schema.json").read_bytes()))
+    for form in source.forms:
+        road.sent.clear()
+        related = spouse if key == "mca-marriage" and form is Form.VERIFY else None
+        ask(road, key, form, party(subject), related)
+        for request in road.sent[-1:]:
+            schema.validate(business_part(request.body, key))
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_a_question_carries_its_lookup_id_and_no_person_in_its_url(road: MemoryRoad, key: str) -> None:
+    """So that a source can see the same question again, and no proxy's log can tell about whom it was."""
+    husband = party(road.roles["couple_married"]["husband"])
+    road.sent.clear()
+    ask(road, key, SOURCES[key].forms[0], husband)
+    assert all(husband.number not in request.url and "?" not in request.url for request in road.sent)
+    assert [request.headers["X-Request-Id"] for request in road.sent[-1:]] in ([], ["lk-0001"])
+    assert husband.number not in repr(road.sent)
+
+
+def test_the_national_marriage_source_refuses_to_call_the_divorced_a_couple(road: MemoryRoad) -> None:
+    man, woman = party(road.roles["person_retired"]), party(road.roles["person_divorced"])
+    one, other = (man, woman) if int(man.number[16]) % 2 else (woman, man)
+    assert ask(road, "mca-marriage", Form.VERIFY, one, other).reason is Reason.MISMATCH
+
+
+def test_the_latest_registration_is_the_state(road: MemoryRoad) -> None:
+    divorced = party(road.roles["person_divorced"])
+    answer = ask(road, "mca-marriage", Form.QUERY, divorced)
+    assert answer.fields == {"status": "divorced", "registered_on": "2019-09-09"}
+
+
+def test_a_second_question_uses_the_secret_of_the_first(tmp_path: Path) -> None:
+    road = memory_road(tmp_path)
+    single = party(road.roles["person_single"])
+    for _ in range(3):
+        assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.VALID
+    assert len([request for request in road.sent if request.url.endswith("refreshappsecret")]) == 1
+
+
+def test_a_secret_the_platform_has_forgotten_is_fetched_again_once(tmp_path: Path) -> None:
+    """As after a restart of the gateway."""
+    road, fresh = memory_road(tmp_path), memory_road(tmp_path)
+    single = party(road.roles["person_single"])
+    ask(road, "ps-identity", Form.VERIFY, single)
+    road.applications["gj-exchange"] = fresh.applications["gj-exchange"]
+    road.sent.clear()
+    assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.VALID
+    assert [request.url.rpartition("/")[2] for request in road.sent] == ["httpproxy", "refreshappsecret", "httpproxy"]
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_without_a_connection_nothing_is_asked(road: MemoryRoad, key: str) -> None:
+    platform = SOURCES[key].platform
+    honest = road.connections.pop(platform)
+    road.sent.clear()
+    try:
+        answer = ask(road, key, SOURCES[key].forms[0], party(road.roles["company_valid"]))
+    finally:
+        road.connections[platform] = honest
+    assert answer.reason in {Reason.NOT_CONFIGURED, Reason.INSUFFICIENT}
+    assert road.sent == []
