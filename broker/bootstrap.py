@@ -33,7 +33,9 @@ from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
 
 _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
-_SIGNER, _LOG_KEYS, _WRAPPING, _PSEUDONYM = "receipt.pem", ("log-ed25519.pem", "log-sm2.pem"), "wrapping.key", "pseudonym.key"
+_SIGNER = "receipt.pem"
+_LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
+_WRAPPING, _PSEUDONYM = "wrapping.key", "pseudonym.key"
 _RETIRED = "retired"  # sub-folder of public keys that signed receipts or checkpoints before
 
 
@@ -135,12 +137,13 @@ def read_platforms(path: Path) -> dict[str, Connection]:
             for name, entry in document["platforms"].items()
         }
     except (KeyError, TypeError, AttributeError, OSError) as error:
-        raise OperatorProblem("config.invalid", got=path.name, expected="platforms with endpoint and credentials") from error
+        expected = "platforms with endpoint and credentials"
+        raise OperatorProblem("config.invalid", got=path.name, expected=expected) from error
 
 
 def _credential(folder: Path, value: Any) -> str:
     if isinstance(value, dict):
-        return (folder / value["file"]).read_text("utf-8").strip()
+        return str((folder / value["file"]).read_text("utf-8")).strip()
     return str(value)
 
 
@@ -148,7 +151,8 @@ def _key_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise OperatorProblem("key.unusable", got=path.name, expected="a key file; broker keys init makes them") from error
+        expected = "a key file; broker keys init makes them"
+        raise OperatorProblem("key.unusable", got=path.name, expected=expected) from error
 
 
 def _secret(path: Path) -> bytes:

@@ -46,7 +46,7 @@ _DEFAULT_LIST = str(ROOT / "data_catalog.yaml")
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def main() -> None:
-    """材料免提交数据共享平台 – the data-sharing broker. Settings are environment variables, BROKER_…; see docs/settings.md."""
+    """材料免提交数据共享平台 – the data-sharing broker. Settings are environment variables; see docs/settings.md."""
 
 
 # --- processes -----------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def serve() -> None:
 def work(sources: tuple[str, ...], name: str) -> None:
     """Ask sources, as a Celery worker of the fleet; run as many as needed."""
     if _settings().embedded:
-        raise click.ClickException("嵌入模式无需单独的工作进程 / the embedded default has its workers in `broker serve`")
+        raise click.ClickException("嵌入模式的工作线程在 broker serve 内 / embedded, the workers are in `broker serve`")
     # The command becomes the worker: a signal sent to it reaches Celery, and nothing stands in between.
     arguments = [word for source in sources for word in ("--source", source)]
     os.execv(sys.executable, [sys.executable, "-m", "broker.worker", "--name", name, *arguments])  # noqa: S606
@@ -186,7 +186,7 @@ def grant_group() -> None:
 @click.option("--legal-reference", required=True, help="The law the grant rests on.")
 @click.option("--days", type=int, default=365, show_default=True, help="Validity from now on.")
 @click.option("--daily-calls", type=int, help="Cap of calls per day (UTC).")
-def grant_add(  # noqa: PLR0913 - one parameter per option
+def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     grant_id: str,
     client: str,
     source: str,
@@ -234,7 +234,7 @@ def catalog_group() -> None:
 @click.option("--json", "json_lines", is_flag=True, help="Findings as JSON lines.")
 @click.option("--quiet", is_flag=True, help="Errors only.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
-def catalog_check(file: Path, json_lines: bool, quiet: bool, lang: str) -> None:
+def catalog_check(file: Path, *, json_lines: bool, quiet: bool, lang: str) -> None:
     """Check a catalogue file; exit 1 if it has errors."""
     read, findings = _checked(_settings(), file)
     shown = [one for one in findings if one.severity == ERROR] if quiet else findings
@@ -355,7 +355,8 @@ def _told() -> Iterator[None]:
         yield
     except Problem as problem:
         kind = PROBLEMS[problem.code]
-        facts = " ".join(f"{name}={value}" for name, value in (("got", problem.got), ("expected", problem.expected)) if value)
+        named = (("got", problem.got), ("expected", problem.expected))
+        facts = " ".join(f"{name}={value}" for name, value in named if value)
         click.echo(f"{problem.code} {facts}\n{kind.zh}。{kind.next_zh}。\n{kind.en}. {kind.next_en}.", err=True)
         sys.exit(1)
 

@@ -1,4 +1,7 @@
-"""The settings, read once from the environment. An unknown ``BROKER_`` variable refuses to start: it is a typing error."""
+"""The settings, read once from the environment.
+
+An unknown ``BROKER_`` variable refuses to start: it is a typing error.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 
 def _read(name: str, text: str, kind: str) -> str | int | float:
     try:
-        return {"int": int, "float": float}.get(kind, str)(text)
+        if kind == "int":
+            return int(text)
+        return float(text) if kind == "float" else text
     except ValueError as error:
         raise OperatorProblem("config.invalid", got=name, expected=kind) from error

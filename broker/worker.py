@@ -1,11 +1,11 @@
-"""The fleet's worker: Celery brings wakes, ``look_up`` does the work, and a look at the database makes up for lost ones."""
+"""The fleet's worker: Celery brings wakes, ``look_up`` does the work, a look at the database makes up for lost ones."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -31,9 +31,8 @@ def run_worker(settings: Settings, sources: Sequence[str], name: str) -> None:
     followed = list(sources) or known_sources(office)
     _tasks(app, office, wake)
     stop = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(app, office, settings, followed, bool(sources), stop), name="watch", daemon=True
-    )
+    follow = (lambda: None) if sources else (lambda: _follow(app, office, followed))
+    watcher = threading.Thread(target=_watch, args=(office, followed, follow, stop), name="watch", daemon=True)
     worker_ready.connect(lambda **_: watcher.start(), weak=False)
     app.worker_main([
         "worker", "--pool=threads", f"--concurrency={max(len(followed), 1) + _MARGIN}",
@@ -60,14 +59,11 @@ def _tasks(app: Celery, office: Office, wake: FleetWake) -> None:
         office.drain.run(source)
 
 
-def _watch(
-    app: Celery, office: Office, settings: Settings, followed: list[str], fixed: bool, stop: threading.Event
-) -> None:
+def _watch(office: Office, followed: Sequence[str], follow: Callable[[], None], stop: threading.Event) -> None:
     """Every few seconds: drain what is due here, should messages be lost or Redis be away, and follow new sources."""
-    while not stop.wait(settings.sweep_seconds * 2):
+    while not stop.wait(office.settings.sweep_seconds * 2):
         try:
-            if not fixed:
-                _follow(app, office, followed)
+            follow()
             with office.parts.store.read() as work:
                 due = [source for source in work.due_sources(work.pulse().now) if source in followed]
             for source in due:

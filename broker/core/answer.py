@@ -133,7 +133,7 @@ def trimmed(question: Question, answer: Answer) -> Answer:
 
 
 def checked(question: Question, answer: Answer, source: Source, now: datetime) -> Answer:
-    """The answer, or UNKNOWN where it speaks of another person, of the future, or of data older than the list allows."""
+    """The answer – or UNKNOWN where it speaks of another person, of the future, or of data older than allowed."""
     if answer.outcome is Outcome.UNKNOWN:
         return answer
     if answer.holder_number and answer.holder_number.upper() != question.subject.number.upper():
@@ -163,7 +163,9 @@ def answer_digest(salt: bytes, body: bytes) -> str:
     return hashlib.sha256(salt + body).hexdigest()
 
 
-def judge(answer: Answer, expectations: tuple[Expectation, ...], holder: Party, request: Request, today: date) -> Reason:
+def judge(
+    answer: Answer, expectations: tuple[Expectation, ...], holder: Party, request: Request, today: date
+) -> Reason:
     """What the answer means for one material: its own reason, or the first expectation that does not hold.
 
     A field the source did not send is MALFORMED (we do not know), a field with another value MISMATCH (we know).

@@ -82,9 +82,7 @@ def still_in_force(grant: Grant | None, now: datetime) -> str | None:
     return "grant.not-yet" if now < grant.valid_from else None
 
 
-def _miss(
-    grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]
-) -> str | None:
+def _miss(grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]) -> str | None:
     rule = still_in_force(grant, now)
     if rule is not None:
         return rule

@@ -101,9 +101,8 @@ def request_from(document: Mapping[str, Any]) -> Request:
     """
     if ("item" in document) == ("scene" in document):
         raise CallerProblem("request.scope", expected="item or scene", pointer="/item")
-    parties = tuple(
-        _party(entry, entry["role"], f"/parties/{position}") for position, entry in enumerate(document.get("parties", ()))
-    )
+    named = enumerate(document.get("parties", ()))
+    parties = tuple(_party(entry, entry["role"], f"/parties/{position}") for position, entry in named)
     roles = [party.role for party in parties]
     if len(set(roles)) != len(roles) or APPLICANT in roles:
         raise CallerProblem("request.role-twice", pointer="/parties")

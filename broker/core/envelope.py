@@ -33,9 +33,15 @@ class Signer(Protocol):
     """Holds one private key and signs bytes with it."""
 
     @property
-    def key_id(self) -> str: ...
+    def key_id(self) -> str:
+        """The key's published name."""
+        ...
+
     @property
-    def algorithm(self) -> Algorithm: ...
+    def algorithm(self) -> Algorithm:
+        """What the key is for; the message never decides it."""
+        ...
+
     @property
     def public(self) -> bytes:
         """32 bytes for Ed25519, the 65-byte uncompressed point for P-256 and SM2."""
@@ -50,11 +56,19 @@ class Verifier(Protocol):
     """Holds one public key and tells whether a signature is its own."""
 
     @property
-    def key_id(self) -> str: ...
+    def key_id(self) -> str:
+        """The key's published name."""
+        ...
+
     @property
-    def algorithm(self) -> Algorithm: ...
+    def algorithm(self) -> Algorithm:
+        """What the key is for; the message never decides it."""
+        ...
+
     @property
-    def public(self) -> bytes: ...
+    def public(self) -> bytes:
+        """The raw public key, as ``Signer.public``."""
+        ...
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True only for a valid 64-byte signature over exactly these bytes; never raises on bad input."""
@@ -110,8 +124,10 @@ def seal(payload: bytes, signer: Signer, typ: str) -> str:
 
 
 def unseal(token: str, keys: Mapping[str, Verifier], typ: str) -> bytes:
-    """The payload of a JWS, after (1) three parts, (2) a known key, (3) that key's algorithm, (4) our type,
-    (5) no other header parameter, (6) the signature over the bytes as received.
+    """The payload of a JWS.
+
+    To be shown: (1) three parts, (2) a known key, (3) that key's algorithm, (4) our type, (5) no other header
+    parameter, (6) the signature over the bytes as received.
 
     Raises ``CallerProblem`` ``envelope.malformed``, ``envelope.unknown-key``, ``envelope.algorithm``,
     ``envelope.type`` or ``envelope.signature``.

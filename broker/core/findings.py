@@ -4,8 +4,6 @@ A finding names a place in the document by its path; ``render`` turns paths into
 reader of the file has noted. ``docs/sharing-list.md`` shows the same rules, and a test holds the two together.
 """
 
-# ruff: noqa: E501 - the table of rules reads best with one rule on one line
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -88,10 +88,12 @@ def lookup_of(step: Replacement, need: Need, request: Request) -> str | None:
     return f"{key}+{_first_role(related, request)}" if related else key
 
 
-def question(plan: Plan, lookup: PlannedLookup, lookup_id: str, request: Request, system: str, materials: Catalog) -> Question:
+def question(
+    plan: Plan, lookup: PlannedLookup, lookup_id: str, request: Request, system: str, catalog: Catalog
+) -> Question:
     """The question a lookup sends, its matter filled from the case."""
     item = next(item for item in plan.items if item.key == lookup.items[0])
-    names = "、".join(materials.materials[need.partition("@")[0]].name["zh"] for need in lookup.needs)
+    names = "、".join(catalog.materials[need.partition("@")[0]].name["zh"] for need in lookup.needs)
     matter = Matter(
         system=system,
         case_number=request.case_number,
@@ -121,7 +123,8 @@ def _handled(
     handled = tuple(item for item in items if item.key not in gone)
     if not handled:
         first, item = left_out[0], items[0]
-        why = item.abolished_by if first.reason == "request.item-not-in-force" else item.places[request.region].level.value
+        level = item.places[request.region].level.value
+        why = level if first.reason == "request.level" else item.abolished_by
         raise CallerProblem(first.reason, got=item.key, expected=why, pointer="/item" if request.item else "/scene")
     return handled, tuple(left_out)
 
@@ -177,15 +180,14 @@ def _lookups(needs: tuple[Need, ...], request: Request) -> dict[str, PlannedLook
     found: dict[str, PlannedLookup] = {}
     for need in needs:
         for step in need.material.chain:
-            key = lookup_of(step, need, request) if step.mode.asks_source and step.state is RowState.CONFIRMED else None
+            sent = step.mode.asks_source and step.state is RowState.CONFIRMED
+            key = lookup_of(step, need, request) if sent else None
             if key is not None:
                 found[key] = _joined(found.get(key), key, step, need, request)
     return found
 
 
-def _joined(
-    before: PlannedLookup | None, key: str, step: Replacement, need: Need, request: Request
-) -> PlannedLookup:
+def _joined(before: PlannedLookup | None, key: str, step: Replacement, need: Need, request: Request) -> PlannedLookup:
     if need.holder is None or step.source is None or step.form is None:
         raise AssertionError(key)  # lookup_of gives no key then
     return PlannedLookup(

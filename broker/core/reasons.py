@@ -18,7 +18,10 @@ class ReasonText:
 
 
 _PAPER = ("请申请人提交材料", "Ask the applicant for the material")
-_OBJECT = ("核对填写内容；数据有误时由申请人提出数据异议", "Check what was typed; if the data is wrong, the applicant may object")
+_OBJECT = (
+    "核对填写内容；数据有误时由申请人提出数据异议",
+    "Check what was typed; if the data is wrong, the applicant may object",
+)
 
 _TEXTS: dict[str, ReasonText] = {
     "held.valid": ReasonText("权威数据核验一致，免予提交", "Verified by authoritative data; need not be submitted"),

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from broker.core import checkpoint, merkle
-from broker.core.catalog import Edition
 from broker.core.case import Request
+from broker.core.catalog import Edition
 from broker.core.decide import Decision, Tried
 from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
 from broker.core.errors import CallerProblem
@@ -139,7 +139,7 @@ class VerifiedReceipt:
 
 
 def verify_bundle(bundle: Bundle, keys: Mapping[str, Verifier], log_keys: Sequence[Verifier]) -> VerifiedReceipt:
-    """What a bundle proves, needing nothing but published keys:
+    """What a bundle proves, needing nothing but published keys.
 
     (1) the receipt's signature by a known key, over the bytes as received;
     (2) the entry names exactly these receipt bytes by digest, and this verification;

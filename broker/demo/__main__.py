@@ -26,7 +26,7 @@ PROOF_SECONDS = 10  # the log follows a decision by fractions of a second
 @click.option("--fleet", is_flag=True, help="PostgreSQL, Redis and separate processes instead of the embedded default.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("var/demo"), show_default=True,
               help="Emptied at the start.")  # fmt: skip
-def main(once: bool, fleet: bool, folder: Path) -> None:
+def main(*, once: bool, fleet: bool, folder: Path) -> None:
     """Start simulated sources and the broker, and submit cases as an approval system would."""
     stop = threading.Event()
 

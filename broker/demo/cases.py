@@ -49,7 +49,7 @@ def cases(population: Mapping[str, Any]) -> list[Case]:
             },
         ),
         Case(
-            {"zh": "企业开办场景：全部事项一次办理", "en": "Starting a company: every item of the scene in one request"},
+            {"zh": "企业开办场景：全部事项一次办理", "en": "Starting a company: all items of the scene in one request"},
             _scene("demo-scene", husband),
             {
                 "application-form": "submit", "identity@legal_representative": "exempt",
@@ -59,7 +59,7 @@ def cases(population: Mapping[str, Any]) -> list[Case]:
             asked_once=("ps-identity", "ecert-real-estate-title"),
         ),
         Case(
-            {"zh": "食品经营许可：营业执照已被吊销", "en": "Food business licence, but the business licence is revoked"},
+            {"zh": "食品经营许可：营业执照已被吊销", "en": "Food business licence, the business licence revoked"},
             _food("demo-revoked", revoked),
             {"business-licence": "not_met", "identity@legal_representative": "exempt"},
             {"business-licence": "not_held.revoked"},

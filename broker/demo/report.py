@@ -1,4 +1,4 @@
-"""What the demonstration prints: for each case the materials one by one, why, from which source, how long, and proof."""
+"""What the demonstration prints: each case material by material, why, from which source, how long, and the proof."""
 
 from __future__ import annotations
 

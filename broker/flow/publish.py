@@ -35,8 +35,8 @@ def publish(parts: Parts, document: Mapping[str, Any], effective_at: datetime | 
         if newest and work.edition(newest)[0] == digest:
             raise OperatorProblem("register.exists", got=str(newest))
         effective = effective_at or pulse.now
-        statement = {"number": newest + 1, "digest": digest, "effective_at": moment(effective), "published_by": publisher}
-        signed = seal(canonical(statement), parts.signer, EDITION_TYPE)
+        said = {"number": newest + 1, "digest": digest, "effective_at": moment(effective), "published_by": publisher}
+        signed = seal(canonical(said), parts.signer, EDITION_TYPE)
         edition = NewEdition(newest + 1, digest, effective, publisher, body, signed)
         if not work.add_edition(edition, pulse.now):
             raise OperatorProblem("register.exists", got=str(edition.number))

@@ -9,6 +9,7 @@ from broker.core import checkpoint, merkle
 from broker.core.envelope import Verifier
 from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
+from broker.ports import Work
 
 _CHUNK = 1024  # entries read at a time; a multiple of a tile's width
 
@@ -23,7 +24,7 @@ class LogReport:
 
 
 def verify_log(parts: Parts, log_keys: Sequence[Verifier]) -> LogReport:
-    """Prove, from the entries alone, that
+    """Hold the entries against what was signed, and prove that they are the same.
 
     (1) the newest checkpoint is signed by the log's keys;
     (2) the entries in their places hash to the checkpoint's root;
@@ -39,20 +40,29 @@ def verify_log(parts: Parts, log_keys: Sequence[Verifier]) -> LogReport:
                 raise BrokerProblem("log.damaged", got="no checkpoint")
             return LogReport(0, merkle.EMPTY_ROOT, waiting)
         head = checkpoint.verify(note, parts.log_origin, log_keys)  # (1)
-        tiles: dict[tuple[int, int], bytes] = {}
-        root, size = merkle.EMPTY_ROOT, 0
-        while size < head.size:
-            bodies = work.entries(size, min(size + _CHUNK, head.size))
-            if not bodies:
-                raise BrokerProblem("log.damaged", got=f"entry {size} is missing")
-            hashes = [merkle.leaf_hash(body) for body in bodies]
-            growth = merkle.grow(size, hashes, lambda level, index: tiles[level, index])
-            tiles |= growth.tiles
-            root, size = growth.root, growth.size
+        root, tiles = _rebuilt(work, head.size)
         if root != head.root or work.log_size() != head.size:  # (2)
             raise BrokerProblem("log.damaged", got=f"root of {head.size} entries")
         stored = work.tiles(list(tiles))
-        wrong = [key for key, hashes_ in tiles.items() if stored.get(key) != hashes_]
+        wrong = [key for key, hashes in tiles.items() if stored.get(key) != hashes]
         if wrong:  # (3)
             raise BrokerProblem("log.damaged", got=f"tile {wrong[0]}")
     return LogReport(head.size, root, waiting)
+
+
+def _rebuilt(work: Work, until: int) -> tuple[bytes, dict[tuple[int, int], bytes]]:
+    """Root and tiles of the first entries, from their bytes alone."""
+    tiles: dict[tuple[int, int], bytes] = {}
+    root, size = merkle.EMPTY_ROOT, 0
+
+    def read_tile(level: int, index: int) -> bytes:
+        return tiles[level, index]
+
+    while size < until:
+        bodies = work.entries(size, min(size + _CHUNK, until))
+        if not bodies:
+            raise BrokerProblem("log.damaged", got=f"entry {size} is missing")
+        growth = merkle.grow(size, [merkle.leaf_hash(body) for body in bodies], read_tile)
+        tiles |= growth.tiles
+        root, size = growth.root, growth.size
+    return root, tiles

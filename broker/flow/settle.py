@@ -17,7 +17,7 @@ from broker.core.plan import Plan, plan, question
 from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, sign_receipt
 from broker.flow.parts import Parts, new_id
 from broker.flow.questions import question_bytes
-from broker.ports import Held, LookupRow, NewLookup, Policy, Work
+from broker.ports import Client, Held, LookupRow, NewLookup, Policy, Work
 
 SALT_BYTES = 16
 
@@ -66,7 +66,9 @@ def settle(
     for one in held:
         theirs = by_verification[one.id]
         if one.state == "admitted" and all(row.id in fresh or row.state == "answered" for row in theirs):
-            _settle_one(parts, work, policy, one, theirs, fresh, now, settled)
+            key = parts.vault.unwrap(one.wrapped_key)
+            findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in theirs}
+            _settle_one(parts, policy.clients[one.client], _matters(parts, work, one, key), key, findings, now, settled)
     work.decide(settled.receipts, now)
     work.add_lookups(settled.lookups, now)
     work.add_deliveries(settled.deliveries, now)
@@ -76,27 +78,22 @@ def settle(
 
 def _settle_one(
     parts: Parts,
-    work: Work,
-    policy: Policy,
-    held: Held,
-    rows: Sequence[LookupRow],
-    fresh: Mapping[str, Finding],
+    client: Client,
+    matters: Matters,
+    key: bytes,
+    findings: Mapping[str, Finding],
     now: datetime,
     settled: Settled,
 ) -> None:
-    key = parts.vault.unwrap(held.wrapped_key)
-    matters = _matters(parts, work, held, key)
-    findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in rows}
     progress = advance(matters.plan, matters.request, matters.permits, findings, now.date())
     if progress.due:
-        name = policy.clients[held.client].name
-        settled.lookups.extend(due_lookups(parts, matters, progress.due, name, key, now))
+        settled.lookups.extend(due_lookups(parts, matters, progress.due, client.name, key, now))
         return
     receipt, decided = conclude(parts, matters, progress.decisions, now)
-    settled.receipts[held.id] = receipt
+    settled.receipts[matters.verification] = receipt
     settled.entries.append(decided)
-    if policy.clients[held.client].callback_url:
-        settled.deliveries.append((new_id(now), held.id, held.client))
+    if client.callback_url:
+        settled.deliveries.append((new_id(now), matters.verification, client.id))
 
 
 def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now: datetime) -> tuple[str, Entry]:
@@ -166,12 +163,10 @@ def due_lookups(
     return [_lookup(parts, matters, key, system, case_key, now) for key in keys]
 
 
-def _lookup(
-    parts: Parts, matters: Matters, key: str, system: str, case_key: bytes, now: datetime
-) -> NewLookup:
+def _lookup(parts: Parts, matters: Matters, key: str, system: str, case_key: bytes, now: datetime) -> NewLookup:
     permit, number = matters.permits[key], new_id(now)
-    if not isinstance(permit, Permit):
-        raise AssertionError(key)  # advance makes only permitted lookups due
+    if isinstance(permit, Refusal):
+        raise TypeError(key)  # advance makes only permitted lookups due
     planned = matters.plan.lookups[key]
     asked = question(matters.plan, planned, number, matters.request, system, matters.edition.catalog)
     sealed = parts.vault.encrypt(case_key, question_bytes(asked), number)

@@ -19,8 +19,10 @@ _BUSY_MS = 5000  # how long SQLite waits for another process (a CLI command) bef
 
 
 class Database:
-    """An engine and how transactions begin on it. SQLite has one writer at a time: a lock in this process queues them
-    fairly, because SQLite itself would let them poll."""
+    """An engine and how transactions begin on it.
+
+    SQLite has one writer at a time: a lock in this process queues them fairly, where SQLite itself would let them poll.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         """``url``: ``postgresql+psycopg://…`` or ``sqlite:///path``; nothing is opened yet."""
@@ -34,11 +36,11 @@ class Database:
 
         Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached or goes away meanwhile.
         """
-        with (self._writer or nullcontext()) if write else nullcontext(), _translated():
-            with self.engine.connect() as connection:
-                if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
-                yield connection
+        turn = self._writer if write and self._writer else nullcontext()
+        with turn, _translated(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
+            yield connection
 
     def dispose(self) -> None:
         """Close the idle connections."""

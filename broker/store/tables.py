@@ -44,11 +44,11 @@ class Moment(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
         """To the table."""
         return None if value is None else milliseconds(value)
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """From the table."""
         return None if value is None else moment_from(value)
 

@@ -1,0 +1,1 @@
+"""Alembic's migrations, numbered; each works with the release before it."""

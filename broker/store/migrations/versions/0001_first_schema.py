@@ -17,10 +17,14 @@ _QUEUE_SQLITE = (
     "CREATE TRIGGER entry_queued AFTER INSERT ON entry BEGIN INSERT INTO entry_queue (entry_id) VALUES (NEW.id); END",
 )
 _QUEUE_POSTGRES = (
-    "CREATE FUNCTION queue_entries() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN INSERT INTO entry_queue (entry_id) SELECT id FROM fresh; RETURN NULL; END $$",
-    "CREATE TRIGGER entry_queued AFTER INSERT ON entry REFERENCING NEW TABLE AS fresh "
-    "FOR EACH STATEMENT EXECUTE FUNCTION queue_entries()",
+    (
+        "CREATE FUNCTION queue_entries() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO entry_queue (entry_id) SELECT id FROM fresh; RETURN NULL; END $$"
+    ),
+    (
+        "CREATE TRIGGER entry_queued AFTER INSERT ON entry REFERENCING NEW TABLE AS fresh "
+        "FOR EACH STATEMENT EXECUTE FUNCTION queue_entries()"
+    ),
 )
 
 
