@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.connectors import certshare, exchange
@@ -32,6 +32,9 @@ WOMAN = Party("spouse", "111", "370499198507130028", "测试乙丑甲")
 CERTSHARE = Connection("sd-certshare", "http://certshare", {"account": "demo", "password": "pass_demo"})
 SERVICES = {key: f"s_{key}" for key in SOURCES}
 SECRET = exchange.WorkingSecret(b"0123456789abcdef0123456789abcdef", NOW + timedelta(minutes=30))
+
+
+unhurried = settings(deadline=None)  # a busy machine is no finding
 
 
 def gateway(**options: object) -> Connection:
@@ -175,6 +178,7 @@ plain = st.none() | st.booleans() | st.integers(-10, 2000) | st.text(max_size=8)
 anything = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
 
 
+@unhurried
 @given(status=anything.filter(lambda value: value not in (0, "0") or isinstance(value, bool)))
 def test_no_unknown_status_is_held(status: object) -> None:
     known = {str(code) for code in certshare.STATUSES}
@@ -183,6 +187,7 @@ def test_no_unknown_status_is_held(status: object) -> None:
     assert str(status) in known or answer.reason is Reason.MALFORMED
 
 
+@unhurried
 @given(result=anything.filter(lambda value: str(value).strip().lstrip("0") not in set("1234567")))
 def test_no_unknown_verification_result_is_held(result: object) -> None:
     answer = from_certshare({"head": {"status": 0}, "data": {"result": result}}, Form.VERIFY)
@@ -191,11 +196,13 @@ def test_no_unknown_verification_result_is_held(result: object) -> None:
     )
 
 
+@unhurried
 @given(data=anything)
 def test_no_shapeless_data_is_held(data: object) -> None:
     assert from_certshare({"head": {"status": 0}, "data": data}).reason in {Reason.MALFORMED, Reason.NOT_FOUND}
 
 
+@unhurried
 @given(body=st.binary(max_size=200))
 def test_no_bytes_break_a_conversation(body: bytes) -> None:
     """Whatever arrives, the conversation ends with an answer that is not HELD."""
@@ -311,6 +318,7 @@ def test_each_comparison_code_has_its_reason(codes: tuple[str, str, str], reason
     assert from_exchange("ps-identity", compared(*codes)).reason is reason
 
 
+@unhurried
 @given(codes=st.tuples(*[st.text("0123456789ABCXYZ", min_size=1, max_size=4)] * 3))
 def test_no_unknown_comparison_code_is_held(codes: tuple[str, str, str]) -> None:
     held = codes[0] == codes[1] == "1" and codes[2] in {"0", "4"}
@@ -414,11 +422,13 @@ def test_each_configured_answer_has_its_reason(document: object, reason: Reason)
     assert from_exchange("nr-title", document).reason is reason
 
 
+@unhurried
 @given(code=anything.filter(lambda value: value not in ("0000", "1001", "2001", "3001")))
 def test_no_unlisted_code_is_held(code: object) -> None:
     assert from_exchange("nr-title", titles({}, code=code)).reason is Reason.MALFORMED
 
 
+@unhurried
 @given(status=st.text("0123456789", min_size=1, max_size=3).filter(lambda text: text not in {"1", "2", "3"}))
 def test_no_unlisted_value_of_a_field_is_held(status: str) -> None:
     record = {"cardId": MAN.number, "INSUREDSTATUS": status, "gxsj": "2026-11-22"}
