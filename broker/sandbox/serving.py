@@ -179,7 +179,7 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
     if connection["connector"] == "certshare":
         private = keys.load_private(told["private_key"].encode())
         if not isinstance(private, Sm2Signer):
-            raise OperatorProblem("key.unsupported", expected="SM2")
+            raise OperatorProblem("key.unusable", expected="an SM2 key")
         encrypt = private.verifier().encrypt
         return CertSharePlatform(told["account"], told["password"], encrypt, held, options["services"])
     return ExchangePlatform(
