@@ -1,0 +1,128 @@
+"""There is one error shape: RFC 9457 with code, fault, rule and next step in two languages – on every path to one."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.core.errors import BrokerProblem, Problem
+from broker.core.grammar import Grammar
+from broker.core.problems import PROBLEMS
+from broker.store.work import SqlWork
+from broker.web.app import create_app
+from broker.web.errors import problem_document
+from broker.web.openapi import ROUTES, Route, read_schema
+from tests.unit.web_ground import PERSON, SCHEMAS, Ground, check_answer, document_of, lay_ground
+
+SHAPE = Grammar(read_schema(SCHEMAS, "problem"))
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    ground = lay_ground(tmp_path)
+    yield ground
+    ground.database.dispose()
+
+
+def _shaped(answer: TestResponse) -> dict[str, object]:
+    document = document_of(answer)
+    SHAPE.check(document)
+    assert answer.mimetype == "application/problem+json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert document["status"] == answer.status_code
+    return document
+
+
+def _concrete(path: str) -> str:
+    return path.replace("{number}", "0" * 32).replace("{path}", "0/000")
+
+
+@pytest.mark.parametrize("path", sorted({_concrete(route.path) for route in ROUTES}))
+def test_a_method_that_a_route_does_not_take_is_refused_in_the_one_shape(ground: Ground, path: str) -> None:
+    for method in ("DELETE", "PUT", "PATCH", "OPTIONS"):
+        answer = ground.http.open(path, method=method)
+        assert _shaped(answer)["code"] == "route.method"
+        assert answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1", "/v1/verifications/", "//v1/items", "/v1/verifications/a/b", "/log/tile", "/../etc", "/%00", "/V1"],
+)
+def test_an_unknown_route_is_refused_in_the_one_shape(ground: Ground, path: str) -> None:
+    assert _shaped(ground.http.get(path))["code"] in {"route.unknown", "route.method"}
+
+
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.signed], ids=lambda one: one.name)
+def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(ground: Ground, route: Route) -> None:
+    method, path = route.method, _concrete(route.path)
+    before = ground.rows()
+    unsigned = ground.http.open(path, method=method, content_type="application/json", data=b"{}")
+    assert _shaped(unsigned)["code"] == "signature.missing"
+    large = ground.http.open(path, method=method, content_type="application/json", data=b" " * 300_000)
+    assert _shaped(large)["code"] == "body.too-large"
+    for answer in (unsigned, large):
+        check_answer(method, path, answer)
+    assert ground.rows() == before
+
+
+class _Away:
+    """A store whose database cannot be reached."""
+
+    def write(self) -> AbstractContextManager[SqlWork]:
+        raise BrokerProblem("store.away", retry_after=2)
+
+    read = write
+
+
+NEEDS_STORE = [one for one in ROUTES if "store.away" in one.problems]
+QUERY = {"guide": "?region=370400&item=food-licence", "items": "?region=370400", "consistency": "?old=0&new=0"}
+
+
+@pytest.mark.parametrize("route", NEEDS_STORE, ids=lambda one: one.name)
+def test_a_database_that_is_away_is_told_with_the_time_to_come_back(ground: Ground, route: Route) -> None:
+    ground.parts.store = _Away()
+    path = _concrete(route.path) + QUERY.get(route.name, "")
+    answer = ground.send(route.method, path, {} if route.method == "POST" else None)
+    assert (_shaped(answer)["code"], answer.headers["Retry-After"]) == ("store.away", "2")
+
+
+def test_a_fault_of_ours_tells_nobody_what_the_request_said(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError(f"about {PERSON}")
+
+    ground.parts.check_request = broken
+    with caplog.at_level(logging.DEBUG):
+        answer = ground.submit()
+    problem = _shaped(answer)
+    assert (answer.status_code, problem["code"]) == (500, "broker.fault")
+    assert PERSON not in answer.text + caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "test_web_errors.py" in caplog.text
+    assert str(problem["instance"]) in caplog.text
+
+
+def test_log_and_answer_share_an_instance_and_the_log_holds_nothing_else_of_the_request(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = ground.request(colour=PERSON)
+    with caplog.at_level(logging.DEBUG):
+        problem = _shaped(ground.submit(document))
+    assert caplog.messages == [f"422 request.schema {problem['instance']}"]
+    assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", str(problem["instance"]))
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_every_code_makes_a_document_of_the_shape(code: str) -> None:
+    problem = Problem(code, got="name", expected="other", pointer="/item", retry_after=3)
+    SHAPE.check(problem_document(PROBLEMS[code], problem, "urn:uuid:00000000-0000-4000-8000-000000000000"))
+
+
+def test_two_applications_share_nothing(ground: Ground) -> None:
+    assert create_app(ground.parts, ground.surface) is not ground.app
