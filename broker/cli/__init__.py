@@ -1,0 +1,23 @@
+"""The ``broker`` command: run its processes, keep its registers, check and publish the list, verify what it signed."""
+
+from __future__ import annotations
+
+import click
+
+from broker import __version__
+from broker.cli.catalog import catalog_group
+from broker.cli.processes import migrate_command, serve, sweep, work
+from broker.cli.registers import client_group, grant_group, keys_group
+from broker.cli.verify import log_group, receipt_group
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def main() -> None:
+    """材料免提交数据共享平台 – the data-sharing broker. Settings are environment variables; see docs/settings.md."""
+
+
+for _command in (
+    serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, receipt_group, log_group,
+):  # fmt: skip
+    main.add_command(_command)

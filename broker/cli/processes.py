@@ -1,0 +1,83 @@
+"""The broker's processes: serve, work, sweep, migrate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import click
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from broker import log
+from broker.cli.shared import current_settings, office, require_schema, told
+from broker.housekeeping import Housekeeping
+from broker.store.migrate import migrate
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API; in the embedded default (no BROKER_REDIS_URL) with the workers in the same process."""
+    settings = current_settings()
+    with told(), office(settings) as opened:
+        require_schema(opened)
+    server = Server(
+        "broker.web.wsgi:application",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        workers=1 if settings.embedded else settings.web_processes,
+        blocking_threads=settings.web_threads,
+        backlog=1024,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+        log_access=False,  # a path may be personal in somebody's eyes; the audit log has what matters
+    )
+    server.serve()
+
+
+@click.command()
+@click.option("--source", "sources", multiple=True, help="Work on this source only; may be repeated. Default: all.")
+@click.option("--name", default="worker", show_default=True, help="A name for this worker among others on the machine.")
+def work(sources: tuple[str, ...], name: str) -> None:
+    """Ask sources, as a Celery worker of the fleet; run as many as needed."""
+    if current_settings().embedded:
+        raise click.ClickException("嵌入模式的工作线程在 broker serve 内 / embedded, the workers are in `broker serve`")
+    # The command becomes the worker: a signal sent to it reaches Celery, and nothing stands in between.
+    arguments = [word for source in sources for word in ("--source", source)]
+    os.execv(sys.executable, [sys.executable, "-m", "broker.worker", "--name", name, *arguments])  # noqa: S606
+
+
+@click.command()
+def sweep() -> None:
+    """Sequence the log, deliver callbacks, and find work whose message was lost; run one or more in the fleet."""
+    settings = current_settings()
+    log.set_up(settings.log_level)
+    with told(), office(settings) as opened:
+        require_schema(opened)
+        housekeeping = Housekeeping(opened.parts, settings.sweep_seconds)
+        _on_stop(housekeeping.stop_soon)
+        housekeeping.start()
+        housekeeping.wait()
+        housekeeping.stop()
+
+
+@click.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the current schema. The database itself must exist, to prevent typing errors."""
+    settings = current_settings()
+    with told(), office(settings) as opened:
+        click.echo(f"schema {migrate(opened.database)}")
+
+
+def _on_stop(stop: Callable[[], None]) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)

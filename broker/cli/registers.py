@@ -1,0 +1,129 @@
+"""Registers: the deployment's keys, approval systems and their keys, grants."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from broker.bootstrap import make_keys, read_client_key
+from broker.cli.shared import current_settings, office, told
+from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
+from broker.core.case import Basis
+from broker.core.catalog import Form
+from broker.core.envelope import Algorithm
+from broker.core.identifiers import is_credit_code
+from broker.flow import register
+from broker.ports import Client, ClientKey
+from broker.signing import keys
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """The deployment's own keys."""
+
+
+@keys_group.command("init")
+@click.option("--algorithm", type=click.Choice([one.value for one in Algorithm]), default="EdDSA", show_default=True,
+              help="What receipts and answers are signed with.")  # fmt: skip
+def keys_init(algorithm: str) -> None:
+    """Make the keys that are missing in BROKER_KEYS_FOLDER; existing ones are never touched."""
+    folder = Path(current_settings().keys_folder)
+    with told():
+        made = make_keys(folder, Algorithm(algorithm))
+    click.echo("\n".join(made) if made else "密钥均已存在 / all keys exist")
+
+
+@click.group("client")
+def client_group() -> None:
+    """Approval systems and their keys."""
+
+
+@client_group.command("add")
+@click.argument("name_id")
+@click.option("--name", required=True, help="The system's name, as sources are told it.")
+@click.option("--unit", required=True, help="Credit code of the body that runs it.")
+@click.option("--callback-url", help="Where decisions are announced; must be https outside a test.")
+def client_add(name_id: str, name: str, unit: str, callback_url: str | None) -> None:
+    """Register an approval system under an id."""
+    if not is_credit_code(unit):
+        raise click.ClickException("统一社会信用代码校验不通过 / the credit code's check digit is wrong")
+    with told(), office(current_settings()) as opened:
+        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active"))
+
+
+@client_group.command("add-key")
+@click.argument("client_id")
+@click.argument("public_pem", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--days", type=int, help="How long the key may be used. Default: until revoked.")
+def client_add_key(client_id: str, public_pem: Path, days: int | None) -> None:
+    """Register a public key (SPKI PEM; Ed25519, P-256 or SM2) of an approval system; prints its key id."""
+    with told(), office(current_settings()) as opened:
+        pem = public_pem.read_text("ascii")
+        verifier = keys.load_public(pem.encode("ascii"))
+        now = datetime.now(UTC)
+        end = now + timedelta(days=days) if days else None
+        key = ClientKey(client_id, read_client_key(pem, verifier.key_id), now - timedelta(minutes=1), end, None)
+        register.register_key(opened.parts, key, pem)
+        click.echo(verifier.key_id)
+
+
+@client_group.command("revoke-key")
+@click.argument("key_id")
+def client_revoke_key(key_id: str) -> None:
+    """Revoke a key at once."""
+    with told(), office(current_settings()) as opened:
+        register.revoke_key(opened.parts, key_id)
+
+
+@click.group("grant")
+def grant_group() -> None:
+    """Grants of source departments (场景应用授权)."""
+
+
+@grant_group.command("add")
+@click.argument("grant_id")
+@click.option("--client", required=True)
+@click.option("--source", required=True)
+@click.option("--form", "forms", multiple=True, type=click.Choice([one.value for one in Form]), required=True)
+@click.option("--field", "granted", multiple=True, required=True, help="A field that may leave the source.")
+@click.option("--scene", "scenes", multiple=True)
+@click.option("--item", "items", multiple=True)
+@click.option("--basis", "bases", multiple=True, type=click.Choice([one.value for one in Basis]), required=True)
+@click.option("--legal-reference", required=True, help="The law the grant rests on.")
+@click.option("--days", type=int, default=365, show_default=True, help="Validity from now on.")
+@click.option("--daily-calls", type=int, help="Cap of calls per day (UTC).")
+def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
+    grant_id: str,
+    client: str,
+    source: str,
+    forms: tuple[str, ...],
+    granted: tuple[str, ...],
+    scenes: tuple[str, ...],
+    items: tuple[str, ...],
+    bases: tuple[str, ...],
+    legal_reference: str,
+    days: int,
+    daily_calls: int | None,
+) -> None:
+    """Register a grant that a source department has given."""
+    if not scenes and not items:
+        raise click.ClickException("须指定场景或事项 / name at least one --scene or --item")
+    now = datetime.now(UTC)
+    grant = Grant(
+        id=grant_id, client=client, source=source, forms=tuple(map(Form, forms)), fields=granted,
+        bases=tuple(map(Basis, bases)), legal_reference=legal_reference, valid_from=now - timedelta(minutes=1),
+        valid_to=now + timedelta(days=days), scenes=scenes, items=items, daily_calls=daily_calls,
+    )  # fmt: skip
+    with told(), office(current_settings()) as opened:
+        register.register_grant(opened.parts, grant)
+
+
+@grant_group.command("set")
+@click.argument("grant_id")
+@click.argument("state", type=click.Choice([IN_FORCE, SUSPENDED, REVOKED]))
+def grant_set(grant_id: str, state: str) -> None:
+    """Suspend, revoke or restore a grant at once; lookups already queued under it are not asked any more."""
+    with told(), office(current_settings()) as opened:
+        register.set_grant_state(opened.parts, grant_id, state)

@@ -1,0 +1,50 @@
+"""Verify what the broker signed: receipts, and the audit log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from broker.cli.shared import current_settings, office, told
+from broker.core.receipt import bundle_from, verify_bundle
+from broker.core.receipt_text import receipt_text
+from broker.flow.review import verify_log
+from broker.signing import keys
+
+
+@click.group("receipt")
+def receipt_group() -> None:
+    """Receipts (核验凭证)."""
+
+
+@receipt_group.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+              help="The published key set (/.well-known/jwks.json), saved as a file.")  # fmt: skip
+@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
+def receipt_verify(file: Path, key_set: Path, lang: str) -> None:
+    """Verify a receipt or a bundle (receipt with log proof) offline, with nothing but the published keys."""
+    with told():
+        published = keys.from_jwks(json.loads(key_set.read_text("utf-8")))
+        verified = verify_bundle(bundle_from(file.read_bytes()), published, list(published.values()))
+    click.echo(receipt_text(verified.payload, lang))
+    if verified.position is None:
+        click.echo("签名有效；未附日志收录证明 / signature valid; no log proof given")
+    else:
+        click.echo(f"签名有效，日志收录于第 {verified.position} 位（共 {verified.size} 条）/ "
+                   f"signature valid, included at {verified.position} of {verified.size}")  # fmt: skip
+
+
+@click.group("log")
+def log_group() -> None:
+    """The audit log."""
+
+
+@log_group.command("verify")
+def log_verify() -> None:
+    """Recompute the whole log from its entries and compare with tiles and the signed checkpoint."""
+    with told(), office(current_settings()) as opened:
+        report = verify_log(opened.parts, opened.log_keys)
+        click.echo(f"{report.size} entries, root {report.root.hex()}, {report.unsequenced} waiting for their place")
