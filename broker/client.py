@@ -189,6 +189,19 @@ def keys_for(jwks: Mapping[str, Any], role: str) -> dict[str, Verifier]:
     return keys.from_jwks({"keys": members})
 
 
+def callback_from(url: str, headers: Mapping[str, str], body: bytes, jwks: Mapping[str, Any]) -> dict[str, Any]:
+    """What a callback to ``url`` says, after its signature by a published key of the broker was verified.
+
+    ``headers`` have lower-case names. Left outside: a callback may come twice with the same ``delivery``; store it
+    once. Raises ``CallerProblem`` ``signature.*`` or ``body.*``: answer 4xx, and believe nothing of it.
+    """
+    http_message.verify_request("POST", url, headers, body, keys_for(jwks, "receipt").get, int(time.time()))
+    document = parse(body)
+    if not isinstance(document, dict):
+        raise CallerProblem("body.not-json", expected="an object")
+    return document
+
+
 def verify_offline(bundle: bytes, jwks: Mapping[str, Any]) -> VerifiedReceipt:
     """What a bundle, or a bare receipt, proves by these published keys, without any connection.
 

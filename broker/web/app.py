@@ -48,7 +48,7 @@ def surface_of(public_url: str, receipt_keys: Sequence[Verifier], log_keys: Sequ
 def create_app(parts: Parts, surface: Surface) -> Flask:
     """The application; starts no thread and opens no connection before the first request."""
     app = Flask("broker", static_folder=None)
-    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # one spelling of each path: the signed one
+    app.url_map.merge_slashes = False  # one spelling of each path, the signed one, and never a redirect to it
     public_url = surface.public_url.rstrip("/")
     document = openapi_document(surface.schemas_folder, public_url)
     room = WaitingRoom(lambda numbers: _decided(parts, numbers), surface.seats)

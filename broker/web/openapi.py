@@ -170,6 +170,15 @@ _SMALL = {
     "closed": _object(case=_object(number=_TEXT), state={"const": "closed"}, outcome=_TEXT),
     "consistency": _object(old={"type": "integer"}, new={"type": "integer"}, hashes={"type": "array", "items": _TEXT}),
     "status": _object(status=_TEXT),
+    "callback": _object(delivery=_TEXT, verification=_TEXT, state={"const": "decided"}, receipt=_TEXT),
+}
+
+
+_CALLBACK = {
+    "operationId": "decided",
+    "summary": "Sent to a system's registered callback URL, signed by the broker; may come twice with one delivery id.",
+    "requestBody": {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/callback"}}}},
+    "responses": {"2XX": {"description": "Received. Anything else is repeated with growing pauses, twelve times."}},
 }
 
 
@@ -197,6 +206,7 @@ def openapi_document(schemas_folder: Path, public_url: str) -> dict[str, Any]:
         },
         "servers": [{"url": public_url}],
         "paths": paths,
+        "webhooks": {"decided": {"post": _CALLBACK}},
         "components": {
             "schemas": components,
             "securitySchemes": {

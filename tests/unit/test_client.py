@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,16 +17,17 @@ from broker.client import (
     NotTheBroker,
     Refused,
     Road,
+    callback_from,
     keys_for,
     pooled_road,
     requests_road,
     verify_offline,
 )
-from broker.core.envelope import Algorithm
+from broker.core.envelope import Algorithm, Signer
 from broker.core.errors import CallerProblem
-from broker.signing import keys
+from broker.signing import http_message, keys
 from broker.web.app import published_keys
-from tests.unit.web_ground import PUBLIC_URL, Ground, enrol, lay_ground
+from tests.unit.web_ground import JSON, PUBLIC_URL, Ground, enrol, lay_ground
 
 
 @pytest.fixture
@@ -151,6 +153,26 @@ def test_a_forged_receipt_does_not_verify_offline(ground: Ground) -> None:
     forged = f"{head}.{payload[:-2]}AA.{signature}".encode()
     with pytest.raises(CallerProblem, match="envelope"):
         verify_offline(forged, published_keys(ground.surface))
+
+
+# --- callbacks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_is_believed_only_from_the_broker_and_for_this_address(ground: Ground) -> None:
+    url, body = "https://approval.example/told", b'{"delivery":"d1","state":"decided"}'
+    jwks = published_keys(ground.surface)
+
+    def told(signer: Signer, to: str = url) -> dict[str, str]:
+        headers = http_message.sign_request("POST", to, body, JSON, signer, int(time.time()), "n" * 32)
+        return {name.lower(): value for name, value in headers.items()} | {"content-type": JSON}
+
+    assert callback_from(url, told(ground.parts.signer), body, jwks)["delivery"] == "d1"
+    with pytest.raises(CallerProblem, match="signature.unknown-key"):
+        callback_from(url, told(ground.signer), body, jwks)
+    with pytest.raises(CallerProblem, match="signature.invalid"):
+        callback_from(url, told(ground.parts.signer, "https://other.example/told"), body, jwks)
+    with pytest.raises(CallerProblem, match="signature.digest"):
+        callback_from(url, told(ground.parts.signer), body + b" ", jwks)
 
 
 # --- the real roads --------------------------------------------------------------------------------------------------
