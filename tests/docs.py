@@ -52,7 +52,7 @@ goes on along its chain.
 _COMMANDS_HEAD = """\
 # Commands
 
-*Written by `python -m tests.docs --write` from `broker/cli.py`; a test holds the two equal.*
+*Written by `python -m tests.docs --write` from `broker/cli/`; a test holds the two equal.*
 
 In a checkout the command is `.venv/bin/broker`. A refusal ends it with 1, its code and next step in both languages on
 standard error. [Settings](settings.md) come from the environment.

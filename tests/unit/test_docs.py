@@ -1,0 +1,256 @@
+"""The documents say what the code says: paths, commands, settings, words, links, queries, generated pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import re
+import sqlite3
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import click
+import psycopg
+import pytest
+
+from broker import cli, core, flow
+from broker.config import PREFIX, Settings
+from broker.core import answer, case, catalog, decide, envelope, errors, guide
+from broker.store.catalog_file import read_catalog
+from broker.store.engine import Database
+from broker.store.migrate import migrate
+from broker.web.openapi import ROUTES
+from tests.docs import PAGES, commands, settings
+
+REPOSITORY = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+WORDED = (  # enumerations whose every value the glossary explains; reasons have their own table of words
+    catalog.Mode, catalog.Form, catalog.Level, catalog.RowState, decide.Kind, answer.Outcome, guide.Outcome, case.Basis,
+    case.Channel, envelope.Algorithm, errors.Fault,
+)  # fmt: skip
+SPELT_OUT_ELSEWHERE = {"Reason", "CertificateCheck"}
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+PATH_LINE = re.compile(r"^ *(\w+) {2,}(.+?) {2,}(flow/\w+\.py|ports\.\w+)$", re.MULTILINE)
+MAKE = re.compile(r"\bmake ([a-z]+)((?: [A-Z_]+=\S+)*)")
+BROKER = re.compile(r"\bbroker((?: [a-z][a-z-]*)+)")
+COUNTS = re.compile(r"(\d+) (?:items|个事项)\D+(\d+) (?:materials|种材料)\D+(\d+) (?:sources|个数源)")
+VARIABLE = re.compile(rf"\b{PREFIX}[A-Z_]+\b")
+POSTGRES_CLOCK = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+SQLITE_CLOCK = "unixepoch() * 1000"
+
+
+def documents() -> list[Path]:
+    """Every document of ours."""
+    return sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("docker/*.md")])
+
+
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def code_of(text: str) -> Iterator[str]:
+    """Everything that is set as code: lines of fenced blocks, and spans."""
+    for _, block in FENCE.findall(text):
+        yield from block.splitlines()
+    yield from SPAN.findall(FENCE.sub("", text))
+
+
+def named_commands(text: str) -> set[str]:
+    """`make verb` with its variables, and `broker …` as far as it names commands."""
+    found = set()
+    for code in code_of(text):
+        found |= {f"make {verb}{variables}" for verb, variables in MAKE.findall(code)}
+        found |= {resolved(words.split()) for words in BROKER.findall(code)}
+    return found
+
+
+def resolved(words: list[str]) -> str:
+    """The command that the words name, without its arguments; fails for a command that does not exist."""
+    command: click.Command = cli.main
+    path = ["broker"]
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        assert word in command.commands, f"there is no command `{' '.join([*path, word])}`"
+        command = command.commands[word]
+        path.append(word)
+    return " ".join(path)
+
+
+def slug(heading: str) -> str:
+    """The anchor under which a heading is reached."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", "")).replace(" ", "-")
+
+
+def ids(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(REPOSITORY)) for path in paths]
+
+
+# --- generated pages -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_generated_page_is_current(name: str) -> None:
+    """If this fails: python -m tests.docs --write."""
+    assert text_of(REPOSITORY / name) == PAGES[name]()
+
+
+def test_every_setting_has_a_sentence() -> None:
+    found = {name: sentence for name, _, sentence in settings()}
+    assert set(found) == {field.name for field in dataclasses.fields(Settings)}
+    assert all(sentence.endswith(".") for sentence in found.values())
+
+
+def test_every_command_has_a_sentence() -> None:
+    assert all((command.help or "").strip() for _, command in commands())
+
+
+# --- the READMEs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_readme_shows_the_path_as_the_code_does(name: str) -> None:
+    expected = PATH_LINE.findall(flow.__doc__ or "")
+    assert len(expected) == 8
+    assert PATH_LINE.findall(text_of(REPOSITORY / name)) == expected
+
+
+def test_both_readmes_name_the_same_commands_settings_and_links() -> None:
+    english, chinese = (text_of(REPOSITORY / name) for name in READMES)
+    assert named_commands(english) == named_commands(chinese)
+    assert set(VARIABLE.findall(english)) == set(VARIABLE.findall(chinese))
+    assert set(LINK.findall(english)) - {"README.zh-CN.md"} == set(LINK.findall(chinese)) - {"README.md"}
+    assert english.count("\n## ") == chinese.count("\n## ")
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_readme_counts_the_sharing_list_and_the_cases_right(name: str) -> None:
+    document = read_catalog(REPOSITORY / "data_catalog.yaml").document
+    sizes = [str(len(document[section])) for section in ("items", "materials", "sources")]
+    said = COUNTS.search(text_of(REPOSITORY / name))
+    assert said is not None
+    assert list(said.groups()) == sizes
+    cases = text_of(REPOSITORY / "broker" / "demo" / "cases.py").count("        Case(\n")
+    assert cases == 7, "the READMEs say seven"
+
+
+def test_the_readme_names_three_commands_that_the_makefile_has() -> None:
+    rows = re.findall(r"^\| `(make [a-z]+)` \|", text_of(REPOSITORY / "README.md"), re.MULTILINE)
+    assert rows == ["make run", "make test", "make help"]
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", WORDED, ids=lambda words: f"{words.__module__}.{words.__qualname__}")
+def test_the_glossary_explains_every_value(words: type[StrEnum]) -> None:
+    glossary = text_of(REPOSITORY / "docs" / "glossary.md")
+    assert {one.value for one in words} <= set(SPAN.findall(glossary))
+
+
+def test_no_enumeration_of_the_core_is_forgotten() -> None:
+    found = set()
+    for info in pkgutil.iter_modules(core.__path__, f"{core.__name__}."):
+        members = vars(importlib.import_module(info.name)).values()
+        found |= {one for one in members if isinstance(one, type) and issubclass(one, StrEnum) and one is not StrEnum}
+    assert {one for one in found if one.__name__ not in SPELT_OUT_ELSEWHERE} == set(WORDED)
+
+
+# --- what the documents name exists ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", documents(), ids=ids(documents()))
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", text_of(path))):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        file = (path.parent / target).resolve() if target else path
+        assert file.is_relative_to(REPOSITORY), link
+        assert file.exists(), link
+        if anchor:
+            assert anchor in map(slug, re.findall(r"^#+ (.+)$", text_of(file), re.MULTILINE)), link
+
+
+@pytest.mark.parametrize("path", documents(), ids=ids(documents()))
+def test_every_command_and_setting_that_is_named_exists(path: Path) -> None:
+    verbs = set(re.findall(r"^([a-z]+):.*## ", text_of(REPOSITORY / "Makefile"), re.MULTILINE))
+    known = {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
+    known |= {"BROKER_TEST_DATABASE_URL", "BROKER_TEST_REDIS_URL"}
+    text = text_of(path)
+    for command in named_commands(text):
+        assert not command.startswith("make ") or command.split()[1] in verbs, command
+    assert set(VARIABLE.findall(text)) <= known
+
+
+@pytest.mark.parametrize("path", documents(), ids=ids(documents()))
+def test_a_path_from_the_root_is_one_of_the_api(path: Path) -> None:
+    """So no place on anybody's machine stands in a document."""
+    served = {route.path.split("/")[1] for route in ROUTES}
+    for span in SPAN.findall(FENCE.sub("", text_of(path))):
+        if span.startswith("/"):
+            assert span.split("/")[1] in served, span
+
+
+def test_every_page_is_in_the_index() -> None:
+    folder = REPOSITORY / "docs"
+    linked = {(folder / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(folder / "README.md"))}
+    assert {path for path in folder.glob("**/*.md") if path.name != "README.md"} <= linked
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
+def test_decisions_are_numbered_without_a_gap_and_named_by_their_title() -> None:
+    pages = sorted((REPOSITORY / "docs" / "adr").glob("*.md"))
+    index = text_of(REPOSITORY / "docs" / "README.md")
+    for number, page in enumerate(pages, 1):
+        title = text_of(page).splitlines()[0].removeprefix("# ")
+        assert page.name.startswith(f"{number:04d}-")
+        assert title.startswith(f"{number:04d} ")
+        assert f"* [{title}](adr/{page.name})" in index
+
+
+@pytest.mark.parametrize("page", sorted((REPOSITORY / "docs" / "adr").glob("*.md")), ids=lambda page: page.stem)
+def test_a_decision_says_its_status_context_and_consequences(page: Path) -> None:
+    text = text_of(page)
+    assert re.search(r"^Status: (accepted|superseded by \[\d{4}\])", text, re.MULTILINE)
+    assert "\n## Context\n" in text
+    assert "\n## Consequences\n" in text
+
+
+# --- operations ------------------------------------------------------------------------------------------------------
+
+
+def queries() -> list[str]:
+    """The queries that operations.md tells people to run."""
+    blocks = FENCE.findall(text_of(REPOSITORY / "docs" / "operations.md"))
+    return [block for language, block in blocks if language == "sql"]
+
+
+def test_every_query_of_operations_runs_on_sqlite(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'broker.db'}")
+    migrate(database)
+    database.dispose()
+    assert queries()
+    connection = sqlite3.connect(tmp_path / "broker.db")
+    try:
+        for query in queries():
+            connection.execute(query.replace(POSTGRES_CLOCK, SQLITE_CLOCK)).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.real_network  # the queries are PostgreSQL's, so only a PostgreSQL can say that they run
+def test_every_query_of_operations_runs_on_postgresql(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+    database.dispose()
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        for query in queries():
+            connection.execute(query.encode()).fetchall()
