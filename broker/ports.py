@@ -273,6 +273,23 @@ class NewEdition:
     seal: str
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A list on its way to become an edition, and who has done what to it."""
+
+    id: str
+    state: str  # draft | submitted | approved | rejected | published
+    base: int
+    digest: str
+    comment: str
+    drafted_by: str
+    drafted_at: datetime
+    submitted_by: str | None = None
+    reviewed_by: str | None = None
+    review: str | None = None
+    edition: int | None = None
+
+
 class Work(Protocol):
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 
@@ -447,6 +464,22 @@ class Work(Protocol):
 
     def add_edition(self, edition: NewEdition, now: datetime) -> bool:
         """False where another publisher was faster with this number."""
+        ...
+
+    def add_draft(self, draft: Draft, body: bytes) -> None:
+        """A new draft."""
+        ...
+
+    def drafts(self) -> list[Draft]:
+        """All drafts, the newest first."""
+        ...
+
+    def draft(self, number: str) -> tuple[Draft, bytes] | None:
+        """A draft and its body, locked until this transaction ends."""
+        ...
+
+    def change_draft(self, draft: Draft) -> None:
+        """Keep what has become of a draft; the caller has locked it."""
         ...
 
     def move_policy(self) -> None:

@@ -6,6 +6,7 @@ import click
 
 from broker import __version__
 from broker.cli.catalog import catalog_group
+from broker.cli.editions import edition_group
 from broker.cli.processes import migrate_command, serve, sweep, work
 from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.verify import log_group, receipt_group
@@ -18,6 +19,7 @@ def main() -> None:
 
 
 for _command in (
-    serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, receipt_group, log_group,
+    serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
+    receipt_group, log_group,
 ):  # fmt: skip
     main.add_command(_command)

@@ -102,6 +102,12 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     # operator
     ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
     ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),
+    ("edition.unknown", 404, _C, "没有该版本或草稿", "There is no such edition or draft", "请核对编号", "Check the number"),
+    ("edition.state", 409, _C, "草稿当前状态不能进行此操作", "The draft's state does not allow this", "请按 起草、提交、审核、发布 的顺序办理", "Follow the order: draft, submit, review, publish"),
+    ("edition.self-approval", 403, _C, "起草人或提交人不得审核自己的草稿", "Whoever drafted or submitted it cannot approve it", "请由另一人审核", "Have another person review it"),
+    ("edition.needs-review", 409, _O, "已有生效版本，新版本须经审核发布", "There is an edition already; the next one needs a review", "请使用 broker edition draft、submit、approve、publish", "Use broker edition draft, submit, approve, publish"),
+    ("edition.outdated", 409, _C, "起草之后已发布新的版本", "Another edition was published since it was drafted", "请在最新版本上重新起草", "Draft it again on the newest edition"),
+    ("edition.differs", 409, _O, "清单文件与生效版本不一致", "The catalogue file is not the edition in force", "请发布该文件，或以 --accept-edition 启动", "Publish the file, or start with --accept-edition"),
     ("config.invalid", 500, _O, "配置有误", "The configuration is invalid", "请按提示修改配置", "Mend the named setting"),
     ("key.unusable", 500, _O, "密钥文件不可用", "A key file cannot be used", "请检查密钥文件及权限", "Check the key file and its permissions"),
     ("register.exists", 409, _O, "已登记过", "It is registered already", "请使用另一名称，或先撤销", "Use another name, or revoke it first"),

@@ -36,10 +36,16 @@ class Statements:
     def __init__(self, *, is_sqlite: bool) -> None:
         """Compile nothing yet; SQLAlchemy does so on first use and keeps it."""
         self.is_sqlite = is_sqlite
-        insert = sqlite.insert if is_sqlite else postgresql.insert
+        self._insert = sqlite.insert if is_sqlite else postgresql.insert
         self.pulse = text(f"SELECT version, {_CLOCK[is_sqlite]} FROM policy")  # noqa: S608 - a constant of ours
+        self._for_admission()
+        self._for_lookups()
+        self._for_duties()
+        self._for_reading()
+        self._for_registers()
 
-        # admit
+    def _for_admission(self) -> None:
+        insert = self._insert
         self.spend_nonce = insert(t.nonce).on_conflict_do_nothing()
         self.find_verification = _stored().where(
             t.verification.c.client_id == bindparam("b_client"), t.verification.c.request_id == bindparam("b_request")
@@ -65,7 +71,8 @@ class Statements:
         self.add_lookups = insert(t.lookup)
         self.add_entries = insert(t.entry).returning(t.entry.c.id)  # RETURNING makes SQLAlchemy send many rows as one
 
-        # look_up and settle
+    def _for_lookups(self) -> None:
+        insert = self._insert
         due = (
             select(t.lookup.c.id)
             .where(
@@ -138,7 +145,8 @@ class Statements:
         self.answer = update(t.lookup).where(t.lookup.c.id == bindparam("b_id")).values(state="answered")
         self.decide = update(t.verification).where(t.verification.c.id == bindparam("b_id")).values(state="decided")
 
-        # sweep, sequence, deliver
+    def _for_duties(self) -> None:
+        insert = self._insert
         self.due_sources = (
             select(t.lookup.c.source)
             .where(t.lookup.c.state == "due", t.lookup.c.ready_at <= bindparam("b_now"))
@@ -186,7 +194,7 @@ class Statements:
             .values(state=bindparam("b_state"), ready_at=bindparam("b_ready"), last_code=bindparam("b_code"))
         )
 
-        # read
+    def _for_reading(self) -> None:
         self.decided_among = select(t.verification.c.id).where(
             t.verification.c.state == "decided", self._among(t.verification.c.id, "b_ids")
         )
@@ -205,7 +213,8 @@ class Statements:
             .order_by(t.log_leaf.c.position)
         )
 
-        # register and publish
+    def _for_registers(self) -> None:
+        insert = self._insert
         self.add_client = insert(t.client).on_conflict_do_nothing()
         self.add_client_key = insert(t.client_key).on_conflict_do_nothing()
         self.revoke_client_key = (
@@ -218,6 +227,11 @@ class Statements:
             update(t.access_grant).where(t.access_grant.c.id == bindparam("b_id")).values(state=bindparam("b_state"))
         )
         self.add_edition = insert(t.edition).on_conflict_do_nothing()
+        record = [column for column in t.draft.c if column is not t.draft.c.body]
+        self.add_draft = insert(t.draft)
+        self.drafts = select(*record).order_by(t.draft.c.drafted_at.desc(), t.draft.c.id.desc())
+        self.draft = select(*record, t.draft.c.body).where(t.draft.c.id == bindparam("b_id")).with_for_update()
+        self.change_draft = update(t.draft).where(t.draft.c.id == bindparam("b_id"))
         self.move_policy = update(t.policy).values(version=t.policy.c.version + 1)
 
     def _among(self, column: Column[Any], name: str, kind: Any = None) -> ColumnElement[bool]:

@@ -77,6 +77,23 @@ edition = Table(
     Column("seal", Text, nullable=False),  # JWS over its number, digest and effective date
 )
 
+draft = Table(  # a list on its way to become an edition; kept afterwards, as the record of who did what
+    "draft",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # draft | submitted | approved | rejected | published
+    Column("base", Integer, nullable=False),  # the newest edition when it was drafted, 0 before the first
+    Column("digest", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("drafted_by", Text, nullable=False),
+    Column("drafted_at", Moment, nullable=False),
+    Column("submitted_by", Text),
+    Column("reviewed_by", Text),
+    Column("review", Text),
+    Column("edition", Integer),
+    Column("body", LargeBinary, nullable=False),
+)
+
 client = Table(
     "client",
     metadata,

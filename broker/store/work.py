@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from broker.ports import (
     Claimed,
     Client,
     ClientKey,
+    Draft,
     Due,
     Held,
     LookupRow,
@@ -366,6 +368,26 @@ class SqlWork:
 
     def _added(self, statement: Any, **values: Any) -> bool:
         return bool(self._run(statement, **values).rowcount)
+
+    def add_draft(self, draft: Draft, body: bytes) -> None:
+        """A new draft."""
+        self._run(self._sql.add_draft, **asdict(draft), body=body)
+
+    def drafts(self) -> list[Draft]:
+        """All drafts, the newest first."""
+        return [Draft(*row) for row in self._run(self._sql.drafts)]
+
+    def draft(self, number: str) -> tuple[Draft, bytes] | None:
+        """A draft and its body, locked until this transaction ends."""
+        row = self._run(self._sql.draft, b_id=number).one_or_none()
+        return None if row is None else (Draft(*row[:-1]), row.body)
+
+    def change_draft(self, draft: Draft) -> None:
+        """Keep what has become of a draft; the caller has locked it."""
+        self._run(
+            self._sql.change_draft, b_id=draft.id, state=draft.state, submitted_by=draft.submitted_by,
+            reviewed_by=draft.reviewed_by, review=draft.review, edition=draft.edition,
+        )  # fmt: skip
 
     def move_policy(self) -> None:
         """Let every process read the policy again, from its next transaction on."""

@@ -145,18 +145,60 @@ def test_what_cannot_be_registered_is_refused_in_both_languages_and_leaves_no_en
 
 def test_a_broken_catalogue_is_not_published_and_the_edition_in_force_stays(desk: Desk) -> None:
     file = desk.folder / "list.yaml"
-    file.write_text(SMALL_LIST, "utf-8")
-    assert desk.type("catalog", "publish", str(file), "--by", "somebody").output.startswith("edition 1 ")
     file.write_text(SMALL_LIST.replace("material: application-form", "material: nothing-like-it"), "utf-8")
     refused = desk.type("catalog", "publish", str(file), "--by", "somebody")
     assert refused.exit_code == 1
     assert "catalog.broken" in refused.output
     assert "list.yaml:" in refused.output, "the finding names file and line"
-    file.write_text(SMALL_LIST + "\nitems: {}", "utf-8")
-    assert desk.type("catalog", "publish", str(file), "--by", "somebody").exit_code == 1
+    assert desk.entries() == []
     file.write_text(SMALL_LIST, "utf-8")
-    assert "register.exists" in desk.type("catalog", "publish", str(file), "--by", "somebody").output
-    assert desk.entries() == ["published"]
+    assert desk.type("catalog", "publish", str(file), "--by", "somebody").output.startswith("edition 1 ")
+    file.write_text(SMALL_LIST + "\nitems: {}", "utf-8")
+    assert "catalog.unreadable" in desk.type("edition", "draft", str(file), "--by", "editor").output
+    file.write_text(SMALL_LIST.replace("county", "city").replace("individual-1.1, level", "nowhere, level"), "utf-8")
+    number = desk.type("edition", "draft", str(file), "--by", "editor").output.splitlines()[-1]
+    assert "catalog.broken" in desk.type("edition", "submit", number, "--by", "editor").output
+    assert desk.entries() == ["published", "drafted"]
+
+
+def test_a_second_edition_needs_another_person(desk: Desk) -> None:
+    file = desk.folder / "list.yaml"
+    file.write_text(SMALL_LIST, "utf-8")
+    desk.type("catalog", "publish", str(file), "--by", "editor")
+    file.write_text(SMALL_LIST.replace("Some item", "Some better item"), "utf-8")
+    assert "edition.needs-review" in desk.type("catalog", "publish", str(file), "--by", "editor").output
+    number = desk.type("edition", "draft", str(file), "--by", "editor", "--comment", "better").output.strip()
+    assert "edition.state" in desk.type("edition", "publish", number, "--by", "editor").output
+    assert desk.type("edition", "submit", number, "--by", "colleague").exit_code == 0
+    for person in ("editor", "colleague"):
+        assert "edition.self-approval" in desk.type("edition", "approve", number, "--by", person).output
+    assert desk.type("edition", "approve", number, "--by", "head").exit_code == 0
+    assert desk.type("edition", "publish", number, "--by", "editor").output.startswith("edition 2 ")
+    assert "published base 1 edition 2 editor colleague head better" in desk.type("edition", "list").output
+    assert "edition.state" in desk.type("edition", "publish", number, "--by", "editor").output
+    assert desk.entries() == ["published", "drafted", "submitted", "reviewed", "published"]
+
+
+def test_of_two_drafts_on_one_edition_only_the_first_is_published(desk: Desk) -> None:
+    file = desk.folder / "list.yaml"
+    numbers = []
+    for name in ("one", "two"):
+        file.write_text(SMALL_LIST.replace("Some item", name), "utf-8")
+        numbers.append(desk.type("edition", "draft", str(file), "--by", "editor").output.strip())
+        desk.type("edition", "submit", numbers[-1], "--by", "editor")
+        desk.type("edition", "approve", numbers[-1], "--by", "head")
+    assert desk.type("edition", "publish", numbers[0], "--by", "editor").output.startswith("edition 1 ")
+    assert "edition.outdated" in desk.type("edition", "publish", numbers[1], "--by", "editor").output
+
+
+def test_a_rejected_draft_is_not_published(desk: Desk) -> None:
+    file = desk.folder / "list.yaml"
+    file.write_text(SMALL_LIST, "utf-8")
+    number = desk.type("edition", "draft", str(file), "--by", "editor").output.strip()
+    desk.type("edition", "submit", number, "--by", "editor")
+    assert desk.type("edition", "reject", number, "--by", "head", "--comment", "not yet").exit_code == 0
+    assert "edition.state" in desk.type("edition", "publish", number, "--by", "head").output
+    assert "edition.unknown" in desk.type("edition", "submit", "nothing", "--by", "editor").output
 
 
 def test_the_shipped_list_passes_its_check() -> None:

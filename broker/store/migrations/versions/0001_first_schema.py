@@ -10,7 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_APPEND_ONLY = ("entry", "log_checkpoint", "log_leaf")
+_APPEND_ONLY = ("edition", "entry", "log_checkpoint", "log_leaf")
 
 # Whoever writes an entry, the sequencer will find it: the database itself queues it.
 _QUEUE_SQLITE = (
@@ -72,6 +72,22 @@ def _create_tables() -> None:
         sa.Column("callback_url", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "draft",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("base", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("drafted_by", sa.Text(), nullable=False),
+        sa.Column("drafted_at", sa.BigInteger(), nullable=False),
+        sa.Column("submitted_by", sa.Text(), nullable=True),
+        sa.Column("reviewed_by", sa.Text(), nullable=True),
+        sa.Column("review", sa.Text(), nullable=True),
+        sa.Column("edition", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
