@@ -28,6 +28,8 @@ class Settings:
     """Folder of the signing, wrapping and pseudonym keys; made by ``broker keys init``."""
     platforms_file: str = "var/platforms.yaml"
     """How this deployment reaches each platform: endpoints, credentials by reference, service ids."""
+    catalog_file: str = str(ROOT / "data_catalog.yaml")
+    """The sharing list's file; `broker serve` refuses to start where it is not the newest edition."""
     schemas_folder: str = str(ROOT / "schemas")
     """Folder of the JSON Schemas, those of the sources below ``sources/``."""
     public_url: str = "http://127.0.0.1:8080"

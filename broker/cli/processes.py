@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -14,17 +15,24 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from broker import log
+from broker.bootstrap import Office
 from broker.cli.shared import current_settings, office, require_schema, told
+from broker.core.errors import OperatorProblem
+from broker.flow.publish import edition_digest
 from broker.housekeeping import Housekeeping
+from broker.store.catalog_file import read_catalog
 from broker.store.migrate import migrate
 
 
 @click.command()
-def serve() -> None:
+@click.option("--accept-edition", is_flag=True, help="Start although BROKER_CATALOG_FILE is not the newest edition.")
+def serve(*, accept_edition: bool) -> None:
     """Serve the API; in the embedded default (no BROKER_REDIS_URL) with the workers in the same process."""
     settings = current_settings()
     with told(), office(settings) as opened:
         require_schema(opened)
+        if not accept_edition:
+            _require_edition(opened, Path(settings.catalog_file))
     server = Server(
         "broker.web.wsgi:application",
         factory=True,
@@ -73,6 +81,15 @@ def migrate_command() -> None:
     settings = current_settings()
     with told(), office(settings) as opened:
         click.echo(f"schema {migrate(opened.database)}")
+
+
+def _require_edition(opened: Office, file: Path) -> None:
+    """Refuse to serve another list than the file says: somebody has edited it, or forgotten to publish it."""
+    with opened.parts.store.read() as work:
+        number = max((number for number, _ in opened.parts.policy(work, work.pulse()).editions), default=0)
+        digest = work.edition(number)[0] if number else ""
+    if number and edition_digest(read_catalog(file).document) != digest:
+        raise OperatorProblem("edition.differs", got=file.name, expected=f"edition {number}")
 
 
 def _on_stop(stop: Callable[[], None]) -> None:

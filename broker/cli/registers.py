@@ -93,7 +93,7 @@ def grant_group() -> None:
 @click.option("--basis", "bases", multiple=True, type=click.Choice([one.value for one in Basis]), required=True)
 @click.option("--legal-reference", required=True, help="The law the grant rests on.")
 @click.option("--days", type=int, default=365, show_default=True, help="Validity from now on.")
-@click.option("--daily-calls", type=int, help="Cap of calls per day (UTC).")
+@click.option("--daily-calls", type=int, help="Cap of calls per day, as days run in China.")
 def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     grant_id: str,
     client: str,

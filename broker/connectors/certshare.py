@@ -19,7 +19,6 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from broker.connectors.reading import (
-    CHINA,
     AnswerOk,
     Record,
     Settled,
@@ -41,6 +40,7 @@ from broker.connectors.reading import (
 )
 from broker.core.answer import Answer, Matter, Question, Reason
 from broker.core.catalog import Form, Source
+from broker.core.day import CHINA
 from broker.core.errors import OperatorProblem, SourceProblem
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeAlias
 
 from broker.core.answer import Answer, Outcome, Question, Reason
 from broker.core.case import Party
 from broker.core.catalog import Source
+from broker.core.day import CHINA
 from broker.core.envelope import parse
 from broker.core.errors import CallerProblem
 from broker.ports import Connection, HttpResponse
@@ -24,7 +25,7 @@ AnswerOk: TypeAlias = Callable[[str, object], bool]
 Record: TypeAlias = Mapping[str, Any]
 
 MAX_ANSWER: Final = 1024 * 1024  # what the transport lets through; parsing must not be the stricter of the two
-CHINA: Final = timezone(timedelta(hours=8))  # every source writes its times without a zone
+
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _MOMENT: Final = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[ T]?([0-9]{2}):?([0-9]{2}):?([0-9]{2}))?")

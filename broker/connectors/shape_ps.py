@@ -16,7 +16,6 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from broker.connectors.reading import (
-    CHINA,
     Record,
     refusal_of,
     settle,
@@ -25,6 +24,7 @@ from broker.connectors.reading import (
 )
 from broker.connectors.shape import Asking
 from broker.core.answer import Answer, Question, Reason
+from broker.core.day import CHINA
 from broker.ports import Connection
 
 NO_ERROR: Final = "0"  # RECORD@code where the platform writes one at all

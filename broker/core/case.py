@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from broker.core.errors import CallerProblem
-from broker.core.identifiers import is_identifier
+from broker.core.identifiers import is_credit_code, is_identifier
 
 CREDIT_CODE = "001"
 CITIZEN_ID = "111"
@@ -108,6 +108,8 @@ def request_from(document: Mapping[str, Any]) -> Request:
         raise CallerProblem("request.role-twice", pointer="/parties")
     agent = document.get("agent")
     operator = document["operator"]
+    if not is_credit_code(operator["unit"]):
+        raise CallerProblem("request.identifier", got=CREDIT_CODE, pointer="/operator/unit")
     return Request(
         request_id=document["request_id"],
         region=document["region"],

@@ -102,6 +102,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     # operator
     ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
     ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),
+    ("catalog.unreadable", 422, _O, "清单文件无法读取", "The catalogue file cannot be read", "请检查文件", "Check the file"),
     ("edition.unknown", 404, _C, "没有该版本或草稿", "There is no such edition or draft", "请核对编号", "Check the number"),
     ("edition.state", 409, _C, "草稿当前状态不能进行此操作", "The draft's state does not allow this", "请按 起草、提交、审核、发布 的顺序办理", "Follow the order: draft, submit, review, publish"),
     ("edition.self-approval", 403, _C, "起草人或提交人不得审核自己的草稿", "Whoever drafted or submitted it cannot approve it", "请由另一人审核", "Have another person review it"),

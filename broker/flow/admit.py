@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from broker.core.authorise import Permit, Refusal, authorise
 from broker.core.case import Request, request_from
 from broker.core.catalog import Edition
+from broker.core.day import day_of
 from broker.core.decide import Progress, advance
 from broker.core.entry import Entry, entry
 from broker.core.envelope import parse
@@ -93,7 +94,7 @@ def _admit(
         return _repeated(before, digest), []
     request = request_from(document)
     edition = parts.edition_in_force(work, policy, now)
-    draft = _Draft(now, caller, request, digest, edition, plan(edition, request, now.date()))
+    draft = _Draft(now, caller, request, digest, edition, plan(edition, request, day_of(now)))
     _authorise(work, policy, draft)
     return _store(parts, work, draft, body)
 
@@ -108,13 +109,13 @@ def _authorise(work: Work, policy: Policy, draft: _Draft) -> None:
     """Permit or refuse every lookup of the plan; where not a single one is permitted, refuse the request."""
     grants = policy.grants_of.get(draft.caller.client.id, ())
     capped = sorted(grant.id for grant in grants if grant.daily_calls is not None)
-    used = work.usage(capped, draft.now.date().isoformat()) if capped else {}
+    used = work.usage(capped, day_of(draft.now).isoformat()) if capped else {}
     lookups = draft.plan.lookups
     draft.permits = {key: authorise(grants, one, draft.request, draft.now, used) for key, one in lookups.items()}
     refusals = [permit for permit in draft.permits.values() if isinstance(permit, Refusal)]
     if lookups and len(refusals) == len(lookups):
         raise CallerProblem(refusals[0].rule, got=next(iter(lookups.values())).source)
-    draft.progress = advance(draft.plan, draft.request, draft.permits, {}, draft.now.date())
+    draft.progress = advance(draft.plan, draft.request, draft.permits, {}, day_of(draft.now))
 
 
 def _store(parts: Parts, work: Work, draft: _Draft, body: bytes) -> tuple[Admitted, list[str]]:

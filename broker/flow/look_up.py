@@ -11,6 +11,7 @@ from datetime import datetime
 from broker.core.answer import Answer, Finding, Question, Reason, answer_bytes, answer_digest, checked
 from broker.core.authorise import still_in_force
 from broker.core.catalog import Source
+from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.flow.parts import Parts
 from broker.flow.questions import question_from
@@ -64,7 +65,7 @@ def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetim
     living = [claim for claim in claims if claim.id not in stopped]
     caps = {claim.grant: cap for claim in living if (cap := policy.grants[claim.grant].daily_calls) is not None}
     calls = Counter(claim.grant for claim in living if claim.grant in caps)
-    for grant, used in work.use_grants(calls, now.date().isoformat()).items():
+    for grant, used in work.use_grants(calls, day_of(now).isoformat()).items():
         excess = min(calls[grant], max(0, used - caps[grant]))
         last = [claim for claim in living if claim.grant == grant][calls[grant] - excess :]
         stopped.update((claim.id, "grant.exhausted") for claim in last)

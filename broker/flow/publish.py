@@ -136,5 +136,10 @@ def _locked(work: Work, number: str, state: str) -> tuple[Draft, bytes]:
     return found
 
 
+def edition_digest(document: Mapping[str, Any]) -> str:
+    """The digest an edition of this document has, or would have."""
+    return _digest(orjson.dumps(document))
+
+
 def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()

@@ -11,6 +11,7 @@ from broker.core.answer import Answer, Finding, Reason
 from broker.core.authorise import Permit, Refusal
 from broker.core.case import Request, request_from
 from broker.core.catalog import Edition
+from broker.core.day import day_of
 from broker.core.decide import Decision, advance
 from broker.core.entry import Entry, entry
 from broker.core.plan import Plan, plan, question
@@ -85,7 +86,7 @@ def _settle_one(
     now: datetime,
     settled: Settled,
 ) -> None:
-    progress = advance(matters.plan, matters.request, matters.permits, findings, now.date())
+    progress = advance(matters.plan, matters.request, matters.permits, findings, day_of(now))
     if progress.due:
         settled.lookups.extend(due_lookups(parts, matters, progress.due, client.name, key, now))
         return
@@ -137,7 +138,7 @@ def _matters(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
         applicant=held.applicant,
         request=request,
         edition=edition,
-        plan=plan(edition, request, held.admitted_at.date()),
+        plan=plan(edition, request, day_of(held.admitted_at)),
         permits=permits,
     )
 

@@ -46,12 +46,12 @@ class Statements:
 
     def _for_admission(self) -> None:
         insert = self._insert
-        self.spend_nonce = insert(t.nonce).on_conflict_do_nothing()
+        self.spend_nonce = _once(insert(t.nonce))
         self.find_verification = _stored().where(
             t.verification.c.client_id == bindparam("b_client"), t.verification.c.request_id == bindparam("b_request")
         )
         self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
-        self.open_case = insert(t.case_file).on_conflict_do_nothing()
+        self.open_case = _once(insert(t.case_file))
         self.case = select(t.case_file).where(
             t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
         )
@@ -67,7 +67,7 @@ class Statements:
         self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
             t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")
         )
-        self.add_verification = insert(t.verification).on_conflict_do_nothing()
+        self.add_verification = _once(insert(t.verification))
         self.add_lookups = insert(t.lookup)
         self.add_entries = insert(t.entry).returning(t.entry.c.id)  # RETURNING makes SQLAlchemy send many rows as one
 
@@ -169,7 +169,7 @@ class Statements:
         self.tile = select(t.log_tile.c.hashes).where(
             t.log_tile.c.level == bindparam("b_level"), t.log_tile.c.index == bindparam("b_index")
         )
-        self.add_checkpoint = insert(t.log_checkpoint).on_conflict_do_nothing()
+        self.add_checkpoint = _once(insert(t.log_checkpoint))
         self.add_deliveries = insert(t.delivery)
         ripe = (
             select(t.delivery.c.id)
@@ -215,18 +215,18 @@ class Statements:
 
     def _for_registers(self) -> None:
         insert = self._insert
-        self.add_client = insert(t.client).on_conflict_do_nothing()
-        self.add_client_key = insert(t.client_key).on_conflict_do_nothing()
+        self.add_client = _once(insert(t.client))
+        self.add_client_key = _once(insert(t.client_key))
         self.revoke_client_key = (
             update(t.client_key)
             .where(t.client_key.c.key_id == bindparam("b_id"), t.client_key.c.revoked_at.is_(None))
             .values(revoked_at=bindparam("b_now"))
         )
-        self.add_grant = insert(t.access_grant).on_conflict_do_nothing()
+        self.add_grant = _once(insert(t.access_grant))
         self.set_grant_state = (
             update(t.access_grant).where(t.access_grant.c.id == bindparam("b_id")).values(state=bindparam("b_state"))
         )
-        self.add_edition = insert(t.edition).on_conflict_do_nothing()
+        self.add_edition = _once(insert(t.edition))
         record = [column for column in t.draft.c if column is not t.draft.c.body]
         self.add_draft = insert(t.draft)
         self.drafts = select(*record).order_by(t.draft.c.drafted_at.desc(), t.draft.c.id.desc())
@@ -243,6 +243,11 @@ class Statements:
     def listed(self, values: Sequence[Any]) -> Any:
         """The list as this dialect binds it."""
         return json.dumps(list(values)) if self.is_sqlite else list(values)
+
+
+def _once(insertion: Any) -> Any:
+    """Insert unless it is there; its row count says which. Without the option, SQLAlchemy gives -1 on PostgreSQL."""
+    return insertion.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def _stored() -> Any:

@@ -9,6 +9,7 @@ import orjson
 from flask import Flask, Response, request
 
 from broker.core.catalog import Catalog, Edition, Item
+from broker.core.day import day_of
 from broker.core.errors import CallerProblem
 from broker.core.guide import guide
 from broker.flow.parts import Parts
@@ -94,7 +95,7 @@ class Public:
     def _today(self) -> tuple[Edition, Any]:
         with self._parts.store.read() as work:
             pulse = work.pulse()
-            return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now), pulse.now.date()
+            return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now), day_of(pulse.now)
 
 
 def _item(item: Item, region: str, catalog: Catalog) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Ground:
             "channel": "window",
             "applicant": {"id_type": "001", "number": COMPANY, "name": "某某食品有限公司"},
             "parties": [{"role": "legal_representative", "id_type": "111", "number": PERSON, "name": "张某"}],
-            "operator": {"id": "op-7", "name": "李某", "unit": "11370400004288008Q", "unit_name": "市行政审批局"},
+            "operator": {"id": "op-7", "name": "李某", "unit": "113704000042880080", "unit_name": "市行政审批局"},
             "basis": {"kind": "statutory_duty", "reference": "食品安全法"},
         }
         document |= changes
@@ -320,7 +320,7 @@ def lay_ground(folder: Path, *, granted: bool = True) -> Ground:
 
 def enrol(ground: Ground, client: str, signer: keys.PrivateKey, *, state: str = "active", **key: Any) -> None:
     """Register a client and one key of it."""
-    register_client(ground.parts, Client(client, "审批系统", "11370400004288008Q", None, state))
+    register_client(ground.parts, Client(client, "审批系统", "113704000042880080", None, state))
     validity = {"not_before": START, "not_after": None, "revoked_at": None} | key
     register_key(
         ground.parts, ClientKey(client, signer.verifier(), **validity), keys.public_pem(signer).decode()
