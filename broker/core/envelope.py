@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ import orjson
 from broker.core.errors import CallerProblem
 
 MAX_DOCUMENT = 256 * 1024  # a scene of 12 items with all its parties takes 12 KiB; twenty times that is an attack
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped surrogate; rare, since UTF-8 needs no escapes
 MAX_DEPTH = 16  # our deepest document (a scene's receipt) has 6 levels
 
 
@@ -91,6 +93,8 @@ def parse(body: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
         document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_finite)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise CallerProblem("body.not-json") from error
+    if _HALF_CHARACTER.search(body) and not _encodable(document):
+        raise CallerProblem("body.not-json", expected="whole characters")
     if _depth_exceeds(document, MAX_DEPTH):
         raise CallerProblem("body.not-json", expected=f"at most {MAX_DEPTH} levels")
     return document
@@ -105,6 +109,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_finite(_: str) -> Any:
     raise CallerProblem("body.not-finite")
+
+
+def _encodable(document: Any) -> bool:
+    try:
+        orjson.dumps(document)
+    except TypeError:  # a surrogate without its other half; it has no bytes in UTF-8
+        return False
+    return True
 
 
 def _depth_exceeds(document: Any, levels: int) -> bool:
