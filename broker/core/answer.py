@@ -6,6 +6,7 @@ Three-valued and reasoned: HELD, NOT_HELD (a business fact), UNKNOWN. UNKNOWN ne
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -135,7 +136,7 @@ def trimmed(question: Question, answer: Answer) -> Answer:
 def checked(question: Question, answer: Answer, source: Source, now: datetime) -> Answer:
     """The answer – or UNKNOWN where it speaks of another person, of the future, or of data older than allowed."""
     if answer.outcome is Outcome.UNKNOWN:
-        return answer
+        return Answer(answer.reason, source_code=answer.source_code)  # what came with it decides nothing: not kept
     if answer.holder_number and answer.holder_number.upper() != question.subject.number.upper():
         return Answer(Reason.WRONG_PERSON, source_code=answer.source_code)
     if answer.as_of is not None and answer.as_of > now + MAX_CLOCK_LEAD:
@@ -198,12 +199,22 @@ def _judge_one(value: str | None, rule: Expectation, holder: Party, request: Req
 LONG_TERM = {"长期", "长期有效", "99991231", "9999-12-31"}  # how licences print "no end date"
 
 
+_DAY = re.compile(  # 20301231, 2030-12-31, 2030/1/5, 2030.01.05, 2030年1月5日; a time of day may follow, a second date not
+    r"([0-9]{4})(?:([0-9]{2})([0-9]{2})(?:[0-9]{6})?|([-/.])([0-9]{1,2})\4([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日)"
+    r"(?:[ T][0-9]{1,2}[:时].*)?"
+)
+
+
 def _day(text: str) -> date | None:
+    """The day a source prints, None where it could be read in two ways: 2030111 is no day."""
     if text.strip() in LONG_TERM:
         return date.max
-    digits = "".join(mark for mark in text if mark.isdigit())[:8]
+    found = _DAY.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, *parts = (part for place, part in enumerate(found.groups()) if part and place != 3)
     try:
-        return datetime.strptime(digits, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+        return date(int(year), *map(int, parts))
     except ValueError:
         return None
 
