@@ -151,7 +151,8 @@ def verify_bundle(bundle: Bundle, keys: Mapping[str, Verifier], log_keys: Sequen
     if not bundle.proof:
         return VerifiedReceipt(payload, None, None)
     entry = parse(bundle.entry)
-    if entry.get("receipt") != receipt_digest(bundle.receipt) or entry.get("verification") != payload["verification"]:
+    named = (entry.get("receipt"), entry.get("verification")) if isinstance(entry, dict) else None
+    if named != (receipt_digest(bundle.receipt), payload["verification"]):
         raise CallerProblem("receipt.entry")  # (2)
     proof = checkpoint.parse_proof(bundle.proof)
     head = checkpoint.verify(proof.checkpoint, payload["log"], log_keys, at_least=1)  # (3)
