@@ -202,6 +202,7 @@ class Claimed:
     grant: str
     edition: int
     fence: int
+    case_state: str
     question: bytes = field(repr=False)
     wrapped_key: bytes = field(repr=False)
 

@@ -63,22 +63,25 @@ def admit(parts: Parts, body: bytes, identify: Identify) -> Admitted:
 
     Raises ``Problem``; a refusal of a known caller is recorded, and changes nothing else.
     """
+    outcome: tuple[Admitted, list[str]] | Problem
     with parts.store.write() as work:
         pulse = work.pulse()
         policy = parts.policy(work, pulse)
         caller = identify(policy, pulse.now)
         try:
-            admitted, sources = _admit(parts, work, policy, pulse.now, caller, body)
+            outcome = _admit(parts, work, policy, pulse.now, caller, body)
         except Problem as problem:
-            refused = problem
+            outcome = problem
         else:
             # Crash before this commit: nothing happened, the caller repeats. After it: the caller repeats and is
             # given the same verification; the lookups are due, and the sweeper wakes their workers if we cannot.
             work.commit()
-            parts.wake.wake(sources)
-            return admitted
-    _record_refusal(parts, caller, refused)
-    raise refused
+    if isinstance(outcome, Problem):
+        _record_refusal(parts, caller, outcome)
+        raise outcome
+    admitted, sources = outcome
+    parts.wake.wake(sources)  # our connection is back by now: a queue that hangs must not hold it
+    return admitted
 
 
 def _admit(

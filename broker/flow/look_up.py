@@ -56,10 +56,11 @@ def _claim(parts: Parts, source: str) -> tuple[list[_Lookup], datetime]:
 
 
 def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetime) -> dict[str, str]:
-    """Lookups that a grant no longer permits – revoked since admission, or its calls used up – and the rule."""
+    """Lookups not to be asked any more – case closed or grant revoked since, or its calls used up – and the rule."""
     stopped: dict[str, str] = {}
     for claim in claims:
-        rule = still_in_force(policy.grants.get(claim.grant), now)
+        closed = None if claim.case_state == "open" else "case.closed"
+        rule = closed or still_in_force(policy.grants.get(claim.grant), now)
         if rule is not None:
             stopped[claim.id] = rule
     living = [claim for claim in claims if claim.id not in stopped]
@@ -122,10 +123,10 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Answer
 
 def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer], asked_at: datetime) -> None:
     with parts.store.write() as work:
-        pulse = work.pulse()
         verifications = sorted({one.claim.verification for one in lookups})
         held = {one.id: one for one in work.hold(verifications)}
         rows = work.lookups_of(verifications)
+        pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
         current = {row.id: row.fence for row in rows if row.state == "due"}
         recorded: list[AnsweredLookup] = []
         findings: dict[str, Finding] = {}

@@ -101,6 +101,7 @@ class Statements:
                 t.lookup.c.grant_id,
                 t.verification.c.edition,
                 t.lookup.c.fence,
+                t.case_file.c.state,
                 t.lookup.c.question,
                 t.case_file.c.wrapped_key,
             )
