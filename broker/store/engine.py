@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from broker.core.errors import BrokerProblem
 
 RETRY_AFTER_S = 2  # a restarted PostgreSQL answers again within about this time
 # A statement that waits longer than this for a lock or runs longer has met a fault, not load.
 _POSTGRES_OPTIONS = "-c lock_timeout=4s -c statement_timeout=5s -c idle_in_transaction_session_timeout=15s"
+_SNAPSHOT = "REPEATABLE READ"
 _BUSY_MS = 5000  # how long SQLite waits for another process (a CLI command) before it gives up
 
 
@@ -29,15 +31,19 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
         self._writer = threading.Lock() if self.is_sqlite else None
+        # SQLite's readers have a snapshot anyway; in PostgreSQL each statement would see the state of its own moment.
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
 
     @contextmanager
     def begin(self, *, write: bool) -> Iterator[Connection]:
         """A connection with an open transaction; the caller commits, leaving without it rolls back.
 
-        Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached or goes away meanwhile.
+        A reader sees one state of the database throughout. Raises ``BrokerProblem``: ``store.away`` when the database
+        cannot be reached or goes away meanwhile, ``broker.overloaded`` when no connection became free in time.
         """
         turn = self._writer if write and self._writer else nullcontext()
-        with turn, _translated(), self.engine.connect() as connection:
+        engine = self.engine if write else self._reader
+        with turn, translated(), engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
             yield connection
@@ -48,9 +54,12 @@ class Database:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """What the database does to us, as problems of ours."""
     try:
         yield
+    except PoolTimeout as error:
+        raise BrokerProblem("broker.overloaded", retry_after=RETRY_AFTER_S) from error
     except OperationalError as error:
         raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
     except DBAPIError as error:

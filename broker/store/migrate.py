@@ -9,18 +9,25 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from broker.store.engine import Database
+from broker.store.engine import Database, translated
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def migrate(database: Database) -> str:
-    """Run what is missing, in one transaction; returns the revision reached. Safe to run twice and at once."""
+    """Run what is missing, in one transaction; returns the revision reached. Safe to run twice and at once.
+
+    Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached.
+    """
     config = _config()
-    with database.engine.begin() as connection:
-        if not database.is_sqlite:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a migration waits for its turn …
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7234102)")  # … behind another's
+    with translated(), database.engine.begin() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver would commit each statement by itself
+        else:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a migration waits for its turn …
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7234102)")  # … behind another's, …
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")  # but not long behind the broker's work
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return current(database)
@@ -28,7 +35,7 @@ def migrate(database: Database) -> str:
 
 def current(database: Database) -> str:
     """The revision a database is at, "" before the first."""
-    with database.engine.connect() as connection:
+    with translated(), database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() or ""
 
 
