@@ -10,7 +10,7 @@ from broker.flow.parts import Parts
 from broker.ports import Due, Policy
 
 LEASE_MS = 60_000
-FIRST_RETRY = timedelta(seconds=2)  # doubling, so the last of 12 attempts is made after more than two hours
+FIRST_RETRY = timedelta(seconds=2)  # doubling, so the last of 12 attempts is made after more than one hour
 LONGEST_RETRY = timedelta(hours=1)
 _SUCCESS = range(200, 300)
 

@@ -9,7 +9,7 @@ from broker.flow.parts import Parts
 
 
 def sweep(parts: Parts) -> list[str]:
-    """Wake what is due and forget spent nonces that no fresh signature can carry; returns the sources woken."""
+    """Wake what is due; returns the sources woken."""
     with parts.store.read() as work:
         sources = work.due_sources(work.pulse().now)
     parts.wake.wake(sources)
