@@ -187,6 +187,7 @@ def test_only_published_codes_are_given() -> None:
         "ecert-real-estate-title": "11100000MB03271699001",
         "ecert-real-estate-registration": "11100000MB03271699022",
         "ecert-safety-officer": "11100000000013338W011",
+        "ecert-special-operator": "11100000000013338W032",
     }
 
 
