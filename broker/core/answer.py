@@ -199,7 +199,7 @@ def _judge_one(value: str | None, rule: Expectation, holder: Party, request: Req
 LONG_TERM = {"长期", "长期有效", "99991231", "9999-12-31"}  # how licences print "no end date"
 
 
-_DAY = re.compile(  # 20301231, 2030-12-31, 2030/1/5, 2030.01.05, 2030年1月5日; a time of day may follow, a second date not
+_DAY = re.compile(  # 20301231, 2030-12-31, 2030/1/5, 2030年1月5日; a time of day may follow, another date not
     r"([0-9]{4})(?:([0-9]{2})([0-9]{2})(?:[0-9]{6})?|([-/.])([0-9]{1,2})\4([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日)"
     r"(?:[ T][0-9]{1,2}[:时].*)?"
 )
