@@ -36,7 +36,10 @@ _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has
 _SIGNER = "receipt.pem"
 _LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
 _WRAPPING, _PSEUDONYM = "wrapping.key", "pseudonym.key"
-_RETIRED = "retired"  # sub-folder of public keys that signed receipts or checkpoints before
+_RETIRED, _RETIRED_LOG = (
+    "retired",
+    "retired-log",
+)  # sub-folders: public keys that signed receipts, or checkpoints, before
 
 
 @dataclass
@@ -63,7 +66,6 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     folder = Path(settings.keys_folder)
     signer = keys.load_private(_key_file(folder / _SIGNER))
     log_signers = [keys.load_private(_key_file(folder / name)) for name in _LOG_KEYS]
-    retired = [keys.load_public(path.read_bytes()) for path in sorted((folder / _RETIRED).glob("*.pem"))]
     database = Database(settings.database_url)
     transport = HttpsTransport()
     schemas = Path(settings.schemas_folder)
@@ -85,8 +87,14 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     drain = Drain(lambda source: look_up(parts, source))
     if wake is None:
         parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
-    log_keys: list[Verifier] = [key.verifier() for key in log_signers]
-    return Office(settings, parts, database, drain, [signer.verifier(), *retired], log_keys, [transport.close])
+    receipt_keys = [signer.verifier(), *_public_keys(folder / _RETIRED)]
+    log_keys = [*(key.verifier() for key in log_signers), *_public_keys(folder / _RETIRED_LOG)]
+    return Office(settings, parts, database, drain, receipt_keys, log_keys, [transport.close])
+
+
+def _public_keys(folder: Path) -> list[Verifier]:
+    """What signed before stays published, so that nothing signed by it is ever lost."""
+    return [keys.load_public(path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
 
 
 class _NoWake:

@@ -185,8 +185,7 @@ class BrokerClient:
 
 def keys_for(jwks: Mapping[str, Any], role: str) -> dict[str, Verifier]:
     """The keys of a set that may play a role, ``receipt`` or ``log``; a key without ``roles`` may play both."""
-    members = [one for one in jwks.get("keys", ()) if role in one.get("roles", (role,))]
-    return keys.from_jwks({"keys": members})
+    return keys.from_jwks(jwks, role)
 
 
 def callback_from(url: str, headers: Mapping[str, str], body: bytes, jwks: Mapping[str, Any]) -> dict[str, Any]:

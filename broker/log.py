@@ -37,7 +37,7 @@ def fault(logger: logging.Logger, what: str, error: BaseException, **facts: str)
     chain: list[str] = []
     current: BaseException | None = error
     while current is not None:
-        chain.append(type(current).__name__)
+        chain.append(getattr(current, "code", None) or type(current).__name__)  # a problem's code says more
         current = current.__cause__
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames]

@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 from celery import Celery
-from celery.signals import worker_ready
 
 from broker import log
 from broker.bootstrap import Office, open_office
 from broker.config import Settings, settings_from
+from broker.core.errors import OperatorProblem, Problem
 from broker.log import fault
+from broker.store.migrate import current, head
 from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
 
 _MARGIN = 4  # threads beyond one per source, so that messages are heard while every source is being worked on
@@ -28,12 +29,14 @@ def run_worker(settings: Settings, sources: Sequence[str], name: str) -> None:
     app = celery_app(settings.redis_url)
     wake = FleetWake(settings.redis_url, app)
     office = open_office(settings, wake=wake)
+    if current(office.database) != head():
+        raise OperatorProblem("config.invalid", got=current(office.database), expected=f"{head()}: run broker migrate")
     followed = list(sources) or known_sources(office)
     _tasks(app, office, wake)
     stop = threading.Event()
     follow = (lambda: None) if sources else (lambda: _follow(app, office, followed))
     watcher = threading.Thread(target=_watch, args=(office, followed, follow, stop), name="watch", daemon=True)
-    worker_ready.connect(lambda **_: watcher.start(), weak=False)
+    watcher.start()  # at once: should Redis be away, the worker works all the same
     app.worker_main([
         "worker", "--pool=threads", f"--concurrency={max(len(followed), 1) + _MARGIN}",
         "--queues=" + ",".join(queue_of(source) for source in followed), f"--hostname={name}@%h",
@@ -84,9 +87,12 @@ def _follow(app: Any, office: Office, followed: list[str]) -> None:
 @click.option("--name", default="worker")
 def main(sources: tuple[str, ...], name: str) -> None:
     """Run a worker in this process; `broker work` is how people start it."""
-    settings = settings_from(os.environ)
-    log.set_up(settings.log_level)
-    run_worker(settings, sources, name)
+    try:
+        settings = settings_from(os.environ)
+        log.set_up(settings.log_level)
+        run_worker(settings, sources, name)
+    except Problem as problem:
+        raise click.ClickException(f"{problem.code} {problem.got} {problem.expected}") from problem
 
 
 if __name__ == "__main__":

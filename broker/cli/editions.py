@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from broker.cli.catalog import DEFAULT_LIST, checked, checker
 from broker.cli.shared import current_settings, office, told
+from broker.core.day import CHINA
 from broker.core.errors import OperatorProblem
 from broker.core.findings import ERROR, has_errors, render
 from broker.flow import publish as editions
@@ -70,10 +71,10 @@ def reject(number: str, by: str, comment: str) -> None:
 @edition_group.command("publish")
 @click.argument("number")
 @_BY
-@click.option("--effective", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="UTC. Default: now.")
+@click.option("--effective", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="China's time. Default: now.")
 def publish(number: str, by: str, effective: datetime | None) -> None:
     """Make an approved draft the next edition; verifications in flight keep theirs."""
-    moment = effective.replace(tzinfo=UTC) if effective else None
+    moment = effective.replace(tzinfo=CHINA) if effective else None
     with told(), office(current_settings()) as opened:
         edition = editions.publish_draft(opened.parts, number, by, moment)
         click.echo(f"edition {edition.number} {edition.digest}")

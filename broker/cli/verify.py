@@ -27,8 +27,9 @@ def receipt_group() -> None:
 def receipt_verify(file: Path, key_set: Path, lang: str) -> None:
     """Verify a receipt or a bundle (receipt with log proof) offline, with nothing but the published keys."""
     with told():
-        published = keys.from_jwks(json.loads(key_set.read_text("utf-8")))
-        verified = verify_bundle(bundle_from(file.read_bytes()), published, list(published.values()))
+        published = json.loads(key_set.read_text("utf-8"))
+        log_keys = list(keys.from_jwks(published, "log").values())
+        verified = verify_bundle(bundle_from(file.read_bytes()), keys.from_jwks(published, "receipt"), log_keys)
     click.echo(receipt_text(verified.payload, lang))
     if verified.position is None:
         click.echo("签名有效；未附日志收录证明 / signature valid; no log proof given")

@@ -39,7 +39,7 @@ def verify_log(parts: Parts, log_keys: Sequence[Verifier]) -> LogReport:
             if work.log_size():
                 raise BrokerProblem("log.damaged", got="no checkpoint")
             return LogReport(0, merkle.EMPTY_ROOT, waiting)
-        head = checkpoint.verify(note, parts.log_origin, log_keys)  # (1)
+        head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=len(parts.log_signers))  # (1)
         root, tiles = _rebuilt(work, head.size)
         if root != head.root or work.log_size() != head.size:  # (2)
             raise BrokerProblem("log.damaged", got=f"root of {head.size} entries")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from broker.sandbox.serving import serve
-from broker.sandbox.sources import PLATFORMS, Sandbox
+from broker.sandbox.sources import LOOPBACK, PLATFORMS, Sandbox
 
 
 @click.command()
@@ -18,13 +18,16 @@ from broker.sandbox.sources import PLATFORMS, Sandbox
 @click.option("--ports", type=int, nargs=len(PLATFORMS), help=f"Instead of free ones: {', '.join(PLATFORMS)}.")
 @click.option("--platform", type=click.Choice(PLATFORMS), help="Serve only this one, from files already in the folder.")
 @click.option("--port", type=int, default=0, hidden=True)
-def main(folder: Path, seed: int, ports: tuple[int, ...] | None, platform: str | None, port: int) -> None:
-    """Simulate the authoritative platforms on 127.0.0.1."""
+@click.option(
+    "--host", default=LOOPBACK, show_default=True, help="Name for the connection file; any other: listen everywhere."
+)
+def main(folder: Path, seed: int, ports: tuple[int, ...] | None, platform: str | None, port: int, host: str) -> None:
+    """Simulate the authoritative platforms."""
     if platform is not None:
-        serve(folder.absolute(), platform, port)
+        serve(folder.absolute(), platform, port, LOOPBACK if host == LOOPBACK else "0.0.0.0")  # noqa: S104 - in a container
         return
     chosen = dict(zip(PLATFORMS, ports, strict=True)) if ports else None
-    with Sandbox(folder, seed, chosen) as sandbox:
+    with Sandbox(folder, seed, chosen, host) as sandbox:
         for name in PLATFORMS:
             click.echo(f"{name} {sandbox.url(name)}")
         click.echo(f"ready {sandbox.connections}")

@@ -197,13 +197,13 @@ def _credential(value: str | Mapping[str, str], folder: Path) -> str:
     return value if isinstance(value, str) else (folder / value["file"]).read_text(encoding="utf-8").strip()
 
 
-def serve(folder: Path, name: str, port: int) -> None:
+def serve(folder: Path, name: str, port: int, address: str = "127.0.0.1") -> None:
     """Run one platform until SIGTERM, or until the other end of standard input is gone with our parent."""
     os.environ |= {FOLDER_VARIABLE: str(folder), PLATFORM_VARIABLE: name}
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     Granian(
         "broker.sandbox.serving:application",
-        address="127.0.0.1",
+        address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=1,

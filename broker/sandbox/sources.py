@@ -70,9 +70,15 @@ class SandboxUnavailable(RuntimeError):
 class Sandbox:
     """All platforms, started and stopped together or one by one; they die with the process that started them."""
 
-    def __init__(self, folder: Path, seed: int = 1, ports: Mapping[str, int] | None = None) -> None:
-        """``folder`` takes the files; ports not chosen are free ones, and stay the same for this sandbox."""
+    def __init__(
+        self, folder: Path, seed: int = 1, ports: Mapping[str, int] | None = None, host: str = LOOPBACK
+    ) -> None:
+        """``host`` is the name under which the broker reaches them; any but the loopback opens all addresses.
+
+        ``folder`` takes the files; ports not chosen are free ones, and stay the same for this sandbox.
+        """
         self.folder = folder
+        self.host = host
         self.connections = folder / "platforms.yaml"
         self.population: Entry = populate(seed)
         chosen = dict(ports or {})
@@ -121,7 +127,7 @@ class Sandbox:
 
     def url(self, name: str) -> str:
         """Where a platform listens, without a path."""
-        return f"http://{LOOPBACK}:{self._ports[name]}"
+        return f"http://{self.host}:{self._ports[name]}"
 
     def behave(self, name: str, behaviour: str, *, source: str | None = None, delay_ms: int = 0) -> None:
         """Change how a platform treats one of its sources, or all of them."""
@@ -208,7 +214,7 @@ class Sandbox:
         argv = [sys.executable, "-m", "broker.sandbox", "--folder", str(self.folder), "--platform", name]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(
-                [*argv, "--port", str(self._ports[name])],
+                [*argv, "--port", str(self._ports[name]), "--host", self.host],
                 stdin=subprocess.PIPE,  # its end of file tells the child that we are gone
                 stdout=log,
                 stderr=log,

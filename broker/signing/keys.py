@@ -142,8 +142,8 @@ def from_jwk(document: Mapping[str, Any]) -> PublicKey:
     return public_key(algorithm, public, key_id)
 
 
-def from_jwks(document: Mapping[str, Any]) -> dict[str, Verifier]:
-    """The verifiers of a JWK set by key id.
+def from_jwks(document: Mapping[str, Any], role: str | None = None) -> dict[str, Verifier]:
+    """The verifiers of a JWK set by key id; with a role (``receipt``, ``log``), those whose ``roles`` admit it.
 
     Kinds of key we do not know are passed over, as RFC 7517 §5 asks, so that a peer may begin to use a new
     algorithm; a broken key of a kind we do know, or two with one id, is refused with the whole set.
@@ -153,7 +153,7 @@ def from_jwks(document: Mapping[str, Any]) -> dict[str, Verifier]:
         raise OperatorProblem("key.unusable", expected="a JWK set")
     found: dict[str, Verifier] = {}
     for member in members:
-        if _algorithm(member) is None:
+        if _algorithm(member) is None or (role is not None and role not in member.get("roles", (role,))):
             continue
         key = from_jwk(member)
         if key.key_id in found:

@@ -42,6 +42,7 @@ def celery_app(redis_url: str) -> Celery:
         worker_send_task_events=False,
         task_store_errors_even_if_ignored=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # however long Redis is away, the worker hears it when it is back
         broker_connection_timeout=_BUDGET_S,
         broker_transport_options={
             "socket_timeout": 5.0,

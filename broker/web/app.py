@@ -40,11 +40,6 @@ class Surface:
     """How many requests may wait at a time; fewer than the server's threads, so that some are always free."""
 
 
-def surface_of(public_url: str, receipt_keys: Sequence[Verifier], log_keys: Sequence[Verifier]) -> Surface:
-    """A surface with the usual seats and schemas."""
-    return Surface(public_url, tuple(receipt_keys), tuple(log_keys))
-
-
 def create_app(parts: Parts, surface: Surface) -> Flask:
     """The application; starts no thread and opens no connection before the first request."""
     app = Flask("broker", static_folder=None)
