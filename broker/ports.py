@@ -352,8 +352,8 @@ class Work(Protocol):
         """Count calls; returns each grant's calls of the day including these. Grants in id order, as all do."""
         ...
 
-    def hold(self, verifications: Sequence[str]) -> list[Held]:
-        """Lock verifications, in id order, until this transaction ends."""
+    def hold(self, verifications: Sequence[str], lookups: Sequence[str]) -> list[Held]:
+        """Lock verifications, in id order, and then these lookups of theirs, until this transaction ends."""
         ...
 
     def lookups_of(self, verifications: Sequence[str]) -> list[LookupRow]:

@@ -124,7 +124,7 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Answer
 def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer], asked_at: datetime) -> None:
     with parts.store.write() as work:
         verifications = sorted({one.claim.verification for one in lookups})
-        held = {one.id: one for one in work.hold(verifications)}
+        held = {one.id: one for one in work.hold(verifications, [one.claim.id for one in lookups])}
         rows = work.lookups_of(verifications)
         pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
         current = {row.id: row.fence for row in rows if row.state == "due"}

@@ -132,6 +132,9 @@ class Statements:
             .order_by(t.verification.c.id)
             .with_for_update(of=t.verification)
         )
+        self.hold_lookups = (
+            select(t.lookup.c.id).where(self._among(t.lookup.c.id, "b_ids")).order_by(t.lookup.c.id).with_for_update()
+        )
         self.lookups_of = select(
             t.lookup.c.id,
             t.lookup.c.verification_id,

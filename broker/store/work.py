@@ -195,9 +195,13 @@ class SqlWork:
             for grant in sorted(calls)
         }
 
-    def hold(self, verifications: Sequence[str]) -> list[Held]:
-        """Lock verifications, in id order, until this transaction ends."""
-        rows = self._run(self._sql.hold, b_ids=self._sql.listed(verifications))
+    def hold(self, verifications: Sequence[str], lookups: Sequence[str]) -> list[Held]:
+        """Lock verifications, in id order, and then these lookups of theirs, until this transaction ends."""
+        rows = self._run(self._sql.hold, b_ids=self._sql.listed(verifications)).all()
+        if not self._sql.is_sqlite:
+            # Another worker's claim may be on its way to its commit: wait for it, and see its fence afterwards. Only
+            # our own lookups, since claims skip what is locked, and their siblings must be found by theirs.
+            self._run(self._sql.hold_lookups, b_ids=self._sql.listed(lookups))
         return [Held(*row) for row in rows]
 
     def lookups_of(self, verifications: Sequence[str]) -> list[LookupRow]:
