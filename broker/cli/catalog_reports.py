@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from broker.cli.catalog import DEFAULT_LIST, catalog_group, checked
+from broker.cli.catalog import DEFAULT_LIST, checked
 from broker.cli.shared import current_settings
 from broker.core import diff
 from broker.core.catalog import Catalog, catalog_from
@@ -47,17 +47,17 @@ def region_of(catalog: Catalog, code: str | None) -> str | None:
     return code
 
 
-@catalog_group.command("coverage")
+@click.command("coverage")
 @click.argument("file", type=FILE, default=DEFAULT_LIST)
 @click.option("--region", help="One region only, by its code.")
 @click.option("--by", type=click.Choice([one.value for one in By]),
               help="What the figures are told apart by.  [default: region; in a picture stage]")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "svg"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv", "svg"]), default="table", show_default=True
+)
 @click.option("--lang", type=LANGUAGE, default="zh", show_default=True)
 @click.option("-o", "--output", type=OUT, help="Write to a file instead of standard output.")
-def catalog_coverage(
-    file: Path, region: str | None, by: str | None, form: str, lang: str, output: Path | None
-) -> None:
+def catalog_coverage(file: Path, region: str | None, by: str | None, form: str, lang: str, output: Path | None) -> None:
     """Count items and materials, what of them is exempt, and which further source would exempt most."""
     catalog = catalog_from(sound(file))
     how = By(by) if by else By.STAGE if form == "svg" else By.REGION
@@ -78,7 +78,7 @@ def _told(report: Coverage, catalog: Catalog, form: str, language: str) -> str:
     return as_svg(report) if form == "svg" else "\n".join(table(report, catalog, language)) + "\n"
 
 
-@catalog_group.command("diff")
+@click.command("diff")
 @click.argument("before", type=FILE)
 @click.argument("after", type=FILE, default=DEFAULT_LIST)
 @click.option("--json", "as_json", is_flag=True, help="Lines and patch as one JSON document.")
@@ -91,4 +91,4 @@ def catalog_diff(before: Path, after: Path, *, as_json: bool, lang: str) -> None
     elif difference.changes:
         click.echo("\n".join(one.zh if lang == "zh" else one.en for one in difference.changes))
     else:
-        click.echo("没有差异 / no difference" if not difference.edits else "仅顺序随增减而变 / only the order follows")
+        click.echo("没有差异 / no difference")
