@@ -7,42 +7,18 @@ where the source does not know the applicant. Pure: the same edition, region and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
-from broker.core.catalog import (
-    Catalog,
-    Edition,
-    Item,
-    Level,
-    Material,
-    Mode,
-    Place,
-    Replacement,
-    Requirement,
-    RowState,
-    Text,
-)
+from broker.core.catalog import Catalog, Edition, Item, Level, Mode, Place, Replacement, Requirement, Text
 from broker.core.errors import CallerProblem
-
-
-class Outcome(StrEnum):
-    """What the applicant has to do about a material."""
-
-    SKIPPED = "skipped"  # 免提交
-    ISSUED_HERE = "issued_here"  # an earlier item of the scene issues it
-    CHECKED = "checked"  # departments ask each other
-    COMMITMENT = "commitment"  # a signed commitment stands for it
-    SUBMIT_FOR_NOW = "submit_for_now"  # a source is proposed, and not confirmed yet
-    SUBMIT = "submit"
-
+from broker.core.material_set import ANYBODY, Outcome, Situation, Wanted, material_set
+from broker.core.receipt_text import MODES
 
 _WORDS: dict[Outcome, Text] = {
     Outcome.SKIPPED: {
-        "zh": "免提交：由{names}共享取得；查不到时再请您提交",
-        "en": "Not needed: obtained from {names}; asked for only if the data is not found",
+        "zh": "免提交：由{names}共享取得；查不到时{then}",
+        "en": "Not needed: obtained from {names}; {then} only if the data is not found",
     },
     Outcome.ISSUED_HERE: {
         "zh": "免提交：由本次联办的“{names}”产生",
@@ -58,6 +34,12 @@ _WORDS: dict[Outcome, Text] = {
         "en": "Still to be handed in: sharing by {names} is proposed and not confirmed yet",
     },
     Outcome.SUBMIT: {"zh": "请提交", "en": "To be handed in"},
+}
+_THEN: dict[Mode, Text] = {  # what comes after the sources, where they do not know the applicant
+    Mode.SUBMISSION: {"zh": "再请您提交", "en": "asked for"},
+    Mode.COMMITMENT: {"zh": "可签署告知承诺书代替提交", "en": "a signed commitment is asked for"},
+    Mode.DEPARTMENT_CHECK: {"zh": "由部门间核查", "en": "checked between departments"},
+    Mode.SCENE_RESULT: {"zh": "由本次联办的结果代替", "en": "replaced by a result of this scene"},
 }
 _ROLES: dict[str, Text] = {
     "applicant": {"zh": "申请人", "en": "applicant"},
@@ -82,15 +64,6 @@ _LEVELS: dict[Level, Text] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """A material of one holder, and the items and requirements that ask for it."""
-
-    material: Material
-    items: tuple[Item, ...]
-    requirements: tuple[Requirement, ...]
-
-
 def guide(edition: Edition, *, region: str, item: str | None, scene: str | None, today: date) -> dict[str, Any]:
     """What one item, or every item in force of a scene, requires in a region on a day.
 
@@ -107,18 +80,26 @@ def guide(edition: Edition, *, region: str, item: str | None, scene: str | None,
         raise CallerProblem(
             "request.item-not-in-force", got=items[0].key, expected=items[0].abolished_by, pointer="/item"
         )
-    materials = [_material(need, living, catalog) for need in _needs(living, catalog, today)]
+    wanted = material_set(living, catalog, today)
+    return {
+        **heading(edition, region, scene, today),
+        "items": [item_told(one, region, catalog) for one in living],
+        "not_in_force": [
+            {"key": one.key, "name": dict(one.name), "reason": one.abolished_by} for one in items if one not in living
+        ],
+        "materials": [material_told(one, catalog) for one in wanted],
+        "counts": counts(wanted),
+    }
+
+
+def heading(edition: Edition, region: str, scene: str | None, today: date) -> dict[str, Any]:
+    """Of which edition, day, region and scene something is told."""
+    catalog = edition.catalog
     return {
         "edition": edition.number,
         "date": today.isoformat(),
         "region": {"code": region, "name": dict(catalog.regions[region].name)},
         "scene": None if scene is None else {"key": scene, "name": dict(catalog.scenes[scene].name)},
-        "items": [_item(one, one.places[region], catalog) for one in living],
-        "not_in_force": [
-            {"key": one.key, "name": dict(one.name), "reason": one.abolished_by} for one in items if one not in living
-        ],
-        "materials": materials,
-        "counts": _counts(materials),
     }
 
 
@@ -127,28 +108,16 @@ def role_name(role: str) -> Text:
     return _ROLES.get(role, {"zh": role, "en": role.replace("_", " ")})
 
 
-def _counts(materials: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    outcomes = [entry["outcome"] for entry in materials]
+def counts(wanted: Iterable[Wanted]) -> dict[str, int]:
+    """How many materials there are, in all and by outcome."""
+    outcomes = [one.outcome for one in wanted]
     return {"materials": len(outcomes), **{outcome.value: outcomes.count(outcome) for outcome in Outcome}}
 
 
-def _needs(items: tuple[Item, ...], catalog: Catalog, today: date) -> list[_Need]:
-    """Every material of every holder once, however many items ask for it (一套材料)."""
-    found: dict[str, _Need] = {}
-    for item in items:
-        for requirement in item.requirements:
-            if requirement.effective.covers(today):
-                before = found.get(requirement.key)
-                found[requirement.key] = _Need(
-                    catalog.materials[requirement.material],
-                    (*(before.items if before else ()), item),
-                    (*(before.requirements if before else ()), requirement),
-                )
-    return list(found.values())
-
-
-def _item(item: Item, place: Place, catalog: Catalog) -> dict[str, Any]:
-    here = place.level in catalog.regions[place.region].levels
+def item_told(item: Item, region: str, catalog: Catalog) -> dict[str, Any]:
+    """An item as its region's plan has it, and whether it is decided there."""
+    place = item.places[region]
+    here = place.level in catalog.regions[region].levels
     return {
         "key": item.key,
         "name": dict(item.name),
@@ -160,12 +129,13 @@ def _item(item: Item, place: Place, catalog: Catalog) -> dict[str, Any]:
         "coop": list(place.cooperating),
         "level": {"key": place.level.value, **_LEVELS[place.level]},
         "decided_here": here,
-        "decided_elsewhere": None if here else _elsewhere(place),
+        "decided_elsewhere": None if here else elsewhere(place),
         "note": place.note,
     }
 
 
-def _elsewhere(place: Place) -> Text:
+def elsewhere(place: Place) -> Text:
+    """Who decides an item that the region's own bodies do not."""
     level = _LEVELS[place.level]
     return {
         "zh": f"{place.note or level['zh'] + '事项'}：由{level['zh']}机关办理，本地不予受理",
@@ -173,54 +143,45 @@ def _elsewhere(place: Place) -> Text:
     }
 
 
-def _material(need: _Need, items: tuple[Item, ...], catalog: Catalog) -> dict[str, Any]:
-    first = need.requirements[0]
-    outcome, rows = _outcome(need.material, {item.key for item in items})
-    names = {language: _names(outcome, rows, catalog, language) for language in ("zh", "en")}
+def material_told(wanted: Wanted, catalog: Catalog, situation: Situation = ANYBODY) -> dict[str, Any]:
+    """One material in plain words, with what happens to it and on what that rests."""
+    material = wanted.material
     return {
-        "key": first.key,
-        "material": need.material.key,
-        "name": dict(need.material.name),
-        "kind": need.material.kind,
-        "holder": {"role": first.holder, **role_name(first.holder)},
-        "items": [item.key for item in need.items],
-        "needed": any(requirement.needed for requirement in need.requirements),
-        "condition": _condition(need.requirements),
-        "basis": need.material.basis,
-        "outcome": outcome.value,
-        "text": {language: _WORDS[outcome][language].format(names=names[language]) for language in ("zh", "en")},
-        "sources": [_source(row, catalog) for row in rows if row.source],
+        "key": wanted.key,
+        "material": material.key,
+        "name": dict(material.name),
+        "kind": material.kind,
+        "holder": {"role": wanted.holder, **role_name(wanted.holder)},
+        "items": [item.key for item in wanted.items],
+        "needed": wanted.needed,
+        "condition": _condition(wanted.requirements, situation),
+        "basis": material.basis,
+        "outcome": wanted.outcome.value,
+        "text": {language: _words(wanted, catalog, language) for language in ("zh", "en")},
+        "modes": [{"key": mode.value, **MODES[mode]} for mode in dict.fromkeys(row.mode for row in wanted.rows)],
+        "sources": [_source(row, catalog) for row in wanted.rows if row.source],
     }
 
 
-def _outcome(material: Material, items: set[str]) -> tuple[Outcome, list[Replacement]]:
-    """The first confirmed way that is open here decides; the rows returned are those the words speak of."""
-    for step in material.chain:
-        if step.state is not RowState.CONFIRMED:
-            continue
-        if step.mode.asks_source:
-            asking = [row for row in material.chain if row.mode.asks_source and row.state is RowState.CONFIRMED]
-            return Outcome.SKIPPED, asking
-        if step.mode is Mode.SCENE_RESULT and step.item in items:
-            return Outcome.ISSUED_HERE, [step]
-        if step.mode is Mode.DEPARTMENT_CHECK:
-            return Outcome.CHECKED, [step]
-        if step.mode is Mode.COMMITMENT:
-            return Outcome.COMMITMENT, [step]
-    proposed = [row for row in material.chain if row.state is RowState.PROPOSED]
-    return (Outcome.SUBMIT_FOR_NOW, proposed) if proposed else (Outcome.SUBMIT, [])
+def _words(wanted: Wanted, catalog: Catalog, language: str) -> str:
+    """What happens to the material: where it comes from first, and what comes after."""
+    asked = [row for row in wanted.rows if row.mode.asks_source]
+    rows = asked if wanted.outcome is Outcome.SKIPPED else wanted.rows
+    last = wanted.rows[-1].mode if wanted.rows else Mode.SUBMISSION
+    then = _THEN.get(last, _THEN[Mode.SUBMISSION])[language]
+    names = dict.fromkeys(_name(row, wanted.outcome, catalog, language) for row in rows)
+    return _WORDS[wanted.outcome][language].format(names=("、" if language == "zh" else " or ").join(names), then=then)
 
 
-def _names(outcome: Outcome, rows: list[Replacement], catalog: Catalog, language: str) -> str:
-    names = []
-    for row in rows:
-        if row.source:
-            names.append(catalog.sources[row.source].name[language])
-        elif outcome is Outcome.ISSUED_HERE and row.item:
-            names.append(catalog.items[row.item].name[language])
-        else:
-            names.append(row.unit or row.text)
-    return ("、" if language == "zh" else " or ").join(dict.fromkeys(names))
+def _name(row: Replacement, outcome: Outcome, catalog: Catalog, language: str) -> str:
+    """Who or what replaces the material by this row."""
+    if row.source:
+        return catalog.sources[row.source].name[language]
+    if row.item:
+        return catalog.items[row.item].name[language]
+    if row.unit:
+        return row.unit
+    return row.text if outcome is Outcome.COMMITMENT else MODES[row.mode][language]
 
 
 def _source(row: Replacement, catalog: Catalog) -> dict[str, Any]:
@@ -237,9 +198,9 @@ def _source(row: Replacement, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _condition(requirements: tuple[Requirement, ...]) -> Text | None:
-    """None where some item asks for it always; else every condition, each of which suffices."""
-    if any(not requirement.when for requirement in requirements):
+def _condition(requirements: tuple[Requirement, ...], situation: Situation) -> Text | None:
+    """None where some item asks for it for certain; else every condition, each of which suffices."""
+    if any(not requirement.when or situation.decides(requirement.when) for requirement in requirements):
         return None
     words = [_when(requirement.when) for requirement in requirements]
     return {

@@ -69,7 +69,7 @@ def plan(edition: Edition, request: Request, today: date) -> Plan:
     """
     catalog = edition.catalog
     items = catalog.items_of(region=request.region, item=request.item, scene=request.scene)
-    items, left_out = _handled(catalog, items, request, today)
+    items, left_out = handled(catalog, items, request.region, today, "/item" if request.item else "/scene")
     _known_roles(catalog, items, request)
     needs = _needs(catalog, items, request, today)
     if request.materials:
@@ -108,32 +108,40 @@ def question(
     return Question(lookup_id, lookup.source, lookup.form, lookup.subject, lookup.related, lookup.fields, matter)
 
 
-def _handled(
-    catalog: Catalog, items: tuple[Item, ...], request: Request, today: date
+def handled(
+    catalog: Catalog, items: tuple[Item, ...], region: str, today: date, pointer: str
 ) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
-    """The items in force and decided here. A single item must be both; of a scene the rest is left out, and said so."""
-    levels = catalog.regions[request.region].levels
+    """The items in force and decided here. A single item must be both; of several the rest is left out, and said so.
+
+    Raises ``CallerProblem`` ``request.item-not-in-force`` or ``request.level`` where nothing is left.
+    """
+    levels = catalog.regions[region].levels
     left_out: list[LeftOut] = []
     for item in items:
         if not item.effective.covers(today):
             left_out.append(LeftOut(item.key, "request.item-not-in-force"))
-        elif item.places[request.region].level not in levels:
+        elif item.places[region].level not in levels:
             left_out.append(LeftOut(item.key, "request.level"))
     gone = {one.item for one in left_out}
-    handled = tuple(item for item in items if item.key not in gone)
-    if not handled:
+    kept = tuple(item for item in items if item.key not in gone)
+    if not kept:
         first, item = left_out[0], items[0]
-        level = item.places[request.region].level.value
-        why = level if first.reason == "request.level" else item.abolished_by
-        raise CallerProblem(first.reason, got=item.key, expected=why, pointer="/item" if request.item else "/scene")
-    return handled, tuple(left_out)
+        why = item.places[region].level.value if first.reason == "request.level" else item.abolished_by
+        raise CallerProblem(first.reason, got=item.key, expected=why, pointer=pointer)
+    return kept, tuple(left_out)
 
 
-def _known_roles(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:
+def roles_of(catalog: Catalog, items: Iterable[Item]) -> set[str]:
+    """Every role that a material of these items is about, or that a chain names beside it."""
     known = {APPLICANT}
     for requirement in (requirement for item in items for requirement in item.requirements):
         known |= {requirement.holder, str(requirement.when.get("party", APPLICANT))}
         known |= {step.related for step in catalog.materials[requirement.material].chain if step.related}
+    return known
+
+
+def _known_roles(catalog: Catalog, items: tuple[Item, ...], request: Request) -> None:
+    known = roles_of(catalog, items)
     for position, party in enumerate(request.parties):
         if party.role not in known:
             raise CallerProblem("request.role", got=party.role, pointer=f"/parties/{position}/role")

@@ -12,7 +12,8 @@ import pytest
 
 from broker.core.catalog import Edition, catalog_from
 from broker.core.errors import CallerProblem
-from broker.core.guide import Outcome, guide
+from broker.core.guide import guide
+from broker.core.material_set import Outcome
 from broker.store.catalog_file import read_catalog
 
 ROOT = Path(__file__).parents[2]
