@@ -1,0 +1,269 @@
+"""Holds a whole database against the invariants, by reading its tables and nothing of the flow's code.
+
+I1  every verification has one entry ``admitted`` that names its request, and no such entry is without one.
+I2  decided ⇔ one receipt ⇔ one entry ``decided`` with the receipt's digest; a receipt once seen never changes.
+I3  one entry per state change, none without one; each entry waits for its place in the log or has it, never both.
+I4  the places are without gap, their root and every earlier checkpoint's is what the entries hash to, all signed.
+I5  no exemption without an answer HELD whose digest stands in an entry ``answered`` of the same verification.
+I6  every answered lookup was asked before, under its grant, in force then, for granted fields, below its cap – or
+    was stopped by a rule; an entry ``asked`` or ``answered`` names a lookup that exists.
+I7  when told that all is finished: nothing is due, everything is decided.
+I8  no identifier of a person stands anywhere in the tables, except encrypted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from broker.core import checkpoint
+from broker.core.envelope import Verifier, unb64, unseal
+from broker.core.receipt import RECEIPT_TYPE
+from broker.store.engine import Database
+
+_IDENTIFIER = re.compile(rb"999999(?:19|20)[0-9]{9}[0-9X]|91999999MA[0-9A-Z]{8}|13800001111|\xe5\xbc\xa0\xe6\x9f\x90")
+_GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "grant_revoked": "revoked"}
+_POLICY_KINDS = {"published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS}
+
+
+class BrokenInvariant(AssertionError):
+    """What does not hold, with its number."""
+
+
+def _must(holds: object, what: str) -> None:
+    if not holds:
+        raise BrokenInvariant(what)
+
+
+@dataclass
+class _Picture:
+    """Everything, read in one transaction."""
+
+    tables: dict[str, list[Any]]
+    entries: dict[int, dict[str, Any]]
+
+    def of_kind(self, *kinds: str) -> list[tuple[int, dict[str, Any]]]:
+        return [(number, one) for number, one in self.entries.items() if one["kind"] in kinds]
+
+
+@dataclass
+class Checker:
+    """Checks one database; remembers the receipts it has seen."""
+
+    TABLES = (
+        "policy", "edition", "client", "client_key", "access_grant", "grant_usage", "nonce", "case_file",
+        "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
+    )  # fmt: skip
+
+    database: Database
+    receipt_keys: Sequence[Verifier]
+    log_keys: Sequence[Verifier]
+    log_origin: str
+    seen: dict[str, str] = field(default_factory=dict)
+    checks: int = 0
+
+    def check(self, *, finished: bool = False) -> None:
+        """Raise ``BrokenInvariant`` naming the first invariant that does not hold."""
+        picture = self._read()
+        self._admitted(picture)  # I1
+        self._decided(picture)  # I2
+        self._changes(picture)  # I3
+        self._log(picture)  # I4
+        self._exempt(picture)  # I5
+        self._asked(picture)  # I6
+        if finished:
+            self._finished(picture)  # I7
+        self._private(picture)  # I8
+        self.checks += 1
+
+    def _read(self) -> _Picture:
+        with self.database.begin(write=False) as connection:
+            if not self.database.is_sqlite:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            tables = {
+                name: list(connection.execute(text(f"SELECT * FROM {name}")).mappings())  # noqa: S608 - our names
+                for name in self.TABLES
+            }
+        entries = {row["id"]: json.loads(row["body"]) for row in sorted(tables["entry"], key=lambda row: row["id"])}
+        return _Picture(tables, entries)
+
+    def _admitted(self, picture: _Picture) -> None:
+        told = {one["verification"]: one for _, one in picture.of_kind("admitted")}
+        _must(len(told) == len(picture.of_kind("admitted")), "I1: a verification was admitted twice")
+        rows = {row["id"]: row for row in picture.tables["verification"]}
+        _must(told.keys() == rows.keys(), "I1: admitted entries are not those of the verifications")
+        for number, row in rows.items():
+            _must(told[number]["request"] == row["request_digest"], "I1: the entry names another request")
+            _must(told[number]["edition"] == row["edition"], "I1: the entry names another edition")
+
+    def _decided(self, picture: _Picture) -> None:
+        told = Counter(one["verification"] for _, one in picture.of_kind("decided"))
+        digests = {one["verification"]: one["receipt"] for _, one in picture.of_kind("decided")}
+        keys = {key.key_id: key for key in self.receipt_keys}
+        for row in picture.tables["verification"]:
+            number, receipt = row["id"], row["receipt"]
+            decided = row["state"] == "decided"
+            _must(row["state"] in {"admitted", "decided"}, "I2: an unknown state")
+            _must(decided == (receipt is not None) == (row["decided_at"] is not None), "I2: half decided")
+            _must(told[number] == int(decided), f"I2: {told[number]} entries for a verification {row['state']}")
+            if not decided:
+                continue
+            _must(digests[number] == _digest(receipt), "I2: the entry names another receipt")
+            says = json.loads(unseal(receipt, keys, RECEIPT_TYPE))
+            _must(says["verification"] == number, "I2: the receipt is another verification's")
+            _must(says["request"]["digest"] == row["request_digest"], "I2: the receipt answers another request")
+            _must(self.seen.setdefault(number, receipt) == receipt, "I2: a receipt has changed")
+        _must(self.seen.keys() <= {row["id"] for row in picture.tables["verification"]}, "I2: a receipt is gone")
+
+    def _changes(self, picture: _Picture) -> None:
+        tables = picture.tables
+        answered = Counter(one["lookup"] for _, one in picture.of_kind("answered", "stopped"))
+        expected = Counter(row["id"] for row in tables["lookup"] if row["state"] == "answered")
+        _must(answered == expected, "I3: answered lookups and their entries differ")
+        closed = Counter((one["client"], one["case"]) for _, one in picture.of_kind("closed"))
+        _must(closed == Counter((row["client_id"], row["number"]) for row in tables["case_file"]
+                                if row["state"] == "closed"), "I3: closed cases and their entries differ")  # fmt: skip
+        editions = [(one["edition"], one["digest"]) for _, one in picture.of_kind("published")]
+        _must(sorted(editions) == sorted((row["number"], row["digest"]) for row in tables["edition"]),
+              "I3: editions and their entries differ")  # fmt: skip
+        versions = 1 + len(picture.of_kind(*_POLICY_KINDS))
+        _must(tables["policy"][0]["version"] == versions, "I3: the policy moved without an entry, or did not move")
+        delivered = Counter(one["delivery"] for _, one in picture.of_kind("delivered"))
+        _must(delivered == Counter(row["id"] for row in tables["delivery"] if row["state"] == "delivered"),
+              "I3: deliveries and their entries differ")  # fmt: skip
+        for row in tables["entry"]:
+            body = picture.entries[row["id"]]
+            _must((row["kind"], row["verification_id"]) == (body["kind"], body.get("verification")),
+                  "I3: an entry's columns are not its body's")  # fmt: skip
+
+    def _log(self, picture: _Picture) -> None:
+        tables = picture.tables
+        places = {row["position"]: row["entry_id"] for row in tables["log_leaf"]}
+        waiting = {row["entry_id"] for row in tables["entry_queue"]}
+        _must(sorted(places) == list(range(len(places))), "I4: the places have gaps")
+        _must(waiting.isdisjoint(places.values()), "I3: an entry waits although it has its place")
+        _must(waiting | set(places.values()) == picture.entries.keys(), "I3: an entry neither waits nor has a place")
+        bodies = {row["id"]: bytes(row["body"]) for row in tables["entry"]}
+        leaves = [hashlib.sha256(b"\0" + bodies[places[position]]).digest() for position in range(len(places))]
+        heads = sorted(tables["log_checkpoint"], key=lambda row: row["size"])
+        _must((heads[-1]["size"] if heads else 0) == len(leaves), "I4: the last checkpoint is not of the whole log")
+        for row in heads:
+            head = checkpoint.verify(row["note"], self.log_origin, self.log_keys)
+            _must(head.size == row["size"], "I4: a checkpoint's size is not its row's")
+            _must(head.root == _root(leaves[: head.size]), f"I4: the first {head.size} entries have another root")
+        for row in tables["log_tile"]:
+            if row["level"] == 0:
+                start = row["index"] * 256
+                _must(bytes(row["hashes"]) == b"".join(leaves[start : start + 256]), "I4: a tile is not its entries'")
+
+    def _exempt(self, picture: _Picture) -> None:
+        held = {
+            (one["verification"], one["answer"]) for _, one in picture.of_kind("answered") if one["outcome"] == "held"
+        }
+        digests = {(row["verification_id"], row["digest"]) for row in picture.tables["lookup"]}
+        for row in picture.tables["verification"]:
+            if row["receipt"] is None:
+                continue
+            for material in _payload(row["receipt"])["materials"]:
+                last = material["steps"][-1]
+                proof = (row["id"], last.get("digest"))
+                if material["decision"] == "exempt":
+                    _must(last["reason"] == "held.valid", "I5: exempt for another reason than HELD")
+                    _must(proof in held, "I5: exempt without an entry that says HELD")
+                    _must(proof in digests, "I5: exempt by an answer that no lookup has")
+                elif material["decision"] == "not_met":
+                    _must(last["reason"].startswith("not_held."), "I5: refused without a business fact")
+                    _must(proof in digests, "I5: refused without an answer")
+                else:
+                    _must(not last["reason"].startswith("held."), "I5: held, and yet not exempt")
+
+    def _asked(self, picture: _Picture) -> None:
+        lookups = {row["id"]: row for row in picture.tables["lookup"]}
+        grants = {row["id"]: row for row in picture.tables["access_grant"]}
+        asked: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        for number, one in picture.of_kind("asked"):
+            _must(one["lookup"] in lookups, "I6: asked for a lookup that does not exist")
+            asked.setdefault(one["lookup"], []).append((number, one))
+            row = lookups[one["lookup"]]
+            told = (one["grant"], one["source"], one["verification"])
+            _must(told == (row["grant_id"], row["source"], row["verification_id"]), "I6: asked for something else")
+            _granted(one, number, grants[one["grant"]], picture)
+        for number, one in picture.of_kind("answered"):
+            before = [place for place, _ in asked.get(one["lookup"], []) if place < number]
+            _must(before, "I6: answered before it was asked")
+            _must(one["answer"] == lookups[one["lookup"]]["digest"], "I6: the entry names another answer")
+        for _, one in picture.of_kind("stopped"):
+            _must(one.get("rule"), "I6: stopped by no rule")
+        for number, row in lookups.items():
+            attempts = [one["attempt"] for _, one in asked.get(number, [])]
+            _must(len(set(attempts)) == len(attempts), "I6: one claim asked twice")
+            _must(all(attempt <= row["fence"] for attempt in attempts), "I6: asked without a claim")
+        _capped(picture, grants)
+
+    def _finished(self, picture: _Picture) -> None:
+        _must(all(row["state"] == "answered" for row in picture.tables["lookup"]), "I7: a lookup is unfinished")
+        _must(all(row["state"] == "decided" for row in picture.tables["verification"]), "I7: a verification is open")
+        _must(not picture.tables["entry_queue"], "I7: an entry still waits for its place")
+
+    def _private(self, picture: _Picture) -> None:
+        for name, rows in picture.tables.items():
+            for row in rows:
+                for column, value in row.items():
+                    data = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                    _must(not _IDENTIFIER.search(data), f"I8: a person's data in {name}.{column}")
+        for row in picture.tables["verification"]:
+            if row["receipt"]:
+                data = json.dumps(_payload(row["receipt"]), ensure_ascii=False).encode()
+                _must(not _IDENTIFIER.search(data), "I8: a person's data in a receipt")
+
+
+def _granted(asked: dict[str, Any], number: int, grant: Any, picture: _Picture) -> None:
+    """The grant was in force when the entry was written, by its dates and by the entries before this one."""
+    at = _milliseconds(asked["at"])
+    _must(grant["valid_from"] <= at < grant["valid_to"], "I6: asked outside the grant's validity")
+    states = [_GRANT_KINDS[one["kind"]] for place, one in picture.of_kind(*_GRANT_KINDS)
+              if one["grant"] == grant["id"] and place < number]  # fmt: skip
+    _must((states or ["in_force"])[-1] == "in_force", "I6: asked under a grant that was not in force")
+    scope = json.loads(grant["scope"])
+    _must(set(asked["fields"]) <= set(scope["fields"]), "I6: asked for fields that are not granted")
+    _must(asked["form"] in scope["forms"], "I6: asked in a form that is not granted")
+    _must(asked["basis"] in scope["bases"], "I6: asked on a basis that is not granted")
+
+
+def _capped(picture: _Picture, grants: dict[str, Any]) -> None:
+    calls = Counter((one["grant"], one["at"][:10]) for _, one in picture.of_kind("asked"))
+    for (grant, _), count in calls.items():
+        cap = json.loads(grants[grant]["scope"])["daily_calls"]
+        _must(cap is None or count <= cap, "I6: asked more often than the grant's cap")
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    """RFC 6962, section 2.1, word by word."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    middle = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + _root(leaves[:middle]) + _root(leaves[middle:])).digest()
+
+
+def _digest(receipt: str) -> str:
+    return hashlib.sha256(receipt.encode()).hexdigest()
+
+
+def _payload(token: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(unb64(token.split(".")[1]))  # its signature was verified under I2
+    return document
+
+
+def _milliseconds(moment: str) -> int:
+    when = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return round(when.timestamp() * 1000)
