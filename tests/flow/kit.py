@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from sqlalchemy import text
 
 from broker.bootstrap import Office, open_office
@@ -35,7 +36,6 @@ from broker.flow.sweep import sweep
 from broker.ports import Client, Connection, Conversation, HttpRequest, Policy, Store, StoredVerification, Wake, Work
 from broker.store.engine import Database
 from broker.store.migrate import migrate
-from broker.store.work import SqlStore
 from tests.flow import catalogue
 from tests.flow.checker import Checker
 
@@ -106,7 +106,7 @@ class Sources:
     script: dict[str, Script] = field(default_factory=dict)  # by source; without one, it holds everything
     asked: Counter[str] = field(default_factory=Counter)  # by lookup id
     questions: list[Question] = field(default_factory=list)
-    meanwhile: Callable[[str, list[Question]], None] = lambda source, questions: None
+    meanwhile: Callable[[str, list[Question]], object] = lambda source, questions: None
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _open: dict[str, Question] = field(default_factory=dict)
 
@@ -267,12 +267,10 @@ class Broker:
 
     def refused(self, document: Mapping[str, Any], identify: Identify | None = None) -> Problem:
         """The problem a request meets; one that is admitted fails the test."""
-        try:
+        with pytest.raises(Problem) as caught:
             self.submit(document, identify)
-        except Problem as problem:
-            assert problem.code in PROBLEMS
-            return problem
-        raise AssertionError("it was admitted")
+        assert caught.value.code in PROBLEMS
+        return caught.value
 
     def work_off(self, rounds: int = 50) -> None:
         """Work until nothing is due, as the sweeper and the workers would."""
@@ -376,6 +374,3 @@ def payload(token: str) -> dict[str, Any]:
     middle = token.split(".")[1]
     document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     return document
-
-
-__all__ = ["Bells", "Broker", "Crash", "FaultyStore", "Sources", "SqlStore"]

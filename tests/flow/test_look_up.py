@@ -1,4 +1,4 @@
-"""Looking up: leases and fences, batches, two workers at once, chains, grants revoked on the way, and no entry no act."""
+"""Looking up: leases and fences, batches, two workers at once, chains, grants withdrawn; and no entry, no act."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_several_sources_that_complete_at_once_decide_once_and_at_once(broker: B
     for round_ in range(6):
         number = broker.admit(round_)
         together = threading.Barrier(3, timeout=10)
-        broker.sources.meanwhile = lambda source, questions: together.wait() and None  # noqa: B023 - one per round
+        broker.sources.meanwhile = lambda source, questions: together.wait()  # noqa: B023 - one per round
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda one, source: look_up(one.parts, source), others, [LICENCES, REGISTER, POPULATION]))
         assert broker.verification(number).state == "decided"
@@ -103,7 +103,7 @@ def test_several_verifications_settle_once_when_their_batches_meet(broker: Broke
         broker.admit(number)
     others = [broker, broker.another(), broker.another()]
     together = threading.Barrier(3, timeout=10)
-    broker.sources.meanwhile = lambda source, questions: together.wait() and None
+    broker.sources.meanwhile = lambda source, questions: together.wait()
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda one, source: look_up(one.parts, source), others, [LICENCES, REGISTER, POPULATION]))
     assert len(broker.entries("decided")) == 12
@@ -116,7 +116,7 @@ def test_two_workers_of_one_source_share_its_lookups(broker: Broker) -> None:
         broker.admit(number)
     other, together = broker.another(), threading.Barrier(2, timeout=10)
     broker.parts.limits = other.parts.limits = Limits(batch=4)
-    broker.sources.meanwhile = lambda source, questions: together.wait() and None
+    broker.sources.meanwhile = lambda source, questions: together.wait()
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda one: look_up(one.parts, LICENCES), [broker, other])) == [4, 4]
     assert max(broker.sources.asked.values()) == 1
@@ -225,8 +225,9 @@ def test_a_late_answer_counts_as_long_as_nobody_else_has_asked(broker: Broker) -
 
 @pytest.mark.parametrize("store", ["postgresql"], indirect=True)
 def test_a_claim_that_is_not_committed_yet_still_fences_the_first_worker_off(broker: Broker) -> None:
-    """The second worker's claim holds the row, uncommitted, when the first comes to record: the first must wait, and
-    then find itself fenced off. (SQLite has one writer at a time, so this cannot happen there.)
+    """The second worker's claim holds the row, uncommitted, when the first comes to record.
+
+    The first must wait, and then find itself fenced off. SQLite has one writer at a time: it cannot happen there.
     """
     broker.admit(1, materials=[IDENTITY])
     claimed, recording = threading.Event(), threading.Event()
@@ -259,24 +260,38 @@ def test_a_claim_that_is_not_committed_yet_still_fences_the_first_worker_off(bro
 # --- chains -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one.value.startswith("unknown.")])
-def test_after_unknown_the_chain_goes_on_with_the_next_source(broker: Broker, reason: Reason) -> None:
-    broker.sources.script[LICENCES] = just(reason)
-    number = broker.admit(1, materials=["licence"])
-    broker.finish()
-    assert broker.decisions(number)["licence"] == ("exempt", "held.valid")
-    (licence,) = broker.receipt(number)["materials"]
-    assert [step["reason"] for step in licence["steps"]] == [reason.value, "held.valid"]
-    assert list(dict.fromkeys(broker.bells.rung)) == [LICENCES, REGISTER]
+def _admitted_by_reason(broker: Broker, outcome: str) -> dict[Reason, str]:
+    """One verification for each reason of an outcome; the certificate platform gives each applicant its own."""
+    reasons = [one for one in Reason if one.value.startswith(f"{outcome}.")]
+    by_holder = {kit.company(number): reason for number, reason in enumerate(reasons)}
+    broker.sources.script[LICENCES] = lambda question: Answer(by_holder[question.subject.number], source_code="x")
+    return {reason: broker.admit(number, materials=["licence"]) for number, reason in enumerate(reasons)}
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one.value.startswith("not_held.")])
-def test_not_held_ends_the_chain_and_nobody_else_is_asked(broker: Broker, reason: Reason) -> None:
-    broker.sources.script[LICENCES] = just(reason)
-    number = broker.admit(1, materials=["licence"])
+def test_after_unknown_the_chain_goes_on_with_the_next_source(broker: Broker) -> None:
+    admitted = _admitted_by_reason(broker, "unknown")
     broker.finish()
-    assert broker.decisions(number)["licence"] == ("not_met", reason.value)
+    for reason, number in admitted.items():
+        (licence,) = broker.receipt(number)["materials"]
+        assert licence["decision"] == "exempt"
+        assert [step["reason"] for step in licence["steps"]] == [reason.value, "held.valid"]
+    assert len(broker.sources.of(REGISTER)) == len(admitted)
+
+
+def test_not_held_ends_the_chain_and_nobody_else_is_asked(broker: Broker) -> None:
+    admitted = _admitted_by_reason(broker, "not_held")
+    broker.finish()
+    for reason, number in admitted.items():
+        assert broker.decisions(number)["licence"] == ("not_met", reason.value)
     assert broker.sources.of(REGISTER) == []
+
+
+def test_the_next_source_of_a_chain_is_woken_by_the_answer_before(broker: Broker) -> None:
+    broker.sources.script[LICENCES] = just(Reason.LATE)
+    broker.admit(1, materials=["licence"])
+    assert broker.bells.rung == [LICENCES]
+    look_up(broker.parts, LICENCES)
+    assert broker.bells.rung == [LICENCES, REGISTER]
 
 
 def test_where_every_source_is_unknown_the_applicant_submits(broker: Broker) -> None:
@@ -419,8 +434,10 @@ _REFUSE_ENTRIES = {
         "DROP TRIGGER no_entries",
     ],
     "postgresql": [
-        "CREATE FUNCTION no_entries() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$; "
-        "CREATE TRIGGER no_entries BEFORE INSERT ON entry FOR EACH STATEMENT EXECUTE FUNCTION no_entries()",
+        (
+            "CREATE FUNCTION no_entries() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$; "
+            "CREATE TRIGGER no_entries BEFORE INSERT ON entry FOR EACH STATEMENT EXECUTE FUNCTION no_entries()"
+        ),
         "DROP TRIGGER no_entries ON entry",
     ],
 }
