@@ -122,6 +122,8 @@ class Replacement:
     text: str = ""  # 告知承诺: the version of the text
     item: str | None = None  # 联办结果: the item that issues it
     unit: str = ""  # 部门间核查: who answers
+    owner: str = ""  # 责任单位: who must bring the row about
+    due: date | None = None  # 完成时限
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,30 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class MasterMaterial:
+    """A material as the item library has it; None where it does not say."""
+
+    name: str
+    code: str | None = None
+    needed: bool | None = None
+    by_law: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MasterLink:
+    """The entry of an item library (事项库) to which an item is tied in one region, as last imported."""
+
+    source: str
+    id: str
+    version: str
+    task_code: str  # 实施编码
+    name: str
+    materials: Mapping[str, MasterMaterial]  # by our requirement's key
+    handling_code: str | None = None  # 业务办理项编码
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an item stands in one region's plan, and who decides it there."""
 
@@ -169,6 +195,7 @@ class Place:
     wording: str | None = None
     sub_wording: str | None = None
     note: str = ""
+    master: MasterLink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +272,8 @@ class Edition:
 
 def catalog_from(document: Mapping[str, Any]) -> Catalog:
     """The values a schema-valid catalogue document tells; references are the check's business, not ours."""
-    items = {key: _item(key, entry) for key, entry in document["items"].items()}
+    master = document.get("master", {})
+    items = {key: _item(key, entry, master.get(key, {})) for key, entry in document["items"].items()}
     return Catalog(
         regions={
             code: Region(code, entry["name"], tuple(Level(level) for level in entry["levels"]))
@@ -311,10 +339,12 @@ def _replacement(entry: Mapping[str, Any]) -> Replacement:
         text=entry.get("text", ""),
         item=entry.get("item"),
         unit=entry.get("unit", ""),
+        owner=entry.get("owner", ""),
+        due=date.fromisoformat(entry["due"]) if "due" in entry else None,
     )
 
 
-def _item(key: str, entry: Mapping[str, Any]) -> Item:
+def _item(key: str, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Item:
     return Item(
         key=key,
         name=entry["name"],
@@ -330,7 +360,7 @@ def _item(key: str, entry: Mapping[str, Any]) -> Item:
             )
             for need in entry["materials"]
         ),
-        places={region: _place(region, place) for region, place in entry["regions"].items()},
+        places={region: _place(region, place, master.get(region)) for region, place in entry["regions"].items()},
         row=entry.get("row", ""),
         basis=entry.get("basis"),
         task_code=entry.get("task_code"),
@@ -339,7 +369,7 @@ def _item(key: str, entry: Mapping[str, Any]) -> Item:
     )
 
 
-def _place(region: str, entry: Mapping[str, Any]) -> Place:
+def _place(region: str, entry: Mapping[str, Any], master: Mapping[str, Any] | None) -> Place:
     return Place(
         region=region,
         sequence=entry["seq"],
@@ -350,6 +380,23 @@ def _place(region: str, entry: Mapping[str, Any]) -> Place:
         wording=entry.get("wording"),
         sub_wording=entry.get("sub_wording"),
         note=entry.get("note", ""),
+        master=None if master is None else _link(master),
+    )
+
+
+def _link(entry: Mapping[str, Any]) -> MasterLink:
+    return MasterLink(
+        source=entry["source"],
+        id=entry["id"],
+        version=entry["version"],
+        task_code=entry["task_code"],
+        name=entry["name"],
+        materials={
+            key: MasterMaterial(one["name"], one.get("code"), one.get("is_need"), one.get("by_law"))
+            for key, one in entry["materials"].items()
+        },
+        handling_code=entry.get("handling_code"),
+        withdrawn=entry.get("withdrawn", False),
     )
 
 

@@ -164,6 +164,18 @@ def _unused(document: Document) -> Iterator[Finding]:
             yield found("unused-material", ("materials", key))
 
 
+def _master(document: Document) -> Iterator[Finding]:
+    """What ties our items to an item library must name items that are there, and that are still there."""
+    for key, places in document.get("master", {}).items():
+        item = document["items"].get(key, {"regions": {}})
+        for region, link in places.items():
+            where: Where = ("master", key, region)
+            if region not in item["regions"]:
+                yield found("reference", where, kind="item", name=f"{key} {region}")
+            elif "withdrawn" in link and "to" not in item.get("effective", {}):
+                yield found("master-withdrawn", where, source=link["source"], version=link["version"])
+
+
 # ---- codes and dates
 
 
@@ -191,6 +203,9 @@ def _dates(document: Document) -> Iterator[Finding]:
             yield from _period(part, where)
             if part.get("from", "") > whole.get("to", "9") or part.get("to", "9") < whole.get("from", ""):
                 yield found("dates-outside", where)
+    for row in _rows(document):
+        if "due" in row.entry and not _is_date(row.entry["due"]):
+            yield found("date", (*row.where, "due"), date=row.entry["due"])
 
 
 def _period(period: Mapping[str, str], where: Where) -> Iterator[Finding]:
@@ -341,6 +356,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     _confirmed,
     _unused,
     _references,
+    _master,
     _duplicates,
     _plan,
     _dates,

@@ -56,6 +56,7 @@ RULES: dict[str, Rule] = {
     "life-cycle": Rule(ERROR, "场景 {name} 属于另一生命周期", "The scene {name} is of the other life cycle", "请改正场景或生命周期", "Correct the scene or the life cycle"),
     "lead-missing": Rule(WARNING, "没有牵头部门", "No leading department is named", "请向牵头单位核实并在 note 中说明", "Ask who leads, and say so in the note"),
     "unused-material": Rule(WARNING, "没有事项需要此材料", "No item requires this material", "请删除或补充需要它的事项", "Remove it, or name the item that needs it"),
+    "master-withdrawn": Rule(WARNING, "事项库 {source} 在 {version} 版中取消了该事项", "The item library {source} withdrew it in its version {version}", "请核实，并在 effective 中写明截止日期和依据", "Find out, and give the last day and its reason in effective"),
     # codes and dates
     "check-digit": Rule(ERROR, "编码 {code} 的前18位不是有效的统一社会信用代码", "The first 18 characters of {code} are no valid credit code", "请按原始文件核对编码", "Compare the code with its document"),
     "date": Rule(ERROR, "{date} 不是有效日期", "{date} is no date", "请写成 YYYY-MM-DD", "Write it as YYYY-MM-DD"),

@@ -138,6 +138,7 @@ def changed(*changes: tuple[str, Any]) -> dict[str, Any]:
 ROW = "materials/licence/chain/0"
 PAPER = {"mode": "submission"}
 CHECKED = {"mode": "department_check", "unit": "公安局", "basis": "某条例 第九条"}
+LINK = {"source": "lib", "id": "c1", "version": "2", "task_code": "c1", "name": "某", "materials": {}}
 EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
     ("schema", [("items/setup/colour", "red")]),
     ("schema", [("sources/licences/fields", [])]),
@@ -146,6 +147,9 @@ EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
     ("reference", [("items/setup/regions/371083", sound()["items"]["setup"]["regions"]["370400"])]),
     ("reference", [(f"{ROW}/source", "nothing")]),
     ("reference", [("materials/new-licence/chain/0/item", "nothing")]),
+    ("reference", [("master", {"nothing": {"370400": LINK}})]),
+    ("reference", [("master", {"setup": {"371083": LINK}})]),
+    ("master-withdrawn", [("master", {"setup": {"370400": LINK | {"withdrawn": True}}})]),
     ("duplicate-item", [("items/seal/regions/370400/seq", "1")]),
     ("duplicate-requirement", [("items/setup/materials/1", {"material": "form"})]),
     ("life-cycle", [("items/setup/regions/370400/scene", "individual-5.5")]),
@@ -155,6 +159,7 @@ EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
     ("check-digit", [("items/setup/task_code", "11370800MB28559185" + "3" + "370117002011")]),
     ("date", [("items/seal/effective/to", "2029-02-30")]),
     ("date", [("items/seal/materials/1/effective/from", "2021-13-01")]),
+    ("date", [(f"{ROW}/due", "2029-02-30")]),
     ("dates-contradict", [("items/seal/effective/from", "2030-01-01")]),
     ("dates-outside", [("items/seal/materials/1/effective/from", "2030-01-01")]),
     ("end-unexplained", [("items/seal/effective/reason", GONE)]),
