@@ -55,6 +55,7 @@ def rows_of(key: str, region: str) -> list[dict[str, str]]:
     place = item["regions"][region]
     leaf = place.get("sub_wording") or (item["name"]["zh"] if "row" in item else "")
     name = place.get("wording") or item.get("row") or item["name"]["zh"]
+    leaf = "" if name == place.get("wording") == leaf else leaf  # here the sub-item is printed as a row of its own
     return [
         row
         for row in table(region, item["life_cycle"])
