@@ -435,7 +435,8 @@ _REFUSE_ENTRIES = {
     ],
     "postgresql": [
         (
-            "CREATE FUNCTION no_entries() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$; "
+            "CREATE OR REPLACE FUNCTION no_entries() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE 'disk full'; END $$; "
             "CREATE TRIGGER no_entries BEFORE INSERT ON entry FOR EACH STATEMENT EXECUTE FUNCTION no_entries()"
         ),
         "DROP TRIGGER no_entries ON entry",
@@ -449,13 +450,15 @@ def test_where_the_entry_cannot_be_written_nobody_is_asked_and_nothing_changes(b
     before = broker.contents()
     refuse, again = _REFUSE_ENTRIES[store]
     broker.execute(refuse)
-    with pytest.raises(Exception, match=r"disk full|append"):
-        look_up(broker.parts, LICENCES)
-    with pytest.raises(Exception, match=r"disk full|append"):
-        broker.submit(kit.request(2))
-    with pytest.raises(Exception, match=r"disk full|append"):
-        register.set_grant_state(broker.parts, "g-population", "revoked")
-    broker.execute(again)
+    try:
+        with pytest.raises(Exception, match="disk full"):
+            look_up(broker.parts, LICENCES)
+        with pytest.raises(Exception, match="disk full"):
+            broker.submit(kit.request(2))
+        with pytest.raises(Exception, match="disk full"):
+            register.set_grant_state(broker.parts, "g-population", "revoked")
+    finally:
+        broker.execute(again)
     assert broker.sources.questions == []
     assert broker.contents() == before
     broker.finish()
