@@ -94,6 +94,7 @@ def _sqlite(url: str) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # NORMAL may lose acknowledged commits at power loss
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA recursive_triggers=ON")  # else INSERT OR REPLACE removes a row past its DELETE guard
         cursor.close()
 
     return engine
