@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -98,11 +98,8 @@ def empty_url(store: str, request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if store == "sqlite" else "postgres_url"))
 
 
-OpenBroker = Callable[..., kit.Broker]
-
-
 @pytest.fixture
-def open_broker(keys_folder: Path) -> Iterator[OpenBroker]:
+def open_broker(keys_folder: Path) -> Iterator[kit.OpenBroker]:
     """Opens brokers on a database, and closes them afterwards."""
     with ExitStack() as stack:
 
@@ -115,7 +112,7 @@ def open_broker(keys_folder: Path) -> Iterator[OpenBroker]:
 
 
 @pytest.fixture
-def broker(prepared_url: str, open_broker: OpenBroker) -> Iterator[kit.Broker]:
+def broker(prepared_url: str, open_broker: kit.OpenBroker) -> Iterator[kit.Broker]:
     """A prepared broker with scripted sources; whatever the test did to it, the invariants hold afterwards."""
     broker = open_broker(prepared_url)
     yield broker

@@ -97,6 +97,7 @@ def just(reason: Reason) -> Callable[[Question], Answer]:
 
 
 Script = Callable[[Question], Answer]
+OpenBroker = Callable[..., "Broker"]
 
 
 @dataclass
