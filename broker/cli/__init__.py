@@ -6,6 +6,7 @@ import click
 
 from broker import __version__
 from broker.cli.catalog import catalog_group
+from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.editions import edition_group
 from broker.cli.processes import migrate_command, serve, sweep, work
@@ -24,5 +25,5 @@ for _command in (
     receipt_group, log_group,
 ):  # fmt: skip
     main.add_command(_command)
-for _command in (catalog_coverage, catalog_diff):
+for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):
     catalog_group.add_command(_command)

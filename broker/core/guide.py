@@ -202,14 +202,15 @@ def _condition(requirements: tuple[Requirement, ...], situation: Situation) -> T
     """None where some item asks for it for certain; else every condition, each of which suffices."""
     if any(not requirement.when or situation.decides(requirement.when) for requirement in requirements):
         return None
-    words = [_when(requirement.when) for requirement in requirements]
+    words = [condition_words(requirement.when) for requirement in requirements]
     return {
         "zh": "，或者".join(dict.fromkeys(text["zh"] for text in words)),
         "en": ", or ".join(dict.fromkeys(text["en"] for text in words)),
     }
 
 
-def _when(when: Mapping[str, Any]) -> Text:
+def condition_words(when: Mapping[str, Any]) -> Text:
+    """A requirement's condition in plain words."""
     if "party" in when:
         name = role_name(when["party"])
         return {"zh": f"有{name['zh']}的", "en": f"if there is a {name['en']}"}

@@ -1,0 +1,63 @@
+"""Writes the sharing list as a table for a spreadsheet: CSV, and XLSX with its heads held in sight.
+
+No cell is ever a formula. In CSV a text that could be one gets an apostrophe; in XLSX every cell says that it is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.cell import Cell, WriteOnlyCell
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+
+from broker.core.cells import csv_text, starts_formula
+from broker.core.sharing_table import COLUMNS
+
+TITLE = "数据共享应用清单"
+_HEADS = ([column.zh for column in COLUMNS], [column.en for column in COLUMNS])
+_UNPRINTABLE = re.compile("[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what a sheet cannot hold
+_MAX_CELL = 32_767  # what a sheet's cell can hold
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Two rows of heads, then the rows; with a byte order mark, without which Excel takes Chinese for Latin."""
+    path.write_text(csv_text([*_HEADS, *rows]), "utf-8-sig", newline="")
+
+
+def write_xlsx(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """The same in one sheet: heads frozen, columns wide enough to read, a filter on every column."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(TITLE)
+    last = get_column_letter(len(COLUMNS))
+    for number, column in enumerate(COLUMNS, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = column.width
+    sheet.freeze_panes = "A3"
+    for head in _HEADS:
+        sheet.append([_head(sheet, text) for text in head])
+    number = len(_HEADS)
+    for number, row in enumerate(rows, len(_HEADS) + 1):  # noqa: B007 - the last one ends the filter
+        sheet.append([_cell(sheet, text) for text in row])
+    sheet.auto_filter.ref = f"A2:{last}{number}"
+    sheet.print_title_rows = "1:2"
+    sheet.page_setup.orientation = "landscape"
+    book.save(path)
+
+
+def _cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
+    cell = WriteOnlyCell(sheet, _UNPRINTABLE.sub("", text)[:_MAX_CELL])
+    cell.data_type = "s"  # openpyxl takes a text that begins with = for a formula
+    cell.quotePrefix = starts_formula(text)  # and so that it stays a text when somebody edits it
+    cell.alignment = Alignment(vertical="top", wrap_text=True)
+    return cell
+
+
+def _head(sheet: WriteOnlyWorksheet, text: str) -> Cell:
+    cell = _cell(sheet, text)
+    cell.font = Font(bold=True)
+    cell.fill = PatternFill("solid", fgColor="DDE6F0")
+    return cell
