@@ -13,6 +13,7 @@ from broker.core.authorise import Grant
 from broker.core.catalog import Source
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
+from broker.core.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,14 @@ class Wake(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered approval system."""
+    """A registered system, and what it may do here."""
 
     id: str
     name: str
     unit: str
     callback_url: str | None
     state: str  # active | suspended
+    roles: tuple[str, ...] = (Role.APPROVAL.value,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,16 @@ class NewEdition:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """An edition without its body: what anyone may know of it."""
+
+    number: int
+    digest: str
+    effective_at: datetime
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A list on its way to become an edition, and who has done what to it."""
 
@@ -308,6 +320,10 @@ class Work(Protocol):
 
     def edition(self, number: int) -> tuple[str, bytes]:
         """Digest and published bytes of an edition; raises ``OperatorProblem`` ``edition.none``."""
+        ...
+
+    def published(self) -> list[Published]:
+        """Every edition, ascending."""
         ...
 
     def record(self, entries: Sequence[Entry]) -> None:
@@ -481,6 +497,10 @@ class Work(Protocol):
 
     def change_draft(self, draft: Draft) -> None:
         """Keep what has become of a draft; the caller has locked it."""
+        ...
+
+    def read_draft(self, number: str) -> tuple[Draft, bytes] | None:
+        """A draft and its body, as it stands."""
         ...
 
     def move_policy(self) -> None:

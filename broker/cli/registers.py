@@ -14,6 +14,7 @@ from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.envelope import Algorithm
 from broker.core.identifiers import is_credit_code
+from broker.core.roles import Role
 from broker.flow import register
 from broker.ports import Client, ClientKey
 from broker.signing import keys
@@ -37,7 +38,7 @@ def keys_init(algorithm: str) -> None:
 
 @click.group("client")
 def client_group() -> None:
-    """Approval systems and their keys."""
+    """Systems, their roles and their keys."""
 
 
 @client_group.command("add")
@@ -45,12 +46,14 @@ def client_group() -> None:
 @click.option("--name", required=True, help="The system's name, as sources are told it.")
 @click.option("--unit", required=True, help="Credit code of the body that runs it.")
 @click.option("--callback-url", help="Where decisions are announced; must be https outside a test.")
-def client_add(name_id: str, name: str, unit: str, callback_url: str | None) -> None:
-    """Register an approval system under an id."""
+@click.option("--role", "roles", multiple=True, type=click.Choice([one.value for one in Role]),
+              default=(Role.APPROVAL.value,), show_default=True, help="What it may do; may be repeated.")  # fmt: skip
+def client_add(name_id: str, name: str, unit: str, callback_url: str | None, roles: tuple[str, ...]) -> None:
+    """Register an approval system, or the system of those who keep the list, under an id."""
     if not is_credit_code(unit):
         raise click.ClickException("统一社会信用代码校验不通过 / the credit code's check digit is wrong")
     with told(), office(current_settings()) as opened:
-        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active"))
+        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active", roles))
 
 
 @client_group.command("add-key")

@@ -49,6 +49,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("signature.replayed", 401, _C, "该请求已被接收过（重放）", "This signed request was received before", "重试时请重新签名，请求编号不变", "To retry, sign anew with the same request id"),
     ("signature.invalid", 401, _C, "签名验证失败", "The signature does not verify", "请检查私钥与签名内容", "Check the private key and what is signed"),
     ("caller.suspended", 403, _C, "该系统已被停用", "This system is suspended", "请联系大数据中心", "Ask the big-data centre"),
+    ("caller.role", 403, _C, "该系统未登记此项权限", "This system is not registered for that", "请向大数据中心申请相应角色", "Ask the big-data centre for the role"),
     # the request
     ("request.scope", 422, _C, "须且只须指定一个事项或一个场景", "Name either one item or one scene", "请填写 item 或 scene 之一", "Send either item or scene"),
     ("request.identifier", 422, _C, "证件号码或统一社会信用代码校验不通过", "An identifier's check digit is wrong", "请核对号码后重新提交", "Compare the number with the document and send again"),
@@ -86,6 +87,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("envelope.algorithm", 422, _C, "签名文件的算法与密钥不符", "The document's algorithm is not its key's", "请视为伪造", "Treat it as forged"),
     ("envelope.type", 422, _C, "签名文件类型不符", "The document is of another type", "请使用正确的文件", "Use the right file"),
     ("envelope.signature", 422, _C, "签名文件被改动或系伪造", "The document was altered or forged", "请视为伪造", "Treat it as forged"),
+    ("edition.digest", 422, _C, "清单文件不是该签名所指的版本", "The list is not the one this seal is about", "请使用发布时的原始字节及其签名", "Use the bytes as published, and their own seal"),
     ("receipt.entry", 422, _C, "日志条目与核验凭证不符", "The log entry is not this receipt's", "请重新获取凭证及其证明", "Fetch the receipt and its proof again"),
     ("receipt.inclusion", 422, _C, "日志收录证明不成立", "The inclusion proof does not hold", "请视为未收录并报告大数据中心", "Treat it as not included and tell the centre"),
     ("log.checkpoint-malformed", 422, _C, "日志检查点格式错误", "The checkpoint is malformed", "请重新获取", "Fetch it again"),
@@ -106,6 +108,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("edition.unknown", 404, _C, "没有该版本或草稿", "There is no such edition or draft", "请核对编号", "Check the number"),
     ("edition.state", 409, _C, "草稿当前状态不能进行此操作", "The draft's state does not allow this", "请按 起草、提交、审核、发布 的顺序办理", "Follow the order: draft, submit, review, publish"),
     ("edition.self-approval", 403, _C, "起草人或提交人不得审核自己的草稿", "Whoever drafted or submitted it cannot approve it", "请由另一人审核", "Have another person review it"),
+    ("edition.effective", 422, _C, "生效时间不得早于当前时间", "An edition cannot take effect in the past", "请改为将来的时间，或不填以立即生效", "Name a time to come, or none for now"),
     ("edition.needs-review", 409, _O, "已有生效版本，新版本须经审核发布", "There is an edition already; the next one needs a review", "请使用 broker edition draft、submit、approve、publish", "Use broker edition draft, submit, approve, publish"),
     ("edition.outdated", 409, _C, "起草之后已发布新的版本", "Another edition was published since it was drafted", "请在最新版本上重新起草", "Draft it again on the newest edition"),
     ("edition.differs", 409, _O, "清单文件与生效版本不一致", "The catalogue file is not the edition in force", "请发布该文件，或以 --accept-edition 启动", "Publish the file, or start with --accept-edition"),

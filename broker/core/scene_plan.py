@@ -7,6 +7,7 @@ Pure, and the same for the same items in whatever order they were named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -19,6 +20,8 @@ from broker.core.material_set import ANYBODY, Situation, Wanted, material_set
 from broker.core.plan import LeftOut, handled, roles_of
 from broker.core.problems import PROBLEMS
 
+FACT = re.compile(r"([a-z][a-z0-9_]{0,59}):([A-Za-z0-9_.-]{1,60})")
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 MAX_ITEMS = 60  # named one by one; the largest scene of the plans has 26
 
 
@@ -51,6 +54,26 @@ def scene_plan(
         "fields": form_fields(wanted, catalog),
         "counts": counts(wanted),
     }
+
+
+def fields_of(edition: Edition, items: Iterable[str], today: date) -> list[dict[str, Any]]:
+    """The form fields of these items, for who tells nothing else of the plan."""
+    catalog = edition.catalog
+    return form_fields(material_set([catalog.items[key] for key in items], catalog, today), catalog)
+
+
+def fact_from(text: str) -> tuple[str, Any]:
+    """``new_house:true`` as a request would state it: true and false, whole numbers, else text.
+
+    Raises ``CallerProblem`` ``request.parameter``.
+    """
+    match = FACT.fullmatch(text)
+    if match is None:
+        raise CallerProblem("request.parameter", expected=f"fact={FACT.pattern}")
+    name, value = match.groups()
+    if value in {"true", "false"}:
+        return name, value == "true"
+    return name, int(value) if _WHOLE.fullmatch(value) else value
 
 
 def form_fields(wanted: Iterable[Wanted], catalog: Catalog) -> list[dict[str, Any]]:

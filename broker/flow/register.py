@@ -14,9 +14,10 @@ from broker.ports import Client, ClientKey, Work
 
 
 def register_client(parts: Parts, client: Client) -> None:
-    """A new approval system. Raises ``OperatorProblem`` ``register.exists``."""
+    """A new system, with its roles. Raises ``OperatorProblem`` ``register.exists``."""
     _change(parts, lambda work, now: work.add_client(client, now), "register.exists", client.id,
-            lambda now: entry("client_registered", now, client=client.id, unit=client.unit))  # fmt: skip
+            lambda now: entry("client_registered", now, client=client.id, unit=client.unit,
+                              roles=list(client.roles)))  # fmt: skip
 
 
 def register_key(parts: Parts, key: ClientKey, pem: str) -> None:

@@ -234,7 +234,8 @@ class Statements:
         record = [column for column in t.draft.c if column is not t.draft.c.body]
         self.add_draft = insert(t.draft)
         self.drafts = select(*record).order_by(t.draft.c.drafted_at.desc(), t.draft.c.id.desc())
-        self.draft = select(*record, t.draft.c.body).where(t.draft.c.id == bindparam("b_id")).with_for_update()
+        self.read_draft = select(*record, t.draft.c.body).where(t.draft.c.id == bindparam("b_id"))
+        self.draft = self.read_draft.with_for_update()
         self.change_draft = update(t.draft).where(t.draft.c.id == bindparam("b_id"))
         self.move_policy = update(t.policy).values(version=t.policy.c.version + 1)
 

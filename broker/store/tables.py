@@ -102,6 +102,7 @@ client = Table(
     Column("unit", Text, nullable=False),
     Column("callback_url", Text),
     Column("state", Text, nullable=False),
+    Column("roles", Text, nullable=False, server_default="approval"),  # joined by commas
     Column("created_at", Moment, nullable=False),
 )
 

@@ -35,6 +35,7 @@ from broker.ports import (
     NewLookup,
     NewVerification,
     Policy,
+    Published,
     Pulse,
     StoredVerification,
 )
@@ -92,8 +93,7 @@ class SqlWork:
 
     def policy(self, version: int) -> Policy:
         """Everything the administrators decided, as this transaction sees it."""
-        clients = {row.id: Client(row.id, row.name, row.unit, row.callback_url, row.state)
-                   for row in self._run(select(t.client))}  # fmt: skip
+        clients = {row.id: _client(row) for row in self._run(select(t.client))}
         keys = {row.key_id: self._client_key(row) for row in self._run(select(t.client_key))}
         grants = {row.id: grant_from(row) for row in self._run(select(t.access_grant).order_by(t.access_grant.c.id))}
         grants_of: dict[str, list[Grant]] = {}
@@ -112,6 +112,11 @@ class SqlWork:
         if row is None:
             raise OperatorProblem("edition.none", got=str(number))
         return row.digest, row.body
+
+    def published(self) -> list[Published]:
+        """Every edition, ascending."""
+        columns = (t.edition.c.number, t.edition.c.digest, t.edition.c.effective_at, t.edition.c.seal)
+        return [Published(*row) for row in self._run(select(*columns).order_by(t.edition.c.number))]
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Append entries; the database queues them for their place in the log."""
@@ -334,7 +339,7 @@ class SqlWork:
         """False where the id is taken."""
         return self._added(
             self._sql.add_client, id=client.id, name=client.name, unit=client.unit, state=client.state,
-            callback_url=client.callback_url, created_at=now,
+            callback_url=client.callback_url, roles=",".join(client.roles), created_at=now,
         )  # fmt: skip
 
     def add_client_key(self, key_id: str, key: ClientKey, pem: str) -> bool:
@@ -411,6 +416,11 @@ def grant_from(row: Any) -> Grant:
         legal_reference=scope["legal_reference"],
         valid_from=row.valid_from,
         valid_to=row.valid_to,
+    def read_draft(self, number: str) -> tuple[Draft, bytes] | None:
+        """A draft and its body, as it stands."""
+        row = self._run(self._sql.read_draft, b_id=number).one_or_none()
+        return None if row is None else (Draft(*row[:-1]), row.body)
+
         scenes=tuple(scope["scenes"]),
         items=tuple(scope["items"]),
         daily_calls=scope["daily_calls"],
@@ -422,3 +432,7 @@ def _stored(row: Any) -> StoredVerification | None:
     if row is None:
         return None
     return StoredVerification(*row)
+def _client(row: Any) -> Client:
+    return Client(row.id, row.name, row.unit, row.callback_url, row.state, tuple(row.roles.split(",")))
+
+

@@ -10,22 +10,22 @@ import orjson
 from flask import Flask, Response, request
 
 from broker.core import checkpoint, merkle
-from broker.core.envelope import parse
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.receipt import Bundle
+from broker.core.roles import Role
 from broker.flow.admit import Caller, admit
 from broker.flow.parts import Parts
 from broker.flow.register import close_case
 from broker.ports import StoredVerification, Work
-from broker.web.guard import JSON, Signed, read_body, reading, recorded
+from broker.web.guard import JSON, Signed, read_body, reading, recorded, verified_document
 from broker.web.log import checkpoint_size, tile_reader
 from broker.web.view import verification_view
 from broker.web.waiting import WaitingRoom
 
 LONGEST_WAIT_S = 30  # below the minute after which common proxies drop a silent connection
 _WAIT = re.compile(r'(?:^|[,\s])wait\s*=\s*"?([0-9]{1,6})"?(?=\s*(?:[,;]|$))')
-_UNRECORDED = frozenset(("caller.suspended",))  # admit itself records every refusal but this, which comes before it
+_UNRECORDED = frozenset(("caller.suspended", "caller.role"))  # these come before admit, which records all others
 
 
 class Api:
@@ -83,16 +83,12 @@ class Api:
         """The case's outcome; the signature is verified before the body is parsed, and again by the step."""
         signed = self._signed()
         with recorded(self._parts, signed):
-            with self._parts.store.read() as work:
-                pulse = work.pulse()
-                signed.identify(self._parts.policy(work, pulse), pulse.now)
-            document = parse(signed.body)
-            self._outcome.check(document)
+            document = verified_document(self._parts, signed, self._outcome)
             close_case(self._parts, document["case"]["number"], document["outcome"], signed.identify)
         return _json({"case": document["case"], "state": "closed", "outcome": document["outcome"]})
 
     def _signed(self) -> Signed:
-        return Signed(request, self._public_url, read_body(request))
+        return Signed(request, self._public_url, read_body(request), (Role.APPROVAL,))
 
     def _own(self, number: str) -> StoredVerification:
         with reading(self._parts, self._signed()) as (work, caller):

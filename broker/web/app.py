@@ -11,13 +11,17 @@ from typing import Any
 from flask import Flask, Response, request
 
 from broker.config import ROOT
+from broker.core.check import check
 from broker.core.envelope import Verifier
 from broker.core.grammar import Grammar
 from broker.flow.parts import Parts
+from broker.flow.publish import Check
 from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
+from broker.web.editions import Editions
 from broker.web.guard import sign_answer
+from broker.web.guide_pages import GuidePages
 from broker.web.log import Log
 from broker.web.openapi import docs_page, openapi_document, read_schema
 from broker.web.public import Public
@@ -42,13 +46,15 @@ class Surface:
 
 def create_app(parts: Parts, surface: Surface) -> Flask:
     """The application; starts no thread and opens no connection before the first request."""
-    app = Flask("broker", static_folder=None)
+    app = Flask("broker", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # one spelling of each path, the signed one, and never a redirect to it
     public_url = surface.public_url.rstrip("/")
     document = openapi_document(surface.schemas_folder, public_url)
     room = WaitingRoom(lambda numbers: _decided(parts, numbers), surface.seats)
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
+    Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), list_check(surface)).add_to(app)
     Log(parts).add_to(app)
+    GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
     errors.register(app)
 
@@ -68,6 +74,12 @@ def published_keys(surface: Surface) -> dict[str, Any]:
         for verifier in verifiers:
             found.setdefault(verifier.key_id, {**keys.jwk(verifier), "roles": []})["roles"].append(role)
     return {"keys": list(found.values())}
+
+
+def list_check(surface: Surface) -> Check:
+    """The check of a list against the grammar and the rules."""
+    schema = read_schema(surface.schemas_folder, "catalog")
+    return lambda document: check(document, schema)
 
 
 def _decided(parts: Parts, numbers: Sequence[str]) -> Collection[str]:

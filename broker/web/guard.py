@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from flask import Request, Response
 
 from broker.core.entry import entry
-from broker.core.envelope import Signer, Verifier
+from broker.core.envelope import Signer, Verifier, parse
 from broker.core.errors import CallerProblem, Problem
+from broker.core.grammar import Grammar
+from broker.core.roles import Role
 from broker.flow.admit import NONCE_KEPT, Caller
 from broker.flow.parts import Parts
 from broker.ports import Policy, Work
@@ -31,17 +34,21 @@ _JSON_TYPE = re.compile(r"application/json(\s*;\s*charset=utf-8)?", re.IGNORECAS
 class Signed:
     """A request whose signature is still to be verified; :meth:`identify` is what the flow calls in its transaction."""
 
-    def __init__(self, request: Request, public_url: str, body: bytes) -> None:
-        """``public_url`` is where callers were told to send requests; no Host or forwarded header is believed."""
+    def __init__(self, request: Request, public_url: str, body: bytes, roles: Collection[Role]) -> None:
+        """``public_url`` is where callers were told to send requests; no Host or forwarded header is believed.
+
+        The caller must have one of the ``roles``.
+        """
         environ = request.environ
         self.method = request.method
         self.target = target_uri(request, public_url)
         self.body = body
+        self.roles = roles
         self.caller: Caller | None = None  # set once the signature holds
         self._headers = {name: environ[key] for name, key in _SIGNED_HEADERS.items() if environ.get(key)}
 
     def identify(self, policy: Policy, now: datetime) -> Caller:
-        """Who signed it. Raises ``CallerProblem``: ``signature.*``, or ``caller.suspended``.
+        """Who signed it. Raises ``CallerProblem``: ``signature.*``, ``caller.suspended`` or ``caller.role``.
 
         Left outside: that the nonce is fresh, which only the caller's transaction can tell.
         """
@@ -57,6 +64,8 @@ class Signed:
         self.caller = Caller(client, verified.key_id, verified.nonce)
         if client.state != "active":
             raise CallerProblem("caller.suspended", got=client.id)
+        if not set(client.roles) & set(self.roles):
+            raise CallerProblem("caller.role", got=",".join(client.roles), expected=" or ".join(self.roles))
         return self.caller
 
 
@@ -67,17 +76,27 @@ def target_uri(request: Request, public_url: str) -> str:
     return f"{path}?{query}" if query else path
 
 
-def read_body(request: Request) -> bytes:
+def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The body, refused before it is read or verified where it is too large or not JSON by its own account."""
     length = request.content_length
-    if length is not None and length > MAX_BODY:
-        raise CallerProblem("body.too-large", got=str(length), expected=f"at most {MAX_BODY} bytes")
+    if length is not None and length > limit:
+        raise CallerProblem("body.too-large", got=str(length), expected=f"at most {limit} bytes")
     if request.method == "POST" and not _JSON_TYPE.fullmatch(request.environ.get("CONTENT_TYPE", "")):
         raise CallerProblem("body.media-type", expected=JSON)
-    body = request.stream.read(MAX_BODY + 1)
-    if len(body) > MAX_BODY:
-        raise CallerProblem("body.too-large", expected=f"at most {MAX_BODY} bytes")
+    body = request.stream.read(limit + 1)
+    if len(body) > limit:
+        raise CallerProblem("body.too-large", expected=f"at most {limit} bytes")
     return body
+
+
+def verified_document(parts: Parts, signed: Signed, grammar: Grammar) -> dict[str, Any]:
+    """The body of a request, parsed once its signature holds; the step verifies it again and spends the nonce."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        signed.identify(parts.policy(work, pulse), pulse.now)
+    document: dict[str, Any] = parse(signed.body, limit=len(signed.body))  # its size was looked at first
+    grammar.check(document)
+    return document
 
 
 @contextmanager

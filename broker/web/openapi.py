@@ -6,8 +6,8 @@ The schemas that check requests are the schemas that describe them; their ``$def
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,142 +16,12 @@ import orjson
 from broker import __version__
 from broker.core.problems import PROBLEMS
 from broker.web.errors import MEDIA_TYPE
+from broker.web.routes import ROUTES, Route
 
-SCHEMAS = ("request", "verification", "receipt", "outcome", "problem")
-_JSON = "application/json"
-_SIGNATURE = tuple(code for code in PROBLEMS if code.startswith("signature."))
+SCHEMAS = ("request", "verification", "receipt", "outcome", "problem", "guide", "plan", "items", "catalog", "draft")
+_JSON, _HTML = "application/json", "text/html"
 _ALWAYS = ("broker.fault", "request.unreadable", "route.method")
-_READS = ("store.away",)
-_SIGNED = (*_SIGNATURE, "caller.suspended", "body.too-large", *_READS)
-_BODY = tuple(code for code in PROBLEMS if code.startswith("body.") and code != "body.too-large")
-_LISTED = ("edition.none", "request.parameter", "request.region", *_READS)
-_PROVEN = ("verification.unknown", "verification.undecided", "log.not-yet", "log.tile")
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter beside the body."""
-
-    name: str
-    where: str  # path, query or header
-    text: str
-    pattern: str
-    required: bool = True
-
-    def document(self) -> dict[str, Any]:
-        """Its OpenAPI form."""
-        schema = {"type": "string", "pattern": f"^{self.pattern}$"}
-        about = {"name": self.name, "in": self.where, "description": self.text, "required": self.required}
-        return about | {"schema": schema}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation: what it takes, what it gives, and every problem it can answer with."""
-
-    method: str
-    path: str
-    name: str
-    text: str
-    answers: Mapping[int, tuple[str, str, str]]  # status → (words, media type, schema: a component, or a JSON type)
-    problems: tuple[str, ...]
-    parameters: tuple[Parameter, ...] = ()
-    body: str = ""
-    signed: bool = False
-
-
-_NUMBER = Parameter("number", "path", "The verification's id, as its submission returned it.", "[0-9a-f]{32}")
-_PREFER = Parameter(
-    "Prefer", "header", "`wait=N`: answer as soon as it is decided, at the latest after N ≤ 30 seconds (RFC 7240).",
-    "wait=[0-9]+", required=False,
-)  # fmt: skip
-_REGION = Parameter("region", "query", "The administrative code.", "[1-9][0-9]{5}")
-_VIEW = ("The verification as it stands.", _JSON, "verification")
-
-ROUTES: tuple[Route, ...] = (
-    Route(
-        "POST", "/v1/verifications", "submit",
-        "Submit a verification of one item or one scene. The same request id and body again: the same verification.",
-        {200: ("It is decided.", _JSON, "verification"), 202: ("The sources are being asked.", _JSON, "verification")},
-        (
-            *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
-            "request.region", "request.item", "request.scene", "request.role", "request.material",
-            "request.item-not-in-force", "request.level", "request.conflict", "case.applicant-differs", "case.closed",
-            *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
-        ),
-        (_PREFER,), "request", signed=True,
-    ),
-    Route(
-        "GET", "/v1/verifications/{number}", "read", "Read a verification of this system, or wait for its decision.",
-        {200: _VIEW}, (*_SIGNED, "verification.unknown"), (_NUMBER, _PREFER), signed=True,
-    ),
-    Route(
-        "GET", "/v1/verifications/{number}/receipt", "receipt",
-        "The receipt as stored, byte for byte: a compact JWS whose payload follows the schema `receipt`.",
-        {200: ("The receipt.", "application/jose", "string")},
-        (*_SIGNED, "verification.unknown", "verification.undecided"), (_NUMBER,), signed=True,
-    ),
-    Route(
-        "GET", "/v1/verifications/{number}/proof", "proof",
-        "The audit entry of the decision, and the proof that it is in the log (c2sp.org/tlog-proof@v1).",
-        {200: ("Entry and proof.", _JSON, "proof")}, (*_SIGNED, *_PROVEN), (_NUMBER,), signed=True,
-    ),
-    Route(
-        "GET", "/v1/verifications/{number}/bundle", "bundle",
-        "Receipt, entry and proof in one document, to be filed in the case archive and verified offline.",
-        {200: ("The bundle.", _JSON, "bundle")}, (*_SIGNED, *_PROVEN), (_NUMBER,), signed=True,
-    ),
-    Route(
-        "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
-        {200: ("The case is closed.", _JSON, "closed")},
-        (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", signed=True,
-    ),
-    Route(
-        "GET", "/v1/guide", "guide", "一次告知: what one item or one scene requires, and what need not be handed in.",
-        {200: ("The guide.", _JSON, "object")},
-        (*_LISTED, "request.scope", "request.item", "request.scene", "request.item-not-in-force"),
-        (
-            _REGION,
-            Parameter("item", "query", "An item's key; either this or scene.", "[a-z][a-z0-9.-]{0,59}", required=False),
-            Parameter("scene", "query", "A scene's key.", "[a-z][a-z0-9.-]{0,59}", required=False),
-        ),
-    ),
-    Route(
-        "GET", "/v1/items", "items", "The scenes and items of a region's list.",
-        {200: ("The list.", _JSON, "object")}, _LISTED, (_REGION,),
-    ),
-    Route(
-        "GET", "/log/checkpoint", "checkpoint", "The latest signed checkpoint of the audit log (C2SP tlog-checkpoint).",
-        {200: ("A signed note.", "text/plain", "string")}, ("log.not-yet", *_READS),
-    ),
-    Route(
-        "GET", "/log/tile/{path}", "tile",
-        "A tile of hashes (C2SP tlog-tiles), partial ones included; entry bundles are not public.",
-        {200: ("Up to 256 hashes of 32 bytes.", "application/octet-stream", "binary")},
-        ("log.tile-path", "log.not-yet", *_READS),
-        (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
-    ),
-    Route(
-        "GET", "/log/proof/consistency", "consistency", "The hashes that show one log size to begin with another.",
-        {200: ("The proof (RFC 9162).", _JSON, "consistency")},
-        ("request.parameter", "log.not-yet", "log.tile", *_READS),
-        (
-            Parameter("old", "query", "The smaller size.", "[0-9]{1,18}"),
-            Parameter("new", "query", "The larger size.", "[0-9]{1,18}"),
-        ),
-    ),
-    Route(
-        "GET", "/.well-known/jwks.json", "jwks", "Every public key, historic ones included, with its roles.",
-        {200: ("A JWK set (RFC 7517).", "application/jwk-set+json", "object")}, (),
-    ),
-    Route("GET", "/openapi.json", "openapi", "This document.", {200: ("OpenAPI 3.1.", _JSON, "object")}, ()),
-    Route("GET", "/docs", "docs", "This document as a page.", {200: ("HTML.", "text/html", "string")}, ()),
-    Route("GET", "/health", "health", "Whether the process answers.", {200: ("It does.", _JSON, "status")}, ()),
-    Route(
-        "GET", "/ready", "ready", "Whether it can work: its database answers.",
-        {200: ("It can.", _JSON, "status")}, _READS,
-    ),
-)  # fmt: skip
+_OTHER_SCHEMA = re.compile(r"^urn:exemption-broker:schema:([a-z]+):1#/[$]defs/")
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -164,11 +34,17 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 _TEXT = {"type": "string"}
+_INTEGER = {"type": "integer"}
+_MOMENT = {"type": "string", "format": "date-time"}
+_EDITION = _object(number=_INTEGER, digest=_TEXT, effective_at=_MOMENT, seal=_TEXT)
 _SMALL = {
     "proof": _object(entry=_TEXT, proof=_TEXT),
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
     "closed": _object(case=_object(number=_TEXT), state={"const": "closed"}, outcome=_TEXT),
-    "consistency": _object(old={"type": "integer"}, new={"type": "integer"}, hashes={"type": "array", "items": _TEXT}),
+    "consistency": _object(old=_INTEGER, new=_INTEGER, hashes={"type": "array", "items": _TEXT}),
+    "edition": _EDITION,
+    "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
+    "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
     "status": _object(status=_TEXT),
     "callback": _object(delivery=_TEXT, verification=_TEXT, state={"const": "decided"}, receipt=_TEXT),
 }
@@ -232,7 +108,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.text,
-        "security": [{"signature": []}] if route.signed else [],
+        "security": [{"signature": [role.value]} for role in route.roles],
         "responses": answers | _refusals(route),
     }
     if route.parameters:
@@ -247,13 +123,16 @@ def _answer(words: str, media_type: str, schema: str) -> dict[str, Any]:
 
 
 def _refusals(route: Route) -> dict[str, Any]:
+    content: dict[str, Any] = {MEDIA_TYPE: {"schema": _schema("problem")}}
+    if any(media_type == _HTML for _, media_type, _ in route.answers.values()):
+        content |= {_HTML: {"schema": _schema("string")}}  # for who asks as a browser does
     by_status: dict[int, list[str]] = {}
     for code in codes_of(route):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
     return {
         str(status): {
             "description": "; ".join(f"`{code}` {PROBLEMS[code].en}" for code in codes),
-            "content": {MEDIA_TYPE: {"schema": _schema("problem")}},
+            "content": content,
             "x-problem-codes": codes,
         }
         for status, codes in sorted(by_status.items())
@@ -279,10 +158,13 @@ def _moved(node: Any, name: str) -> Any:
         return [_moved(child, name) for child in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: value.replace("#/$defs/", f"#/components/schemas/{name}.") if key == "$ref" else _moved(value, name)
-        for key, value in node.items()
-    }
+    return {key: _component(value, name) if key == "$ref" else _moved(value, name) for key, value in node.items()}
+
+
+def _component(reference: str, name: str) -> str:
+    """Where a definition of this schema, or of another one by its URN, stands among the components."""
+    moved = _OTHER_SCHEMA.sub(r"#/components/schemas/\1.", reference)
+    return moved.replace("#/$defs/", f"#/components/schemas/{name}.")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -316,12 +198,17 @@ def _operations(document: Mapping[str, Any]) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"<h2><code>{method.upper()} {_e(path)}</code></h2>"
-            yield f"<p>{_e(operation['summary'])}{' <b>Signed.</b>' if operation['security'] else ''}</p><table>"
+            yield f"<p>{_e(operation['summary'])}{_signed(operation)}</p><table>"
             for one in operation.get("parameters", ()):
                 yield f"<tr><th>{_e(one['name'])}</th><td>{_e(one['in'])}: {_e(one['description'])}</td></tr>"
             for status, answer in operation["responses"].items():
                 yield f"<tr><th>{_e(status)}</th><td>{_e(answer['description'])}</td></tr>"
             yield "</table>"
+
+
+def _signed(operation: Mapping[str, Any]) -> str:
+    roles = " or ".join(f"<code>{_e(role)}</code>" for one in operation["security"] for role in one["signature"])
+    return f" <b>Signed</b>, role {roles}." if roles else ""
 
 
 def _schemas(document: Mapping[str, Any]) -> Iterator[str]:

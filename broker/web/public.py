@@ -1,4 +1,4 @@
-"""What anyone may read: the item guide, the list of items, our public keys, the documents, and whether we are well."""
+"""What anyone may read: guide, plan and list of items, our public keys, the documents, and whether we are well."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 
-from broker.core.catalog import Catalog, Edition, Item
+from broker.core.catalog import Catalog, Edition, Item, Scene
 from broker.core.day import day_of
 from broker.core.errors import CallerProblem
 from broker.core.guide import guide
+from broker.core.scene_plan import scene_plan
 from broker.flow.parts import Parts
 from broker.web import parameters
 
@@ -33,6 +34,7 @@ class Public:
         """Register the routes."""
         for rule, view in (
             ("/v1/guide", self.guide),
+            ("/v1/plan", self.plan),
             ("/v1/items", self.items),
             ("/.well-known/jwks.json", self.jwks),
             ("/openapi.json", self.openapi),
@@ -49,6 +51,14 @@ class Public:
         edition, today = self._today()
         return _json(guide(edition, region=region, item=item, scene=scene, today=today), _MINUTE)
 
+    def plan(self) -> Response:
+        """一套材料、一表申请: what a scene, or several items, require together."""
+        region, items = parameters.region(request.args), parameters.keys(request.args, "item")
+        scene, situation = parameters.key(request.args, "scene"), parameters.situation(request.args)
+        edition, today = self._today()
+        told = scene_plan(edition, region=region, items=items, scene=scene, today=today, situation=situation)
+        return _json(told, _MINUTE)
+
     def items(self) -> Response:
         """The scenes and items of a region's list, in its order."""
         region = parameters.region(request.args)
@@ -61,9 +71,7 @@ class Public:
             "edition": edition.number,
             "region": {"code": region, "name": dict(catalog.regions[region].name)},
             "scenes": [
-                {"key": scene.key, "number": scene.number, "name": dict(scene.name), "stage": dict(scene.stage)}
-                for scene in catalog.scenes.values()
-                if (region, scene.key) in catalog.scene_items
+                _scene(scene) for scene in catalog.scenes.values() if (region, scene.key) in catalog.scene_items
             ],
             "items": [{**_item(item, region, catalog), "in_force": item.effective.covers(today)} for item in listed],
         }
@@ -96,6 +104,16 @@ class Public:
         with self._parts.store.read() as work:
             pulse = work.pulse()
             return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now), day_of(pulse.now)
+
+
+def _scene(scene: Scene) -> dict[str, Any]:
+    return {
+        "key": scene.key,
+        "number": scene.number,
+        "life_cycle": scene.life_cycle,
+        "name": dict(scene.name),
+        "stage": dict(scene.stage),
+    }
 
 
 def _item(item: Item, region: str, catalog: Catalog) -> dict[str, Any]:

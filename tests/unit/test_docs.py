@@ -19,7 +19,7 @@ from broker import cli, core, flow
 from broker.config import PREFIX, Settings
 from broker.store.engine import Database
 from broker.store.migrate import migrate
-from broker.web.openapi import ROUTES
+from broker.web.routes import ROUTES
 from tests.docs import PAGES, commands, settings
 
 REPOSITORY = Path(__file__).parents[2]

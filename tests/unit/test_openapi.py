@@ -12,7 +12,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from broker.core.problems import PROBLEMS
-from broker.web.openapi import ROUTES, SCHEMAS, codes_of, docs_page, openapi_document
+from broker.web.openapi import SCHEMAS, codes_of, docs_page, openapi_document
+from broker.web.routes import ROUTES
 from tests.unit.web_ground import PUBLIC_URL, Ground, document_of, lay_ground
 from tests.unit.web_ground import SCHEMAS as FOLDER
 

@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.errors import CallerProblem
 from broker.signing import http_message, keys
-from broker.web.openapi import ROUTES
+from broker.web.routes import ROUTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 REQUEST, ANSWER = re.findall(r"```http\n(.*?)\n```", PAGE, re.DOTALL)

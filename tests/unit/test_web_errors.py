@@ -16,8 +16,11 @@ from broker.core.grammar import Grammar
 from broker.core.problems import PROBLEMS
 from broker.store.work import SqlWork
 from broker.web.app import create_app
+from broker.web.editions import MAX_LIST
 from broker.web.errors import problem_document
-from broker.web.openapi import ROUTES, Route, read_schema
+from broker.web.guard import MAX_BODY
+from broker.web.openapi import read_schema
+from broker.web.routes import ROUTES, Route
 from tests.unit.web_ground import PERSON, SCHEMAS, Ground, check_answer, document_of, lay_ground
 
 SHAPE = Grammar(read_schema(SCHEMAS, "problem"))
@@ -40,7 +43,10 @@ def _shaped(answer: TestResponse) -> dict[str, object]:
 
 
 def _concrete(path: str) -> str:
-    return path.replace("{number}", "0" * 32).replace("{path}", "0/000")
+    return (
+        path.replace("{number}", "0" * 32).replace("{path}", "0/000")
+        .replace("{region}", "370400").replace("{key}", "food-licence")
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted({_concrete(route.path) for route in ROUTES}))
@@ -65,7 +71,8 @@ def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(ground: G
     before = ground.rows()
     unsigned = ground.http.open(path, method=method, content_type="application/json", data=b"{}")
     assert _shaped(unsigned)["code"] == "signature.missing"
-    large = ground.http.open(path, method=method, content_type="application/json", data=b" " * 300_000)
+    size = MAX_LIST if route.name == "draft" else MAX_BODY
+    large = ground.http.open(path, method=method, content_type="application/json", data=b" " * (size + 1))
     assert _shaped(large)["code"] == "body.too-large"
     for answer in (unsigned, large):
         check_answer(method, path, answer)
@@ -82,7 +89,12 @@ class _Away:
 
 
 NEEDS_STORE = [one for one in ROUTES if "store.away" in one.problems]
-QUERY = {"guide": "?region=370400&item=food-licence", "items": "?region=370400", "consistency": "?old=0&new=0"}
+QUERY = {
+    "guide": "?region=370400&item=food-licence",
+    "plan": "?region=370400&item=food-licence",
+    "items": "?region=370400",
+    "consistency": "?old=0&new=0",
+}
 
 
 @pytest.mark.parametrize("route", NEEDS_STORE, ids=lambda one: one.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,8 @@ from broker.store.engine import Database
 from broker.store.migrate import migrate
 from broker.store.work import SqlStore
 from broker.web.app import Surface, create_app
-from broker.web.openapi import ROUTES, openapi_document, read_schema
+from broker.web.openapi import openapi_document, read_schema
+from broker.web.routes import ROUTES
 
 PUBLIC_URL = "https://broker.example"
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -357,12 +359,8 @@ def check_answer(method: str, path: str, answer: TestResponse) -> None:
 
 def _operation(method: str, path: str) -> Mapping[str, Any] | None:
     for route in ROUTES:
-        head = route.path.partition("{")[0]
-        tail = route.path.rpartition("}")[2] if "{" in route.path else ""
-        exact = route.path == path
-        templated = "{" in route.path and path.startswith(head) and path.endswith(tail) and len(path) > len(head)
-        single = route.name == "tile" or "/" not in path[len(head) : len(path) - len(tail) or None]
-        if route.method == method and (exact or (templated and single)):
+        form = re.sub(r"\{\w+\}", ".+" if route.name == "tile" else "[^/]+", route.path)
+        if route.method == method and re.fullmatch(form, path):
             responses: Mapping[str, Any] = _DOCUMENT["paths"][route.path][method.lower()]["responses"]
             return responses
     return None

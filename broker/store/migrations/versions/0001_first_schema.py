@@ -71,6 +71,7 @@ def _create_tables() -> None:
         sa.Column("unit", sa.Text(), nullable=False),
         sa.Column("callback_url", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("roles", sa.Text(), nullable=False, server_default="approval"),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -1,0 +1,13 @@
+"""What a registered system may do: each signed route needs a role; ``broker.web.openapi.ROUTES`` says which."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a client was registered for. It may have several; the persons behind it are told apart by ``by``."""
+
+    APPROVAL = "approval"  # submits verifications and reads its own
+    LIST_EDITOR = "list-editor"  # drafts lists and hands them in
+    LIST_APPROVER = "list-approver"  # reviews what another person has handed in, and publishes it

@@ -1,0 +1,242 @@
+"""Every route, once: what it takes, what it gives, which role it needs, and every problem it can answer with.
+
+The OpenAPI document is made from this table, and tests hold it against Flask's routes and against who may call what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from broker.core.problems import PROBLEMS
+from broker.core.roles import Role
+
+_JSON, _HTML = "application/json", "text/html"
+_SIGNATURE = tuple(code for code in PROBLEMS if code.startswith("signature."))
+_READS = ("store.away",)
+_SIGNED = (*_SIGNATURE, "caller.suspended", "caller.role", "body.too-large", *_READS)
+_BODY = tuple(code for code in PROBLEMS if code.startswith("body.") and code != "body.too-large")
+_LISTED = ("edition.none", "request.parameter", "request.region", *_READS)
+_PROVEN = ("verification.unknown", "verification.undecided", "log.not-yet", "log.tile")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter beside the body."""
+
+    name: str
+    where: str  # path, query or header
+    text: str
+    pattern: str
+    required: bool = True
+    many: bool = False  # may come several times
+
+    def document(self) -> dict[str, Any]:
+        """Its OpenAPI form."""
+        schema: dict[str, Any] = {"type": "string", "pattern": f"^{self.pattern}$"}
+        if self.many:
+            schema = {"type": "array", "items": schema, "uniqueItems": True}
+        about = {"name": self.name, "in": self.where, "description": self.text, "required": self.required}
+        return about | {"schema": schema}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: what it takes, what it gives, and every problem it can answer with."""
+
+    method: str
+    path: str
+    name: str
+    text: str
+    answers: Mapping[int, tuple[str, str, str]]  # status → (words, media type, schema: a component, or a JSON type)
+    problems: tuple[str, ...]
+    parameters: tuple[Parameter, ...] = ()
+    body: str = ""
+    roles: tuple[Role, ...] = ()  # one of them is enough; none: the route is open
+
+    @property
+    def signed(self) -> bool:
+        """Whether the request must be signed."""
+        return bool(self.roles)
+
+
+_APPROVAL, _EDITOR, _APPROVER = (Role.APPROVAL,), (Role.LIST_EDITOR,), (Role.LIST_APPROVER,)
+_KEY = "[a-z][a-z0-9.-]{0,59}"
+_NUMBER = Parameter("number", "path", "The verification's id, as its submission returned it.", "[0-9a-f]{32}")
+_PREFER = Parameter(
+    "Prefer", "header", "`wait=N`: answer as soon as it is decided, at the latest after N ≤ 30 seconds (RFC 7240).",
+    "wait=[0-9]+", required=False,
+)  # fmt: skip
+_REGION = Parameter("region", "query", "The administrative code.", "[1-9][0-9]{5}")
+_LANG = Parameter("lang", "query", "The page's language; zh unless en is asked for.", "(zh|en)", required=False)
+_DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
+_VIEW = ("The verification as it stands.", _JSON, "verification")
+_DRAFTED = {200: ("The draft as it stands now.", _JSON, "draft")}
+_CHANGED = (*_SIGNED, *_BODY, "request.schema", "edition.unknown", "edition.state")
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST", "/v1/verifications", "submit",
+        "Submit a verification of one item or one scene. The same request id and body again: the same verification.",
+        {200: ("It is decided.", _JSON, "verification"), 202: ("The sources are being asked.", _JSON, "verification")},
+        (
+            *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
+            "request.region", "request.item", "request.scene", "request.role", "request.material",
+            "request.item-not-in-force", "request.level", "request.conflict", "case.applicant-differs", "case.closed",
+            *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
+        ),
+        (_PREFER,), "request", roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/verifications/{number}", "read", "Read a verification of this system, or wait for its decision.",
+        {200: _VIEW}, (*_SIGNED, "verification.unknown"), (_NUMBER, _PREFER), roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/verifications/{number}/receipt", "receipt",
+        "The receipt as stored, byte for byte: a compact JWS whose payload follows the schema `receipt`.",
+        {200: ("The receipt.", "application/jose", "string")},
+        (*_SIGNED, "verification.unknown", "verification.undecided"), (_NUMBER,), roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/verifications/{number}/proof", "proof",
+        "The audit entry of the decision, and the proof that it is in the log (c2sp.org/tlog-proof@v1).",
+        {200: ("Entry and proof.", _JSON, "proof")}, (*_SIGNED, *_PROVEN), (_NUMBER,), roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/verifications/{number}/bundle", "bundle",
+        "Receipt, entry and proof in one document, to be filed in the case archive and verified offline.",
+        {200: ("The bundle.", _JSON, "bundle")}, (*_SIGNED, *_PROVEN), (_NUMBER,), roles=_APPROVAL,
+    ),
+    Route(
+        "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
+        {200: ("The case is closed.", _JSON, "closed")},
+        (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/guide", "guide", "一次告知: what one item or one scene requires, and what need not be handed in.",
+        {200: ("The guide.", _JSON, "guide")},
+        (*_LISTED, "request.scope", "request.item", "request.scene", "request.item-not-in-force"),
+        (
+            _REGION,
+            Parameter("item", "query", "An item's key; either this or scene.", _KEY, required=False),
+            Parameter("scene", "query", "A scene's key.", _KEY, required=False),
+        ),
+    ),
+    Route(
+        "GET", "/v1/plan", "plan",
+        "一套材料、一表申请: what a scene or several items require together, and which fields verified data fills in.",
+        {200: ("The plan.", _JSON, "plan")},
+        (
+            *_LISTED, "request.scope", "request.item", "request.scene", "request.item-not-in-force", "request.level",
+            "request.role",
+        ),
+        (
+            _REGION,
+            Parameter("item", "query", "An item's key; either these or scene.", _KEY, required=False, many=True),
+            Parameter("scene", "query", "A scene's key.", _KEY, required=False),
+            Parameter(
+                "role", "query",
+                "Whom the case knows besides the applicant. Without any, every condition is told and none decided.",
+                "[a-z][a-z0-9_]{0,59}", required=False, many=True,
+            ),
+            Parameter("applicant", "query", "What the applicant is.", "(person|organisation)", required=False),
+            Parameter(
+                "fact", "query", "A fact of the case, as `name:value`; one that is not given counts as met.",
+                "[a-z][a-z0-9_]{0,59}:[A-Za-z0-9_.-]{1,60}", required=False, many=True,
+            ),
+        ),
+    ),
+    Route(
+        "GET", "/v1/items", "items", "The scenes and items of a region's list.",
+        {200: ("The list.", _JSON, "items")}, _LISTED, (_REGION,),
+    ),
+    Route(
+        "GET", "/guide", "guide_index", "The guide as pages: every region's scenes and items by life cycle and stage.",
+        {200: ("A page.", _HTML, "string")}, ("edition.none", "request.parameter", *_READS), (_LANG,),
+    ),
+    Route(
+        "GET", "/guide/{region}/{key}", "guide_page", "The guide of one item or scene as a page that prints well.",
+        {200: ("A page.", _HTML, "string")},
+        (*_LISTED, "request.item", "request.item-not-in-force"),
+        (
+            Parameter("region", "path", "The administrative code.", "[1-9][0-9]{5}"),
+            Parameter("key", "path", "The key of an item or of a scene.", _KEY),
+            _LANG,
+        ),
+    ),
+    Route(
+        "GET", "/guide/style.css", "guide_style", "The style sheet of the pages.",
+        {200: ("CSS.", "text/css", "string")}, (),
+    ),
+    Route(
+        "GET", "/v1/editions", "editions", "Every published edition of the sharing list.",
+        {200: ("The editions, ascending.", _JSON, "editions")}, _READS,
+    ),
+    Route(
+        "GET", "/v1/editions/{number}", "edition",
+        "An edition's list, byte for byte as published; the header `Edition-Seal` holds the JWS that seals it.",
+        {200: ("The list.", _JSON, "catalog")}, ("edition.unknown", *_READS),
+        (Parameter("number", "path", "The edition's number.", "[1-9][0-9]{0,8}"),),
+    ),
+    Route(
+        "GET", "/v1/drafts", "drafts", "Every draft with its state and the persons behind it, the newest first.",
+        {200: ("The drafts.", _JSON, "drafts")}, _SIGNED, roles=(*_EDITOR, *_APPROVER),
+    ),
+    Route(
+        "POST", "/v1/drafts", "draft", "Draft a list on the newest edition; it may still have findings.",
+        {201: ("The draft.", _JSON, "draft")}, (*_SIGNED, *_BODY, "request.schema"), (), "draft.new", roles=_EDITOR,
+    ),
+    Route(
+        "GET", "/v1/drafts/{number}", "read_draft",
+        "A draft with what the check finds in it and what it changes against the edition it is drafted on.",
+        _DRAFTED, (*_SIGNED, "edition.unknown"), (_DRAFT,), roles=(*_EDITOR, *_APPROVER),
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/submit", "submit_draft", "Hand a draft without errors in for review.",
+        _DRAFTED, (*_CHANGED, "catalog.broken"), (_DRAFT,), "draft.submission", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/review", "review_draft",
+        "Approve or reject; never by the person who drafted it or handed it in.",
+        _DRAFTED, (*_CHANGED, "edition.self-approval"), (_DRAFT,), "draft.review", roles=_APPROVER,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/publish", "publish_draft",
+        "Make an approved draft the next edition, from now or a time to come; what is in flight keeps its edition.",
+        {200: ("The edition.", _JSON, "edition")},
+        (*_CHANGED, "edition.outdated", "edition.effective", "register.exists"), (_DRAFT,), "draft.publication",
+        roles=_APPROVER,
+    ),
+    Route(
+        "GET", "/log/checkpoint", "checkpoint", "The latest signed checkpoint of the audit log (C2SP tlog-checkpoint).",
+        {200: ("A signed note.", "text/plain", "string")}, ("log.not-yet", *_READS),
+    ),
+    Route(
+        "GET", "/log/tile/{path}", "tile",
+        "A tile of hashes (C2SP tlog-tiles), partial ones included; entry bundles are not public.",
+        {200: ("Up to 256 hashes of 32 bytes.", "application/octet-stream", "binary")},
+        ("log.tile-path", "log.not-yet", *_READS),
+        (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
+    ),
+    Route(
+        "GET", "/log/proof/consistency", "consistency", "The hashes that show one log size to begin with another.",
+        {200: ("The proof (RFC 9162).", _JSON, "consistency")},
+        ("request.parameter", "log.not-yet", "log.tile", *_READS),
+        (
+            Parameter("old", "query", "The smaller size.", "[0-9]{1,18}"),
+            Parameter("new", "query", "The larger size.", "[0-9]{1,18}"),
+        ),
+    ),
+    Route(
+        "GET", "/.well-known/jwks.json", "jwks", "Every public key, historic ones included, with its roles.",
+        {200: ("A JWK set (RFC 7517).", "application/jwk-set+json", "object")}, (),
+    ),
+    Route("GET", "/openapi.json", "openapi", "This document.", {200: ("OpenAPI 3.1.", _JSON, "object")}, ()),
+    Route("GET", "/docs", "docs", "This document as a page.", {200: ("HTML.", "text/html", "string")}, ()),
+    Route("GET", "/health", "health", "Whether the process answers.", {200: ("It does.", _JSON, "status")}, ()),
+    Route(
+        "GET", "/ready", "ready", "Whether it can work: its database answers.",
+        {200: ("It can.", _JSON, "status")}, _READS,
+    ),
+)  # fmt: skip
