@@ -20,7 +20,7 @@ from flask import Flask
 from sqlalchemy import Engine, event
 
 from broker.web.wsgi import application as broker_application
-from tests.bench.load import saturate
+from tests.bench.load import saturate, warm_up
 from tests.bench.ours import Ours
 from tests.bench.processes import python, start
 from tests.bench.statements import DatabaseCost
@@ -77,12 +77,12 @@ def count_embedded(world: World, deployment: Ours, seconds: float) -> DatabaseCo
     counted = Counted.__new__(Counted)
     counted.__dict__.update(deployment.__dict__)
     with counted:
-        saturate(world, counted, seconds=1.0, warm=1.0, stock=10, label="first")
+        warm_up(world, counted)
         before, decided = _read(counted.counts), _decided(counted)
         saturate(world, counted, seconds=seconds, warm=0.0, stock=500, label="count")
         after, decided = _read(counted.counts), _decided(counted) - decided
     spent = {name: (after[name] - before.get(name, 0)) / decided for name in after}
-    return DatabaseCost(spent["commits"], spent["statements"], spent["BEGIN"], 0.0)
+    return DatabaseCost(spent["commits"], spent["statements"], spent["BEGIN"], milliseconds=0.0)
 
 
 def _read(path: Path) -> dict[str, int]:

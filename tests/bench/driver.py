@@ -200,8 +200,8 @@ class Driver:
 
     def _result(self, cpu: float, wall: float) -> dict[str, Any]:
         tally = self._tally
-        if not tally.latencies:
-            raise RuntimeError(f"nothing was decided; first refusals: {tally.refused[:3]}")
+        if tally.refused or not tally.latencies:
+            raise RuntimeError(f"{len(tally.latencies)} decided, {len(tally.refused)} refused: {tally.refused[:3]}")
         answers = keys.from_jwks(self._task.answer_keys) if self._task.answer_keys is not None else None
         receipts = keys.from_jwks(self._task.receipt_keys)
         for message, response, received_at in tally.samples:
@@ -215,8 +215,6 @@ class Driver:
             "p50_ms": 1000 * ordered[len(ordered) // 2],
             "p95_ms": 1000 * ordered[int(len(ordered) * 0.95)],
             "undecided": tally.undecided,
-            "refused": len(tally.refused),
-            "first_refusals": tally.refused[:3],
             "verified_samples": len(tally.samples),
             "cpu": cpu,
         }

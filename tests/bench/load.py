@@ -20,6 +20,7 @@ from tests.bench.stack import Contender
 from tests.bench.work_unit import REPOSITORY, Caller, documents
 from tests.bench.world import World
 
+WARM_SECONDS = 4.0
 FIRST_TRIES = 3  # each waits for up to half a minute
 
 
@@ -143,6 +144,11 @@ def first_decision(world: World, contender: Contender) -> None:
         last = next((one for one in answers if one.status != 202), None)
     if last is None or last.status != 200:
         raise LoadFailed("no decision" if last is None else f"{last.status} {last.body[:300].decode(errors='replace')}")
+
+
+def warm_up(world: World, contender: Contender) -> None:
+    """Fill every cache; long enough that even a slow contender on a busy machine decides something."""
+    saturate(world, contender, seconds=WARM_SECONDS, warm=WARM_SECONDS / 2, stock=100, label="warm")
 
 
 def saturate(world: World, contender: Contender, *, seconds: float, warm: float, stock: int, label: str) -> Reading:

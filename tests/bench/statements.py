@@ -6,18 +6,17 @@ transaction statements included.
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from tests.bench.load import saturate
+from tests.bench.load import saturate, warm_up
 from tests.bench.stack import Contender
 from tests.bench.world import World
 
-SETTLE_SECONDS = 11.0  # an idle backend tells its last counts after ten
 _TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
 _STATEMENTS = """
     SELECT s.query, s.calls, s.total_exec_time FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
@@ -30,11 +29,11 @@ class DatabaseCost:
     """Per verification, at saturation."""
 
     commits: float
-    """As pg_stat_database counts them, those of transactions that only read included."""
+    """COMMITs; transactions that only read end with a ROLLBACK, which makes nothing durable."""
     statements: float
     """Without BEGIN, COMMIT and ROLLBACK."""
     transactions: float
-    """BEGINs; each pair of BEGIN and its end is two more round trips."""
+    """BEGINs, reading transactions included; a BEGIN and its end are two more round trips."""
     milliseconds: float
     """Execution time inside PostgreSQL."""
     top: list[tuple[str, float, float]] = field(default_factory=list)
@@ -47,18 +46,15 @@ def count(world: World, contender: Contender, seconds: float) -> DatabaseCost | 
         return None
     url = _libpq(contender.database_url)
     with contender:
-        saturate(world, contender, seconds=1.0, warm=1.0, stock=10, label="first")  # fills every cache
+        warm_up(world, contender)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-            time.sleep(SETTLE_SECONDS)
             connection.execute("SELECT pg_stat_statements_reset()")
-            before = _commits(connection)
             done = _decided(connection, contender.letter)
             saturate(world, contender, seconds=seconds, warm=0.0, stock=500, label="count")
-            time.sleep(SETTLE_SECONDS)
             done = _decided(connection, contender.letter) - done
             rows: list[Any] = connection.execute(_STATEMENTS).fetchall()
-            return _cost(rows, _commits(connection) - before, done)
+            return _cost(rows, done)
 
 
 def _libpq(url: str) -> str:
@@ -78,12 +74,6 @@ def _prepared(world: World) -> bool:
     return True
 
 
-def _commits(connection: psycopg.Connection[Any]) -> int:
-    connection.execute("SELECT pg_stat_clear_snapshot()")
-    row = connection.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    return int(row[0]) if row else 0
-
-
 _DECIDED: Mapping[str, str] = {
     "b": "SELECT count(*) FROM verification WHERE state = 'decided'",
     "c": "SELECT count(*) FROM verification WHERE state = 'decided'",
@@ -95,18 +85,16 @@ def _decided(connection: psycopg.Connection[Any], letter: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _cost(rows: list[Any], commits: int, verifications: int) -> DatabaseCost:
-    calls = {"statements": 0, "BEGIN": 0}
-    spent = 0.0
-    for query, times, milliseconds in rows:
+def _cost(rows: list[Any], verifications: int) -> DatabaseCost:
+    calls: Counter[str] = Counter()
+    for query, times, _ in rows:
         kind = query.split(None, 1)[0].upper()
-        spent += milliseconds
-        if kind == "BEGIN":
-            calls["BEGIN"] += times
-        elif kind not in _TRANSACTION:
-            calls["statements"] += times
+        calls[kind if kind in _TRANSACTION else "statements"] += times
     top = [(" ".join(query.split())[:160], times / verifications, ms / verifications) for query, times, ms in rows[:20]]
     return DatabaseCost(
-        commits / verifications, calls["statements"] / verifications, calls["BEGIN"] / verifications,
-        spent / verifications, top,
-    )  # fmt: skip
+        commits=calls["COMMIT"] / verifications,
+        statements=calls["statements"] / verifications,
+        transactions=calls["BEGIN"] / verifications,
+        milliseconds=sum(ms for _, _, ms in rows) / verifications,
+        top=top,
+    )

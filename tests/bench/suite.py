@@ -12,7 +12,7 @@ from typing import Any
 from broker.core.envelope import Algorithm
 from tests.bench.counting import count_embedded
 from tests.bench.direct import Task as DirectTask
-from tests.bench.load import Reading, measure, saturate
+from tests.bench.load import Reading, measure, saturate, warm_up
 from tests.bench.ours import Ours
 from tests.bench.peer import Peer
 from tests.bench.pieces import bound, measure_pieces
@@ -63,7 +63,7 @@ class Suite:
         found: dict[str, Any] = {"rounds": rounds, "rest": {}, "database": {}}
         for letter, contender in contenders.items():
             with contender:
-                self._warm_up(contender)
+                warm_up(self.world, contender)
                 found["rest"][letter] = asdict(at_rest(self.world, contender, self.plan.rest_samples))
             _note(f"{algorithm.value} at rest ({letter}): {found['rest'][letter]['total_p50']:.1f} ms")
         if "e" in self.plan.letters:
@@ -95,9 +95,6 @@ class Suite:
         task = DirectTask(platforms, self.world.couples, DIRECT_THREADS, self.plan.warm / 2, self.plan.seconds)
         return measure("d", "tests.bench.direct", [asdict(task)], self.world.trees)
 
-    def _warm_up(self, contender: Ours | Peer) -> None:
-        saturate(self.world, contender, seconds=1.0, warm=self.plan.warm, stock=100, label="warm")
-
     def _pieces(self, algorithm: Algorithm) -> dict[str, Any]:
         pieces = measure_pieces(self.world, algorithm)
         return {
@@ -119,7 +116,6 @@ def _told(reading: Reading) -> dict[str, Any]:
         "completed": reading.completed,
         "p50_ms": first.get("p50_ms"),
         "p95_ms": first.get("p95_ms"),
-        "refused": sum(one.get("refused", 0) for one in reading.results),
         "undecided": sum(one.get("undecided", 0) for one in reading.results),
         "verified_samples": sum(one.get("verified_samples", 0) for one in reading.results),
         "cpu_ms": {role: 1000 * seconds / reading.completed for role, seconds in reading.cpu.items()},
