@@ -71,6 +71,7 @@ _SECTIONS: Mapping[str, Text] = {
     "sources": {"zh": "数源", "en": "source"},
     "scenes": {"zh": "场景", "en": "scene"},
     "regions": {"zh": "地区", "en": "region"},
+    "master": {"zh": "事项库关联", "en": "library link"},
 }
 _PLACE: Mapping[str, tuple[str, Text]] = {
     "seq": ("renumbered", {"zh": "", "en": ""}),
@@ -167,8 +168,9 @@ class _Teller:
         word = _SECTIONS.get(section, _same(section))[language]
         if len(path) < 2:
             return word
-        name = self.name(section, path[1], language)
-        place = self.name("regions", path[3], language) if path[2:3] == ("regions",) and len(path) > 3 else ""
+        name = self.name("items" if section == "master" else section, path[1], language)
+        code = path[2:3] if section == "master" else path[3:4] if path[2:3] == ("regions",) else ()
+        place = self.name("regions", code[0], language) if code else ""
         both = f"{name} [{path[1]}]" if name != path[1] else name
         return f"{word} {both} {place}".rstrip()
 

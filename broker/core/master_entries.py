@@ -182,9 +182,9 @@ class _Reader:
             needed=self._flag(row, "is_need"),
             by_law=self._text(row, "by_law", MAX_TEXT),
             exempt=None if said == [None, None] else True in said,
-            how=row.cells.get("nocommit_mode", "")[:MAX_CODE],
-            office=row.cells.get("data_lyoffice", "")[:MAX_NAME],
-            cert_code=row.cells.get("cert_code", "")[:MAX_CODE],
+            how=_tidied(row.cells.get("nocommit_mode", ""))[:MAX_CODE],
+            office=_tidied(row.cells.get("data_lyoffice", ""))[:MAX_NAME],
+            cert_code=_tidied(row.cells.get("cert_code", ""))[:MAX_CODE],
         )
 
     def _agree(self, known: Entry, entry: Entry) -> None:
@@ -200,7 +200,7 @@ class _Reader:
         self.entries[known.id] = replace(self.entries[known.id], papers=(*known.papers, paper))
 
     def _text(self, row: Raw, name: str, limit: int) -> str | None:
-        text = row.cells.get(name) or None
+        text = _tidied(row.cells.get(name, "")) or None
         if text is not None and len(text) > limit:
             self._unknown(row, name, f"at most {limit} characters")
         return text
@@ -222,6 +222,11 @@ class _Reader:
 
     def _unknown(self, row: Raw, name: str, expected: str) -> None:
         self.findings.append(note("value", row.number, name=name, got=row.cells.get(name, "")[:40], expected=expected))
+
+
+def _tidied(text: str) -> str:
+    """A text in one line, without what cannot be seen: cells of spreadsheets are full of both."""
+    return " ".join("".join(" " if unicodedata.category(one) in {"Cc", "Cf"} else one for one in text).split())
 
 
 def plain_name(text: str) -> str:

@@ -12,6 +12,7 @@ import io
 import os
 import struct
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ from broker.core.master_entries import MAX_TEXT, NEEDED, Raw, column, note
 MAX_BYTES = 32 * 1024 * 1024  # a province's items with their materials are some 10 MB of CSV
 MAX_UNPACKED = 128 * 1024 * 1024  # an XLSX is a zip; honest ones unpack to about ten times their size
 MAX_PARTS = 200  # files in the zip; a workbook with one sheet has some fifteen
-MAX_ROWS = 200_000
+MAX_ROWS = 100_000  # a city's items are some thousands, with ten materials each
 MAX_COLUMNS = 200  # the widest real table has some sixty
 MAX_CELL = MAX_TEXT * 2  # a longer one is no field of a library, and is refused where it stands
 
@@ -155,15 +156,25 @@ def _xlsx(body: bytes) -> Iterator[tuple[int, Sequence[str]]]:
     """The first sheet. Values, not formulas; a code that the sheet holds as a number has lost its digits."""
     _check_zip(body)
     try:
-        book = openpyxl.load_workbook(io.BytesIO(body), read_only=True, data_only=True, keep_links=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and extensions, which say nothing here
+            book = openpyxl.load_workbook(io.BytesIO(body), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file says of its own size is not believed
         lines = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS + 1, values_only=True)
         # One row more than is allowed, so that its being there is seen; read here, so that errors are seen here.
-        found = [(number, [_text(value, number) for value in values]) for number, values in enumerate(lines, 1)]
+        found = [(number, _line(values, number)) for number, values in enumerate(lines, 1)]
     except _BAD_WORKBOOK as error:
         raise _Refused("unreadable", f"not a workbook ({type(error).__name__})") from error
     return iter(found)
+
+
+def _line(values: Sequence[object], row: int) -> list[str]:
+    """A row as text, without the blank cells to which openpyxl fills it up."""
+    texts = [_text(value, row) for value in values]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
 
 
 def _check_zip(body: bytes) -> None:
