@@ -9,6 +9,7 @@ from broker.cli.catalog import catalog_group
 from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.editions import edition_group
+from broker.cli.plan import plan_command
 from broker.cli.processes import migrate_command, serve, sweep, work
 from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.verify import log_group, receipt_group
@@ -22,7 +23,7 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    receipt_group, log_group,
+    plan_command, receipt_group, log_group,
 ):  # fmt: skip
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):

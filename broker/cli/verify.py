@@ -1,4 +1,4 @@
-"""Verify what the broker signed: receipts, and the audit log."""
+"""Verify what the broker signed: receipts, editions of the list, and the audit log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from broker.cli.editions import edition_group
 from broker.cli.shared import current_settings, office, told
+from broker.core.edition import verify_edition
 from broker.core.receipt import bundle_from, verify_bundle
 from broker.core.receipt_text import receipt_text
 from broker.flow.review import verify_log
@@ -36,6 +38,21 @@ def receipt_verify(file: Path, key_set: Path, lang: str) -> None:
     else:
         click.echo(f"签名有效，日志收录于第 {verified.position} 位（共 {verified.size} 条）/ "
                    f"signature valid, included at {verified.position} of {verified.size}")  # fmt: skip
+
+
+@edition_group.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--seal", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+              help="The edition's seal: the header Edition-Seal, saved as a file.")  # fmt: skip
+@click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+              help="The published key set (/.well-known/jwks.json), saved as a file.")  # fmt: skip
+def edition_verify(file: Path, seal: Path, key_set: Path) -> None:
+    """Verify an edition offline: FILE is the list as /v1/editions/NUMBER gives it, byte for byte."""
+    with told():
+        published = keys.from_jwks(json.loads(key_set.read_text("utf-8")), role="receipt")
+        sealed = verify_edition(file.read_bytes(), seal.read_bytes().decode("ascii", "replace").strip(), published)
+    click.echo(f"第 {sealed.number} 版 / edition {sealed.number} {sealed.digest}\n"
+               f"{sealed.issuer}, 生效 / effective {sealed.effective_at}")  # fmt: skip
 
 
 @click.group("log")

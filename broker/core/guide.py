@@ -35,6 +35,14 @@ _WORDS: dict[Outcome, Text] = {
     },
     Outcome.SUBMIT: {"zh": "请提交", "en": "To be handed in"},
 }
+OUTCOMES: dict[Outcome, Text] = {  # in a word, for tables
+    Outcome.SKIPPED: {"zh": "免提交", "en": "not needed"},
+    Outcome.ISSUED_HERE: {"zh": "联办产生", "en": "issued in the scene"},
+    Outcome.CHECKED: {"zh": "部门核查", "en": "checked"},
+    Outcome.COMMITMENT: {"zh": "可承诺", "en": "commitment"},
+    Outcome.SUBMIT_FOR_NOW: {"zh": "暂须提交", "en": "submit for now"},
+    Outcome.SUBMIT: {"zh": "须提交", "en": "submit"},
+}
 _THEN: dict[Mode, Text] = {  # what comes after the sources, where they do not know the applicant
     Mode.SUBMISSION: {"zh": "再请您提交", "en": "asked for"},
     Mode.COMMITMENT: {"zh": "可签署告知承诺书代替提交", "en": "a signed commitment is asked for"},
