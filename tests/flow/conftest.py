@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -117,3 +118,21 @@ def broker(prepared_url: str, open_broker: kit.OpenBroker) -> Iterator[kit.Broke
     broker = open_broker(prepared_url)
     yield broker
     broker.check()
+
+
+@pytest.fixture(scope="session")
+def quick_brokers(
+    sqlite_template: Path, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], kit.Broker]]:
+    """Prepared brokers on SQLite by the hundred: one office, a new database each, never synced to disk."""
+    folder = tmp_path_factory.mktemp("quick")
+    office = open_office(kit.settings(f"sqlite:///{folder / 'none.db'}", keys_folder), wake=kit.Bells())
+    numbers = itertools.count()
+
+    def quick() -> kit.Broker:
+        path = folder / f"{next(numbers)}.db"
+        shutil.copy(sqlite_template, path)
+        return kit.quick(office, path)
+
+    yield quick
+    office.close()

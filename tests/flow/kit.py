@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from broker.bootstrap import Office, open_office
+from broker.bootstrap import Office, open_office, read_client_key
 from broker.config import Settings
 from broker.core.answer import Answer, Question, Reason
 from broker.core.authorise import Grant
@@ -36,6 +36,8 @@ from broker.flow.sweep import sweep
 from broker.ports import Client, Connection, Conversation, HttpRequest, Policy, Store, StoredVerification, Wake, Work
 from broker.store.engine import Database
 from broker.store.migrate import migrate
+from broker.store.work import SqlStore
+from broker.wakes.drain import Drain
 from tests.flow import catalogue
 from tests.flow.checker import Checker
 
@@ -363,6 +365,14 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     bells = parts.wake if isinstance(parts.wake, Bells) else Bells()
     checker = checker or Checker(office.database, office.receipt_keys, office.log_keys, office.settings.log_origin)
     return Broker(office, sources, checker, store, bells)
+
+
+def quick(office: Office, path: Path) -> Broker:
+    """A broker on a database of its own, with another's keys and schemas; its commits are not synced to disk."""
+    database = Database(f"sqlite:///{path}")
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    parts = replace(office.parts, store=SqlStore(database, read_client_key), wake=Bells(), _policy=None, _editions={})
+    return wired(replace(office, parts=parts, database=database, drain=Drain(lambda _: 0), _closers=[]))
 
 
 def settings(url: str, keys: Path, **changes: Any) -> Settings:
