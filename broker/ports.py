@@ -331,16 +331,20 @@ class Work(Protocol):
         ...
 
     # admit
+    def spend_nonces(self, carried: Sequence[tuple[str, str]], expires_at: datetime) -> set[tuple[str, str]]:
+        """Those of the (key id, nonce) pairs that no key has brought before."""
+        ...
+
     def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool:
         """True the first time a key brings this nonce."""
         ...
 
-    def find_verification(self, client: str, request_id: str) -> StoredVerification | None:
-        """What this client submitted under this id."""
+    def find_verifications(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredVerification]:
+        """What was submitted before, by (client, request id)."""
         ...
 
-    def open_case(self, case: CaseFile, now: datetime) -> CaseFile:
-        """The case of this client and number: as given if it is new, else as it stands."""
+    def open_cases(self, cases: Sequence[CaseFile], now: datetime) -> dict[tuple[str, str], CaseFile]:
+        """The cases by (client, number): as given where they are new, else as they stand."""
         ...
 
     def close_case(self, client: str, number: str, now: datetime) -> bool:
@@ -351,8 +355,8 @@ class Work(Protocol):
         """Today's calls by grant; grants without a row have none."""
         ...
 
-    def add_verification(self, row: NewVerification, now: datetime) -> bool:
-        """False where another transaction was faster with the same request id."""
+    def add_verifications(self, rows: Sequence[NewVerification], now: datetime) -> set[str]:
+        """The ids of those that were added; the others' request ids were taken."""
         ...
 
     def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
@@ -438,8 +442,8 @@ class Work(Protocol):
         """A verification as it stands."""
         ...
 
-    def decided_among(self, numbers: Sequence[str]) -> set[str]:
-        """Which of these verifications are decided."""
+    def decided_among(self, numbers: Sequence[str]) -> dict[str, StoredVerification]:
+        """Those of these verifications that are decided, by id."""
         ...
 
     def find_case(self, client: str, number: str) -> CaseFile | None:
@@ -495,12 +499,12 @@ class Work(Protocol):
         """A draft and its body, locked until this transaction ends."""
         ...
 
-    def change_draft(self, draft: Draft) -> None:
-        """Keep what has become of a draft; the caller has locked it."""
-        ...
-
     def read_draft(self, number: str) -> tuple[Draft, bytes] | None:
         """A draft and its body, as it stands."""
+        ...
+
+    def change_draft(self, draft: Draft) -> None:
+        """Keep what has become of a draft; the caller has locked it."""
         ...
 
     def move_policy(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from broker.core.authorise import Permit, Refusal, authorise
 from broker.core.case import Request, request_from
-from broker.core.catalog import Edition
 from broker.core.day import day_of
 from broker.core.decide import Progress, advance
 from broker.core.entry import Entry, entry
@@ -19,7 +19,7 @@ from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
 from broker.flow.parts import Parts, new_id
 from broker.flow.settle import Matters, conclude, due_lookups
-from broker.ports import CaseFile, Client, NewVerification, Policy, StoredVerification, Work
+from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Work
 
 NONCE_KEPT = timedelta(minutes=2)  # twice the window in which a signature is fresh (± 30 s), so none outlives its nonce
 
@@ -41,21 +41,32 @@ class Admitted:
     created: bool
 
 
+Identify = Callable[[Policy, datetime], Caller]  # verifies the signature; raises CallerProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request as received: its bytes, and what verifies who sent them."""
+
+    body: bytes
+    identify: Identify
+
+
 @dataclass
 class _Draft:
-    """What admission has worked out so far."""
+    """What admission has worked out of one submission so far; the first problem is its outcome."""
 
-    now: datetime
-    caller: Caller
-    request: Request
-    digest: str
-    edition: Edition
-    plan: Plan
+    submission: Submission
+    outcome: Admitted | Problem | None = None
+    caller: Caller | None = None
+    digest: str = ""
+    document: Any = None
+    request: Request | None = None
+    plan: Plan | None = None
     permits: dict[str, Permit | Refusal] = field(default_factory=dict)
     progress: Progress = field(default_factory=lambda: Progress((), ()))
-
-
-Identify = Callable[[Policy, datetime], Caller]  # verifies the signature; raises CallerProblem
+    case: CaseFile | None = None
+    row: NewVerification | None = None
 
 
 def admit(parts: Parts, body: bytes, identify: Identify) -> Admitted:
@@ -63,161 +74,270 @@ def admit(parts: Parts, body: bytes, identify: Identify) -> Admitted:
 
     Raises ``Problem``; a refusal of a known caller is recorded, and changes nothing else.
     """
-    outcome: tuple[Admitted, list[str]] | Problem
+    outcome = admit_all(parts, [Submission(body, identify)])[0]
+    if isinstance(outcome, Problem):
+        raise outcome
+    return outcome
+
+
+def admit_all(parts: Parts, submissions: Sequence[Submission]) -> list[Admitted | Problem]:
+    """Admit several requests in one transaction; each comes out as it would have alone.
+
+    A fault that is no ``Problem`` fails them all and changes nothing: the caller may then admit them one by one.
+    """
     with parts.store.write() as work:
         pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        caller = identify(policy, pulse.now)
-        try:
-            outcome = _admit(parts, work, policy, pulse.now, caller, body)
-        except Problem as problem:
-            outcome = problem
-        else:
-            # Crash before this commit: nothing happened, the caller repeats. After it: the caller repeats and is
-            # given the same verification; the lookups are due, and the sweeper wakes their workers if we cannot.
-            work.commit()
-    if isinstance(outcome, Problem):
-        _record_refusal(parts, caller, outcome)
-        raise outcome
-    admitted, sources = outcome
-    parts.wake.wake(sources)  # our connection is back by now: a queue that hangs must not hold it
-    return admitted
+        admission = _Admission(parts, work, parts.policy(work, pulse), pulse.now, [_Draft(one) for one in submissions])
+        admission.run()
+        # Crash before this commit: nothing happened, the callers repeat. After it: they repeat and are given the same
+        # verifications; the lookups are due, and the sweeper wakes their workers if we cannot.
+        work.commit()
+    parts.wake.wake(sorted(admission.sources))  # our connection is back by now: a queue that hangs must not hold it
+    return [draft.outcome or BrokerProblem("broker.fault") for draft in admission.drafts]
 
 
-def _admit(
-    parts: Parts, work: Work, policy: Policy, now: datetime, caller: Caller, body: bytes
-) -> tuple[Admitted, list[str]]:
-    if not work.spend_nonce(caller.key_id, caller.nonce, now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
-    document = parse(body)
-    parts.check_request(document)
-    digest = hashlib.sha256(body).hexdigest()
-    before = work.find_verification(caller.client.id, document["request_id"])
-    if before is not None:
-        return _repeated(before, digest), []
-    request = request_from(document)
-    edition = parts.edition_in_force(work, policy, now)
-    draft = _Draft(now, caller, request, digest, edition, plan(edition, request, day_of(now)))
-    _authorise(work, policy, draft)
-    return _store(parts, work, draft, body)
+@dataclass
+class _Admission:
+    """One transaction's worth of drafts, taken through the stages together."""
+
+    parts: Parts
+    work: Work
+    policy: Policy
+    now: datetime
+    drafts: list[_Draft]
+    sources: set[str] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+
+    def run(self) -> None:
+        """The stages, in order; what one refuses, the next ones do not see."""
+        self._each(self._identify)
+        self._spend_nonces()
+        self._each(self._read)
+        self._recognise(self._open())
+        self._each(self._plan)
+        self._authorise()
+        self._open_cases()
+        self._store()
+        self._record_refusals()
+        self.work.record(self.entries)
+
+    def _open(self) -> list[_Draft]:
+        return [draft for draft in self.drafts if draft.outcome is None]
+
+    def _each(self, stage: Callable[[_Draft], None]) -> None:
+        for draft in self._open():
+            try:
+                stage(draft)
+            except Problem as problem:
+                draft.outcome = problem
+
+    def _identify(self, draft: _Draft) -> None:
+        draft.caller = draft.submission.identify(self.policy, self.now)
+
+    def _spend_nonces(self) -> None:
+        carried = [(one.key_id, one.nonce) for one in map(_caller, self._open())]
+        fresh = self.work.spend_nonces(carried, self.now + NONCE_KEPT)
+        for draft, carries in zip(self._open(), carried, strict=True):
+            if carries in fresh:
+                fresh.remove(carries)  # the same twice in one batch is a replay as well
+            else:
+                draft.outcome = CallerProblem("signature.replayed")
+
+    def _read(self, draft: _Draft) -> None:
+        draft.document = parse(draft.submission.body)
+        self.parts.check_request(draft.document)
+        draft.digest = hashlib.sha256(draft.submission.body).hexdigest()
+
+    def _recognise(self, drafts: Sequence[_Draft]) -> None:
+        """What was submitted before under the same id is the answer, if it is the same."""
+        asked = [(_caller(draft).client.id, draft.document["request_id"]) for draft in drafts]
+        known = self.work.find_verifications(asked)
+        for draft, name in zip(drafts, asked, strict=True):
+            if name in known:
+                draft.outcome = _repeated(known[name], draft.digest)
+
+    def _plan(self, draft: _Draft) -> None:
+        draft.request = request_from(draft.document)
+        edition = self.parts.edition_in_force(self.work, self.policy, self.now)
+        draft.plan = plan(edition, draft.request, day_of(self.now))
+
+    def _authorise(self) -> None:
+        """Permit or refuse every lookup; where not a single one of a plan is permitted, refuse the request."""
+        clients = {_caller(draft).client.id for draft in self._open()}
+        grants = [grant for client in sorted(clients) for grant in self.policy.grants_of.get(client, ())]
+        capped = [grant.id for grant in grants if grant.daily_calls is not None]
+        used = self.work.usage(capped, day_of(self.now).isoformat()) if capped else {}
+        self._each(lambda draft: self._authorise_one(draft, used))
+
+    def _authorise_one(self, draft: _Draft, used: Mapping[str, int]) -> None:
+        request, lookups = _request(draft), _plan_of(draft).lookups
+        grants = self.policy.grants_of.get(_caller(draft).client.id, ())
+        draft.permits = {key: authorise(grants, one, request, self.now, used) for key, one in lookups.items()}
+        refusals = [permit for permit in draft.permits.values() if isinstance(permit, Refusal)]
+        if lookups and len(refusals) == len(lookups):
+            raise CallerProblem(refusals[0].rule, got=next(iter(lookups.values())).source)
+        draft.progress = advance(_plan_of(draft), request, draft.permits, {}, day_of(self.now))
+
+    def _open_cases(self) -> None:
+        """Each case, opened for its applicant by its first verification."""
+        drafts = self._open()
+        fresh = [self._fresh_case(draft) for draft in drafts]
+        cases = self.work.open_cases(fresh, self.now)
+        for draft, ours in zip(drafts, fresh, strict=True):
+            case = draft.case = cases[ours.client, ours.number]
+            if case.applicant != ours.applicant:
+                draft.outcome = CallerProblem("case.applicant-differs", pointer="/applicant")
+            elif case.state != "open":
+                draft.outcome = CallerProblem("case.closed", pointer="/case/number")
+
+    def _fresh_case(self, draft: _Draft) -> CaseFile:
+        request = _request(draft)
+        applicant = self.parts.vault.pseudonym(request.applicant.subject)
+        _, wrapped = self.parts.vault.new_case_key()
+        return CaseFile(new_id(self.now), _caller(draft).client.id, request.case_number, applicant, "open", wrapped)
+
+    def _store(self) -> None:
+        drafts = self._open()
+        for draft in drafts:
+            draft.row = self._row(draft)
+        added = self.work.add_verifications([_row(draft) for draft in drafts], self.now)
+        # The others' ids were taken meanwhile, by another connection or by this very batch: theirs is the answer.
+        self._recognise([draft for draft in drafts if _row(draft).id not in added])
+        lookups: list[NewLookup] = []
+        receipts: dict[str, str] = {}
+        for draft in self._open():
+            due, receipt = self._begun(draft)
+            lookups += due
+            if receipt is not None:
+                receipts[_row(draft).id] = receipt
+            draft.outcome = Admitted(self._stored(draft, receipt), created=True)
+        self.work.add_lookups(lookups, self.now)
+        self.work.decide(receipts, self.now)
+        self.sources |= {one.source for one in lookups}
+
+    def _begun(self, draft: _Draft) -> tuple[list[NewLookup], str | None]:
+        """Its entry, and the lookups that are due – or, where nothing is to be asked, the receipt at once."""
+        matters = self._matters(draft)
+        client = _caller(draft).client
+        self.entries.append(self._admitted(draft, matters))
+        if draft.progress.due:
+            key = self.parts.vault.unwrap(_case(draft).wrapped_key)
+            return due_lookups(self.parts, matters, draft.progress.due, client.name, key, self.now), None
+        receipt, decided = conclude(self.parts, matters, draft.progress.decisions, self.now)
+        self.entries.append(decided)
+        return [], receipt
+
+    def _row(self, draft: _Draft) -> NewVerification:
+        number, case = new_id(self.now), _case(draft)
+        key = self.parts.vault.unwrap(case.wrapped_key)
+        return NewVerification(
+            id=number,
+            client=case.client,
+            request_id=_request(draft).request_id,
+            request_digest=draft.digest,
+            case=case.id,
+            edition=_plan_of(draft).edition,
+            request=self.parts.vault.encrypt(key, draft.submission.body, number),
+            permits=_permits_text(draft.permits),
+        )
+
+    def _matters(self, draft: _Draft) -> Matters:
+        row = _row(draft)
+        edition = self.parts.edition(self.work, row.edition)
+        applicant = _case(draft).applicant
+        return Matters(row.id, row.client, row.request_digest, applicant, _request(draft), edition, _plan_of(draft),
+                       draft.permits)  # fmt: skip
+
+    def _stored(self, draft: _Draft, receipt: str | None) -> StoredVerification:
+        row = _row(draft)
+        return StoredVerification(
+            id=row.id,
+            client=row.client,
+            request_id=row.request_id,
+            request_digest=row.request_digest,
+            case_number=_request(draft).case_number,
+            edition=row.edition,
+            state="decided" if receipt else "admitted",
+            admitted_at=self.now,
+            decided_at=self.now if receipt else None,
+            receipt=receipt,
+        )
+
+    def _admitted(self, draft: _Draft, matters: Matters) -> Entry:
+        request = matters.request
+        return entry(
+            "admitted",
+            self.now,
+            verification=matters.verification,
+            client=matters.client,
+            key=_caller(draft).key_id,
+            operator=request.operator.id,
+            unit=request.operator.unit,
+            case=request.case_number,
+            region=request.region,
+            item=request.item,
+            scene=request.scene,
+            channel=request.channel.value,
+            basis=request.basis.value,
+            basis_reference=request.basis_reference,
+            subject=matters.applicant,
+            edition=matters.edition.number,
+            request=matters.request_digest,
+            lookups=sorted(draft.progress.due),
+        )
+
+    def _record_refusals(self) -> None:
+        """The refusal of a known caller has its entry; beside that and the spent nonce it leaves nothing."""
+        for draft in self.drafts:
+            if isinstance(draft.outcome, Problem) and draft.caller is not None:
+                self.entries.append(refused(draft.caller, draft.outcome, self.now))
 
 
-def _repeated(before: StoredVerification, digest: str) -> Admitted:
+def refused(caller: Caller, problem: Problem, now: datetime) -> Entry:
+    """The entry of a refusal."""
+    facts = {"client": caller.client.id, "key": caller.key_id, "code": problem.code, "got": problem.got}
+    return entry("refused", now, **facts)
+
+
+def _repeated(before: StoredVerification, digest: str) -> Admitted | Problem:
     if before.request_digest != digest:
-        raise CallerProblem("request.conflict", got=before.request_id)
+        return CallerProblem("request.conflict", got=before.request_id)
     return Admitted(before, created=False)
 
 
-def _authorise(work: Work, policy: Policy, draft: _Draft) -> None:
-    """Permit or refuse every lookup of the plan; where not a single one is permitted, refuse the request."""
-    grants = policy.grants_of.get(draft.caller.client.id, ())
-    capped = sorted(grant.id for grant in grants if grant.daily_calls is not None)
-    used = work.usage(capped, day_of(draft.now).isoformat()) if capped else {}
-    lookups = draft.plan.lookups
-    draft.permits = {key: authorise(grants, one, draft.request, draft.now, used) for key, one in lookups.items()}
-    refusals = [permit for permit in draft.permits.values() if isinstance(permit, Refusal)]
-    if lookups and len(refusals) == len(lookups):
-        raise CallerProblem(refusals[0].rule, got=next(iter(lookups.values())).source)
-    draft.progress = advance(draft.plan, draft.request, draft.permits, {}, day_of(draft.now))
-
-
-def _store(parts: Parts, work: Work, draft: _Draft, body: bytes) -> tuple[Admitted, list[str]]:
-    case, key = _opened_case(parts, work, draft)
-    number = new_id(draft.now)
-    stored = NewVerification(
-        id=number,
-        client=draft.caller.client.id,
-        request_id=draft.request.request_id,
-        request_digest=draft.digest,
-        case=case.id,
-        edition=draft.edition.number,
-        request=parts.vault.encrypt(key, body, number),
-        permits=_permits_text(draft.permits),
-    )
-    if not work.add_verification(stored, draft.now):
-        # Another connection was faster with the same id and has committed by now: its verification is the answer.
-        winner = work.find_verification(stored.client, stored.request_id)
-        if winner is None:
-            raise BrokerProblem("broker.overloaded", retry_after=1)
-        return _repeated(winner, draft.digest), []
-    matters = Matters(number, stored.client, draft.digest, case.applicant, draft.request, draft.edition, draft.plan,
-                      draft.permits)  # fmt: skip
-    lookups = due_lookups(parts, matters, draft.progress.due, draft.caller.client.name, key, draft.now)
-    work.add_lookups(lookups, draft.now)
-    entries = [_admitted_entry(draft, number, case.applicant)]
-    receipt = None
-    if not lookups:  # nothing to ask: decided on the spot, by the same code
-        receipt, decided = conclude(parts, matters, draft.progress.decisions, draft.now)
-        entries.append(decided)
-        work.decide({number: receipt}, draft.now)
-    work.record(entries)
-    return Admitted(_stored(draft, stored, receipt), created=True), sorted({one.source for one in lookups})
-
-
-def _stored(draft: _Draft, row: NewVerification, receipt: str | None) -> StoredVerification:
-    return StoredVerification(
-        id=row.id,
-        client=row.client,
-        request_id=row.request_id,
-        request_digest=row.request_digest,
-        case_number=draft.request.case_number,
-        edition=row.edition,
-        state="decided" if receipt else "admitted",
-        admitted_at=draft.now,
-        decided_at=draft.now if receipt else None,
-        receipt=receipt,
-    )
-
-
-def _opened_case(parts: Parts, work: Work, draft: _Draft) -> tuple[CaseFile, bytes]:
-    """The case, opened for this applicant by its first verification, and the key of its answers."""
-    request = draft.request
-    applicant = parts.vault.pseudonym(request.applicant.subject)
-    key, wrapped = parts.vault.new_case_key()
-    fresh = CaseFile(new_id(draft.now), draft.caller.client.id, request.case_number, applicant, "open", wrapped)
-    case = work.open_case(fresh, draft.now)
-    if case.applicant != applicant:
-        raise CallerProblem("case.applicant-differs", pointer="/applicant")
-    if case.state != "open":
-        raise CallerProblem("case.closed", pointer="/case/number")
-    return case, key if case is fresh else parts.vault.unwrap(case.wrapped_key)
-
-
-def _permits_text(permits: dict[str, Permit | Refusal]) -> str:
+def _permits_text(permits: Mapping[str, Permit | Refusal]) -> str:
     return json.dumps(
         {key: {"grant": one.grant} if isinstance(one, Permit) else {"rule": one.rule} for key, one in permits.items()}
     )
 
 
-def _admitted_entry(draft: _Draft, verification: str, applicant: str) -> Entry:
-    request = draft.request
-    return entry(
-        "admitted",
-        draft.now,
-        verification=verification,
-        client=draft.caller.client.id,
-        key=draft.caller.key_id,
-        operator=request.operator.id,
-        unit=request.operator.unit,
-        case=request.case_number,
-        region=request.region,
-        item=request.item,
-        scene=request.scene,
-        channel=request.channel.value,
-        basis=request.basis.value,
-        basis_reference=request.basis_reference,
-        subject=applicant,
-        edition=draft.edition.number,
-        request=draft.digest,
-        lookups=sorted(draft.progress.due),
-    )
+# What earlier stages have set; a draft that lacks it has its outcome and is not seen by later ones.
 
 
-def _record_refusal(parts: Parts, caller: Caller, problem: Problem) -> None:
-    """The refusal's entry and the spent nonce, nothing else."""
-    with parts.store.write() as work:
-        now = work.pulse().now
-        work.spend_nonce(caller.key_id, caller.nonce, now + NONCE_KEPT)
-        facts = {"client": caller.client.id, "key": caller.key_id, "code": problem.code, "got": problem.got}
-        work.record([entry("refused", now, **facts)])
-        work.commit()
+def _caller(draft: _Draft) -> Caller:
+    return _there(draft.caller)
+
+
+def _request(draft: _Draft) -> Request:
+    return _there(draft.request)
+
+
+def _plan_of(draft: _Draft) -> Plan:
+    return _there(draft.plan)
+
+
+def _case(draft: _Draft) -> CaseFile:
+    return _there(draft.case)
+
+
+def _row(draft: _Draft) -> NewVerification:
+    return _there(draft.row)
+
+
+_T = TypeVar("_T")
+
+
+def _there(value: _T | None) -> _T:
+    if value is None:
+        raise TypeError("a stage was left out")
+    return value

@@ -47,11 +47,12 @@ class Statements:
     def _for_admission(self) -> None:
         insert = self._insert
         self.spend_nonce = _once(insert(t.nonce))
-        self.find_verification = _stored().where(
-            t.verification.c.client_id == bindparam("b_client"), t.verification.c.request_id == bindparam("b_request")
+        self.spend_nonces = insert(t.nonce).on_conflict_do_nothing().returning(t.nonce.c.key_id, t.nonce.c.nonce)
+        self.find_verifications = _stored().where(
+            self._among(t.verification.c.client_id, "b_clients"), self._among(t.verification.c.request_id, "b_requests")
         )
         self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
-        self.open_case = _once(insert(t.case_file))
+        self.open_cases = insert(t.case_file).on_conflict_do_nothing().returning(t.case_file.c.id)
         self.case = select(t.case_file).where(
             t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
         )
@@ -67,7 +68,7 @@ class Statements:
         self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
             t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")
         )
-        self.add_verification = _once(insert(t.verification))
+        self.add_verifications = insert(t.verification).on_conflict_do_nothing().returning(t.verification.c.id)
         self.add_lookups = insert(t.lookup)
         self.add_entries = insert(t.entry).returning(t.entry.c.id)  # RETURNING makes SQLAlchemy send many rows as one
 
@@ -199,7 +200,7 @@ class Statements:
         )
 
     def _for_reading(self) -> None:
-        self.decided_among = select(t.verification.c.id).where(
+        self.decided_among = _stored().where(
             t.verification.c.state == "decided", self._among(t.verification.c.id, "b_ids")
         )
         self.latest_checkpoint = select(t.log_checkpoint.c.note).order_by(t.log_checkpoint.c.size.desc()).limit(1)

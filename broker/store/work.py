@@ -127,24 +127,42 @@ class SqlWork:
 
     # --- admit
 
+    def spend_nonces(self, carried: Sequence[tuple[str, str]], expires_at: datetime) -> set[tuple[str, str]]:
+        """Those of the (key id, nonce) pairs that no key has brought before."""
+        # In one order everywhere, so that two transactions with the same nonces do not wait for each other in a ring.
+        rows = [{"key_id": key, "nonce": one, "expires_at": expires_at} for key, one in sorted(set(carried))]
+        return {(row.key_id, row.nonce) for row in self._insert(self._sql.spend_nonces, rows)}
+
     def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool:
         """True the first time a key brings this nonce."""
         return bool(self._run(self._sql.spend_nonce, key_id=key_id, nonce=nonce, expires_at=expires_at).rowcount)
 
-    def find_verification(self, client: str, request_id: str) -> StoredVerification | None:
-        """What this client submitted under this id."""
-        return _stored(self._run(self._sql.find_verification, b_client=client, b_request=request_id).one_or_none())
+    def find_verifications(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredVerification]:
+        """What was submitted before, by (client, request id)."""
+        if not names:
+            return {}
+        rows = self._run(
+            self._sql.find_verifications,
+            b_clients=self._sql.listed(sorted({client for client, _ in names})),
+            b_requests=self._sql.listed(sorted({request for _, request in names})),
+        )
+        return {(row.client_id, row.request_id): StoredVerification(*row) for row in rows}
 
-    def open_case(self, case: CaseFile, now: datetime) -> CaseFile:
-        """The case of this client and number: as given if it is new, else as it stands."""
-        opened = self._run(
-            self._sql.open_case, id=case.id, client_id=case.client, number=case.number, applicant=case.applicant,
-            state=case.state, wrapped_key=case.wrapped_key, opened_at=now,
-        )  # fmt: skip
-        if opened.rowcount:
-            return case
-        row = self._run(self._sql.case, b_client=case.client, b_number=case.number).one()
-        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key)
+    def open_cases(self, cases: Sequence[CaseFile], now: datetime) -> dict[tuple[str, str], CaseFile]:
+        """The cases by (client, number): as given where they are new, else as they stand."""
+        given = {(one.client, one.number): one for one in reversed(cases)}  # of two with one number, the first
+        rows = [
+            {"id": one.id, "client_id": one.client, "number": one.number, "applicant": one.applicant,
+             "state": one.state, "wrapped_key": one.wrapped_key, "opened_at": now}
+            for _, one in sorted(given.items())
+        ]  # fmt: skip
+        opened = {row.id for row in self._insert(self._sql.open_cases, rows)}
+        standing = [name for name, one in given.items() if one.id not in opened]
+        return given | self._cases(standing)
+
+    def _cases(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], CaseFile]:
+        found = (self.find_case(client, number) for client, number in names)
+        return {(case.client, case.number): case for case in found if case is not None}
 
     def close_case(self, client: str, number: str, now: datetime) -> bool:
         """True if an open case was closed by this."""
@@ -162,14 +180,20 @@ class SqlWork:
         rows = self._run(self._sql.usage, b_day=day, b_ids=self._sql.listed(grants))
         return {row.grant_id: row.calls for row in rows}
 
-    def add_verification(self, row: NewVerification, now: datetime) -> bool:
-        """False where another transaction was faster with the same request id."""
-        added = self._run(
-            self._sql.add_verification, id=row.id, client_id=row.client, request_id=row.request_id,
-            request_digest=row.request_digest, case_id=row.case, edition=row.edition, state="admitted",
-            request=row.request, permits=row.permits, admitted_at=now,
-        )  # fmt: skip
-        return bool(added.rowcount)
+    def add_verifications(self, rows: Sequence[NewVerification], now: datetime) -> set[str]:
+        """The ids of those that were added; the others' request ids were taken."""
+        ordered = sorted(rows, key=lambda row: (row.client, row.request_id))
+        values = [
+            {"id": row.id, "client_id": row.client, "request_id": row.request_id, "request_digest": row.request_digest,
+             "case_id": row.case, "edition": row.edition, "state": "admitted", "request": row.request,
+             "permits": row.permits, "admitted_at": now}
+            for row in ordered
+        ]  # fmt: skip
+        return {row.id for row in self._insert(self._sql.add_verifications, values)}
+
+    def _insert(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Many rows as one statement; returns what the statement returns of those that were inserted."""
+        return self.connection.execute(statement, rows).all() if rows else []
 
     def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
         """Lookups, due at once."""
@@ -316,9 +340,10 @@ class SqlWork:
         """A verification as it stands."""
         return _stored(self._run(self._sql.stored_verification, b_id=number).one_or_none())
 
-    def decided_among(self, numbers: Sequence[str]) -> set[str]:
-        """Which of these verifications are decided."""
-        return set(self._run(self._sql.decided_among, b_ids=self._sql.listed(numbers)).scalars())
+    def decided_among(self, numbers: Sequence[str]) -> dict[str, StoredVerification]:
+        """Those of these verifications that are decided, by id."""
+        rows = self._run(self._sql.decided_among, b_ids=self._sql.listed(numbers))
+        return {row.id: StoredVerification(*row) for row in rows}
 
     def latest_checkpoint(self) -> str | None:
         """The newest signed checkpoint, None while the log is empty."""
@@ -391,6 +416,11 @@ class SqlWork:
         row = self._run(self._sql.draft, b_id=number).one_or_none()
         return None if row is None else (Draft(*row[:-1]), row.body)
 
+    def read_draft(self, number: str) -> tuple[Draft, bytes] | None:
+        """A draft and its body, as it stands."""
+        row = self._run(self._sql.read_draft, b_id=number).one_or_none()
+        return None if row is None else (Draft(*row[:-1]), row.body)
+
     def change_draft(self, draft: Draft) -> None:
         """Keep what has become of a draft; the caller has locked it."""
         self._run(
@@ -401,6 +431,10 @@ class SqlWork:
     def move_policy(self) -> None:
         """Let every process read the policy again, from its next transaction on."""
         self._run(self._sql.move_policy)
+
+
+def _client(row: Any) -> Client:
+    return Client(row.id, row.name, row.unit, row.callback_url, row.state, tuple(row.roles.split(",")))
 
 
 def grant_from(row: Any) -> Grant:
@@ -416,11 +450,6 @@ def grant_from(row: Any) -> Grant:
         legal_reference=scope["legal_reference"],
         valid_from=row.valid_from,
         valid_to=row.valid_to,
-    def read_draft(self, number: str) -> tuple[Draft, bytes] | None:
-        """A draft and its body, as it stands."""
-        row = self._run(self._sql.read_draft, b_id=number).one_or_none()
-        return None if row is None else (Draft(*row[:-1]), row.body)
-
         scenes=tuple(scope["scenes"]),
         items=tuple(scope["items"]),
         daily_calls=scope["daily_calls"],
@@ -432,7 +461,3 @@ def _stored(row: Any) -> StoredVerification | None:
     if row is None:
         return None
     return StoredVerification(*row)
-def _client(row: Any) -> Client:
-    return Client(row.id, row.name, row.unit, row.callback_url, row.state, tuple(row.roles.split(",")))
-
-

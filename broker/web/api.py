@@ -14,10 +14,11 @@ from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.receipt import Bundle
 from broker.core.roles import Role
-from broker.flow.admit import Caller, admit
+from broker.flow.admit import Caller, Submission, admit_all
 from broker.flow.parts import Parts
 from broker.flow.register import close_case
 from broker.ports import StoredVerification, Work
+from broker.web.desk import FrontDesk
 from broker.web.guard import JSON, Signed, read_body, reading, recorded, verified_document
 from broker.web.log import checkpoint_size, tile_reader
 from broker.web.view import verification_view
@@ -36,6 +37,7 @@ class Api:
         self._parts = parts
         self._public_url = public_url
         self._room = room
+        self._desk = FrontDesk(lambda submissions: admit_all(parts, submissions))
         self._outcome = outcome
 
     def add_to(self, app: Flask) -> None:
@@ -55,7 +57,7 @@ class Api:
         """Admit a verification; 202 while the sources are asked, 200 with the result once it is decided."""
         signed = self._signed()
         with recorded(self._parts, signed, _UNRECORDED):
-            admitted = admit(self._parts, signed.body, signed.identify)
+            admitted = self._desk.admit(Submission(signed.body, signed.identify))
         stored, applied = self._waited(admitted.verification)
         response = _json(verification_view(stored), 200 if stored.state == "decided" else 202, applied)
         response.headers["Location"] = f"{self._public_url}/v1/verifications/{stored.id}"
@@ -105,9 +107,7 @@ class Api:
         if seconds is None:
             return stored, {}
         if stored.state != "decided":
-            self._room.wait(stored.id, seconds)
-            with self._parts.store.read() as work:
-                stored = work.verification(stored.id) or stored
+            stored = self._room.wait(stored.id, seconds) or stored
         return stored, {"Preference-Applied": f"wait={seconds}"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from broker.core.envelope import Verifier
 from broker.core.grammar import Grammar
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
+from broker.ports import StoredVerification
 from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
@@ -82,6 +83,6 @@ def list_check(surface: Surface) -> Check:
     return lambda document: check(document, schema)
 
 
-def _decided(parts: Parts, numbers: Sequence[str]) -> Collection[str]:
+def _decided(parts: Parts, numbers: Sequence[str]) -> Mapping[str, StoredVerification]:
     with parts.store.read() as work:
         return work.decided_among(numbers)

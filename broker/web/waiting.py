@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from broker.core.errors import Problem
+from broker.ports import StoredVerification
 
 SHORTEST_S = 0.003  # a source on the same machine answers in about this time
 LONGEST_S = 0.05  # beyond a second or so, nobody notices another twentieth
@@ -19,8 +21,15 @@ AGEING = 8  # a waiter of age t is asked for every t/8, so the delay it adds is 
 REST = 4  # after a query that took t, rest 4t: under load many waiters share a query
 AWAY_S = 0.5  # how long a database that is away is left alone
 
-AskDecided = Callable[[Sequence[str]], Collection[str]]
-"""Which of these verifications are decided; may raise ``Problem`` when the database is away."""
+AskDecided = Callable[[Sequence[str]], Mapping[str, StoredVerification]]
+"""Those of these verifications that are decided, by id; may raise ``Problem`` when the database is away."""
+
+
+@dataclass(eq=False)
+class _Waiter:
+    since: float
+    told: threading.Event = field(default_factory=threading.Event)
+    decided: StoredVerification | None = None
 
 
 class WaitingRoom:
@@ -30,37 +39,37 @@ class WaitingRoom:
         """Starts no thread before somebody waits, so it may be made before a process forks."""
         self._ask = ask
         self._seats = seats
-        self._waiters: dict[str, list[tuple[float, threading.Event]]] = {}
+        self._waiters: dict[str, list[_Waiter]] = {}
         self._lock = threading.Lock()
         self._newcomer = threading.Event()
         self._taken = 0
         self._thread: threading.Thread | None = None
 
-    def wait(self, verification: str, seconds: float) -> bool:
-        """Whether it was decided within the time; False at once where no seat is free."""
-        decided = threading.Event()
-        entry = (time.monotonic(), decided)
+    def wait(self, verification: str, seconds: float) -> StoredVerification | None:
+        """The verification if it is decided within the time; None at once where no seat is free."""
+        waiter = _Waiter(time.monotonic())
         with self._lock:
             if self._taken >= self._seats:
-                return False
+                return None
             self._taken += 1
-            self._waiters.setdefault(verification, []).append(entry)
+            self._waiters.setdefault(verification, []).append(waiter)
             self._open()
         self._newcomer.set()
         try:
-            return decided.wait(seconds)
+            waiter.told.wait(seconds)
+            return waiter.decided
         finally:
             with self._lock:
                 self._taken -= 1
-                self._leave(verification, entry)
+                self._leave(verification, waiter)
 
     def _open(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._watch, name="waiting-room", daemon=True)
             self._thread.start()
 
-    def _leave(self, verification: str, entry: tuple[float, threading.Event]) -> None:
-        left = [one for one in self._waiters.pop(verification, ()) if one is not entry]
+    def _leave(self, verification: str, waiter: _Waiter) -> None:
+        left = [one for one in self._waiters.pop(verification, ()) if one is not waiter]
         if left:
             self._waiters[verification] = left
 
@@ -75,7 +84,7 @@ class WaitingRoom:
     def _patience(self) -> float | None:
         """How long to wait for newcomers before asking again for those who wait; None when nobody does."""
         with self._lock:
-            youngest = max((since for entries in self._waiters.values() for since, _ in entries), default=None)
+            youngest = max((one.since for waiters in self._waiters.values() for one in waiters), default=None)
         if youngest is None:
             return None
         return min(LONGEST_S, (time.monotonic() - youngest) / AGEING)
@@ -92,7 +101,8 @@ class WaitingRoom:
         except Problem:  # the database is away: those who wait go on waiting until their time is over
             return AWAY_S
         with self._lock:
-            told = [event for one in decided for _, event in self._waiters.get(one, ())]
-        for event in told:
-            event.set()
+            told = [(one, stored) for number, stored in decided.items() for one in self._waiters.get(number, ())]
+        for waiter, stored in told:
+            waiter.decided = stored
+            waiter.told.set()
         return min(LONGEST_S, max(SHORTEST_S, REST * (time.monotonic() - begun)))

@@ -5,10 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from broker.core.errors import BrokerProblem
+from broker.ports import StoredVerification
 from broker.web import waiting
 from broker.web.waiting import WaitingRoom
+
+
+def stored(number: str) -> StoredVerification:
+    """A decided verification."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return StoredVerification(number, "client", "request", "digest", "case", 1, "decided", now, now, "receipt")
 
 
 class Decisions:
@@ -19,17 +27,19 @@ class Decisions:
         self.asked: list[list[str]] = []
         self.away = 0
 
-    def ask(self, numbers: Sequence[str]) -> set[str]:
+    def ask(self, numbers: Sequence[str]) -> dict[str, StoredVerification]:
         """Those that are decided."""
         self.asked.append(list(numbers))
         if self.away:
             self.away -= 1
             raise BrokerProblem("store.away")
-        return self.decided & set(numbers)
+        return {number: stored(number) for number in self.decided & set(numbers)}
 
 
-def _all_wait(room: WaitingRoom, numbers: Sequence[str], seconds: float) -> tuple[list[threading.Thread], list[bool]]:
-    found: list[bool] = []
+def _all_wait(
+    room: WaitingRoom, numbers: Sequence[str], seconds: float
+) -> tuple[list[threading.Thread], list[StoredVerification | None]]:
+    found: list[StoredVerification | None] = []
     threads = [threading.Thread(target=lambda one=one: found.append(room.wait(one, seconds))) for one in numbers]
     for thread in threads:
         thread.start()
@@ -59,7 +69,7 @@ def test_all_waiters_share_one_query() -> None:
     decisions.decided = {f"v{number}" for number in range(40)}
     for thread in threads:
         thread.join()
-    assert found == [True] * 60
+    assert all(found) * 60
     assert max(len(one) for one in decisions.asked) == 40  # two waiters for one verification ask for it once
     assert len(decisions.asked) < 100
 
@@ -85,7 +95,7 @@ def test_beyond_the_seats_nobody_waits() -> None:
     assert time.monotonic() - begun < 1
     decisions.decided = {"a"}
     threads[0].join()
-    assert found == [True]
+    assert all(found)
     decisions.decided = {"b"}
     assert room.wait("b", 5)  # the seat is free again
 
