@@ -32,7 +32,10 @@ class Mode(StrEnum):
     @property
     def asks_source(self) -> bool:
         """Whether this mode sends a question to a source's interface."""
-        return self in {Mode.CERTIFICATE, Mode.DATA_QUERY, Mode.DATA_VERIFY}
+        return self in _ASKING
+
+
+_ASKING = frozenset({Mode.CERTIFICATE, Mode.DATA_QUERY, Mode.DATA_VERIFY})  # once, because planning asks all the time
 
 
 class Form(StrEnum):
@@ -270,6 +273,9 @@ class Edition:
     catalog: Catalog
 
 
+_ALWAYS = Period()
+
+
 def catalog_from(document: Mapping[str, Any]) -> Catalog:
     """The values a schema-valid catalogue document tells; references are the check's business, not ours."""
     master = document.get("master", {})
@@ -401,6 +407,8 @@ def _link(entry: Mapping[str, Any]) -> MasterLink:
 
 
 def _period(entry: Mapping[str, Any]) -> Period:
+    if not entry:
+        return _ALWAYS  # almost everywhere: one value for all keeps a large list small
     return Period(
         date.fromisoformat(entry["from"]) if "from" in entry else None,
         date.fromisoformat(entry["to"]) if "to" in entry else None,
