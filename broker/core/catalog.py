@@ -217,6 +217,12 @@ class Item:
     effective: Period = Period()
     abolished_by: str = ""  # why `effective` ends
 
+    def printed(self, region: str) -> tuple[str, str]:
+        """The row and the sub-item as a region's plan prints them; no sub-item where the row itself is the leaf."""
+        place, name = self.places[region], self.name["zh"]
+        row, leaf = place.wording or self.row or name, (place.sub_wording or name) if self.row else ""
+        return row, "" if leaf == place.wording else leaf
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:

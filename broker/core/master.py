@@ -78,10 +78,9 @@ class _Index:
 
 def names_of(item: Item, place: Place) -> tuple[str, ...]:
     """What a library may call an item: its leaf, and its row with the leaf behind it."""
-    if not item.row:
-        return (place.wording or item.name["zh"], item.name["zh"])
-    leaf = place.sub_wording or item.name["zh"]
-    row = place.wording or item.row
+    row, leaf = item.printed(place.region)
+    if not leaf:
+        return (row, item.name["zh"])
     return (leaf, f"{row}({leaf})", f"{row}{leaf}", f"{row}-{leaf}")
 
 

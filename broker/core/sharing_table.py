@@ -81,16 +81,13 @@ def _of_line(line: Line, catalog: Catalog) -> Iterator[tuple[str, ...]]:
 def _head(line: Line, catalog: Catalog) -> tuple[str, ...]:
     """What is wanted: from the region to the need."""
     item, place, scene = line.item, line.place, catalog.scenes[line.place.scene]
-    name = place.wording or item.row or item.name["zh"]
-    leaf = (place.sub_wording or item.name["zh"]) if item.row else ""
     return (
         catalog.regions[place.region].name["zh"],
         LIFE_CYCLES[item.life_cycle]["zh"],
         scene.stage["zh"],
         f"{scene.number} {scene.name['zh']}",
         place.sequence,
-        name,
-        leaf,
+        *item.printed(place.region),
         line.material.name["zh"],
         role_name(line.requirement.holder)["zh"],
         _needed(line),

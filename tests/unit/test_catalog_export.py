@@ -94,6 +94,13 @@ def test_a_region_has_its_own_wording_and_comes_after_the_one_before() -> None:
     assert rows(example(), "371083") == found[-2:]
 
 
+def test_a_sub_item_that_a_region_prints_as_a_row_has_no_sub_item_there() -> None:
+    document = example()
+    document["items"]["i-a"]["regions"]["371083"] |= {"wording": "首次申请"}
+    del document["items"]["i-a"]["regions"]["371083"]["sub_wording"]
+    assert {(row["事项"], row["业务办理项"]) for row in rows(document, "371083")} == {("首次申请", "")}
+
+
 def test_what_nothing_replaces_is_marked_and_what_is_issued_or_promised_is_named() -> None:
     *_, form, issued, promised, _, _ = rows(example())
     assert (form["材料"], form["状态"], form["是否必需"], form["依据"]) == (
