@@ -209,7 +209,10 @@ class Checker:
         for number, one in picture.of_kind("answered"):
             before = [place for place, _ in asked.get(one["lookup"], []) if place < number]
             _must(before, "I6: answered before it was asked")
-            _must(one["answer"] == lookups[one["lookup"]]["digest"], "I6: the entry names another answer")
+            row = lookups[one["lookup"]]
+            _must(one["answer"] == row["digest"], "I6: the entry names another answer")
+            latest = [_milliseconds(told["at"]) for _, told in asked[row["id"]] if told["attempt"] == row["fence"]]
+            _must(latest == [row["asked_at"]], "I6: the answer is not that of the latest claim")
         for _, one in picture.of_kind("stopped"):
             _must(one.get("rule"), "I6: stopped by no rule")
         for number, row in lookups.items():

@@ -82,19 +82,30 @@ class Machine(RuleBasedStateMachine):
             assert self.receipts.setdefault(found.id, found.receipt) == found.receipt
         return found.id
 
-    @rule(source=sources, reason=st.sampled_from([None, *Reason]), claim=faults, record=faults, crash=st.booleans())
-    def look_up(self, source: str, reason: Reason | None, claim: str, record: str, crash: bool) -> None:
+    @rule(
+        source=sources,
+        reason=st.sampled_from([None, *Reason]),
+        claim=faults,
+        record=faults,
+        ends=st.sampled_from(["", "", "dies", "is overtaken"]),
+    )
+    def look_up(self, source: str, reason: Reason | None, claim: str, record: str, ends: str) -> None:
         def meanwhile(source: str, questions: list[Question]) -> None:
+            self.broker.sources.meanwhile = lambda source, questions: None
+            if ends == "is overtaken":  # so slow that its lease runs out and somebody else asks again
+                self.broker.expire_leases()
+                look_up(self.broker.parts, source)
             self.broker.store.fault = record
-            if crash:
+            if ends == "dies":
                 raise kit.Crash
 
         script = kit.valid if reason in {None, Reason.VALID} else lambda _: Answer(reason or Reason.LATE)
         self.broker.sources.script[source] = script
-        self.broker.sources.meanwhile = meanwhile if crash or record else lambda source, questions: None
+        self.broker.sources.meanwhile = meanwhile
         self.broker.store.fault = claim
         with contextlib.suppress(kit.Crash):
             look_up(self.broker.parts, source)
+        self.broker.sources.meanwhile = lambda source, questions: None
         self.broker.store.fault = ""
 
     @rule()

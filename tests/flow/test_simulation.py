@@ -239,6 +239,10 @@ class Simulation:
         if self.depth < 2:
             self.depth += 1
             try:
+                if self.world.strikes(0.1):  # so long that somebody else asks again
+                    self.first.expire_leases()
+                    with contextlib.suppress(kit.Crash, BrokerProblem):
+                        look_up(self.second.parts, source)
                 for _ in range(self.chance.choice([0, 0, 0, 1, 2]) if self.world.stormy else 0):
                     self.step()
             finally:
