@@ -32,6 +32,7 @@ from broker.core.catalog import Form, Source
 from broker.core.envelope import Algorithm
 from broker.core.grammar import Grammar
 from broker.core.problems import PROBLEMS
+from broker.core.roles import Role
 from broker.flow.look_up import look_up
 from broker.flow.parts import Parts
 from broker.flow.publish import publish
@@ -288,8 +289,8 @@ class Ground:
         return send
 
 
-def lay_ground(folder: Path, *, granted: bool = True) -> Ground:
-    """A broker with the small list published, one client registered and, if so wished, its grants."""
+def lay_ground(folder: Path, *, granted: bool = True, document: Mapping[str, Any] = CATALOG) -> Ground:
+    """A broker with a small list published, one client registered and, if so wished, its grants."""
     database = Database(f"sqlite:///{folder / 'broker.db'}")
     migrate(database)
     connector = FakeConnector()
@@ -299,7 +300,7 @@ def lay_ground(folder: Path, *, granted: bool = True) -> Ground:
         store=SqlStore(database, lambda pem, key_id: keys.load_public(pem.encode(), key_id)),
         wake=Woken(),
         transport=FakeTransport(),
-        connectors={"fake": connector},
+        connectors={"fake": connector, "exchange": connector},
         connections={"platform": Connection("platform", "https://platform.example", {})},
         vault=CaseVault(bytes(32), bytes(range(32))),
         signer=signer,
@@ -312,7 +313,7 @@ def lay_ground(folder: Path, *, granted: bool = True) -> Ground:
     surface = Surface(PUBLIC_URL, [signer.verifier()], [one.verifier() for one in log_signers], SCHEMAS)
     client_key = keys.generate(Algorithm.ED25519, "k1")
     ground = Ground(parts, create_app(parts, surface), database, connector, surface, client_key)
-    publish(parts, copy.deepcopy(CATALOG), START, "tester")
+    publish(parts, copy.deepcopy(dict(document)), START, "tester")
     enrol(ground, "approval", ground.signer)
     if granted:
         for source in CATALOG["sources"]:
@@ -320,9 +321,17 @@ def lay_ground(folder: Path, *, granted: bool = True) -> Ground:
     return ground
 
 
-def enrol(ground: Ground, client: str, signer: keys.PrivateKey, *, state: str = "active", **key: Any) -> None:
+def enrol(
+    ground: Ground,
+    client: str,
+    signer: keys.PrivateKey,
+    *,
+    state: str = "active",
+    roles: Sequence[str] = (Role.APPROVAL,),
+    **key: Any,
+) -> None:
     """Register a client and one key of it."""
-    register_client(ground.parts, Client(client, "审批系统", "113704000042880080", None, state))
+    register_client(ground.parts, Client(client, "审批系统", "113704000042880080", None, state, tuple(roles)))
     validity = {"not_before": START, "not_after": None, "revoked_at": None} | key
     register_key(
         ground.parts, ClientKey(client, signer.verifier(), **validity), keys.public_pem(signer).decode()

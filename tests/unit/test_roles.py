@@ -1,0 +1,138 @@
+"""Who may call what: every signed route against every role. A route without its row here fails the build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from werkzeug.test import TestResponse
+
+from broker.cli import main
+from broker.core.envelope import Algorithm
+from broker.core.identifiers import credit_check_digit
+from broker.core.roles import Role
+from broker.ports import Client
+from broker.signing import keys
+from broker.store.engine import Database
+from broker.store.work import SqlStore
+from broker.web.openapi import openapi_document
+from broker.web.routes import ROUTES, Route
+from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
+
+MATRIX: dict[str, set[Role]] = {
+    "submit": {Role.APPROVAL},
+    "read": {Role.APPROVAL},
+    "receipt": {Role.APPROVAL},
+    "proof": {Role.APPROVAL},
+    "bundle": {Role.APPROVAL},
+    "close": {Role.APPROVAL},
+    "drafts": {Role.LIST_EDITOR, Role.LIST_APPROVER},
+    "draft": {Role.LIST_EDITOR},
+    "read_draft": {Role.LIST_EDITOR, Role.LIST_APPROVER},
+    "submit_draft": {Role.LIST_EDITOR},
+    "review_draft": {Role.LIST_APPROVER},
+    "publish_draft": {Role.LIST_APPROVER},
+}
+SIGNED = {route.name: route for route in ROUTES if route.roles}
+BODIES: dict[str, Any] = {
+    "close": {"case": {"number": "none"}, "outcome": "approved"},
+    "draft": {"by": "李某", "document": {}},
+    "submit_draft": {"by": "李某"},
+    "review_draft": {"by": "李某", "approve": True},
+    "publish_draft": {"by": "李某"},
+}
+SETS = [roles for size in range(1, len(Role) + 1) for roles in combinations(Role, size)]
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    ground = lay_ground(tmp_path)
+    yield ground
+    ground.database.dispose()
+
+
+def call(ground: Ground, route: Route, signer: keys.PrivateKey) -> TestResponse:
+    """A well-formed request to the route, for something that does not exist where it names one."""
+    body = ground.request() if route.name == "submit" else BODIES.get(route.name)
+    return ground.send(route.method, route.path.replace("{number}", "0" * 32), body, signer=signer)
+
+
+def test_every_signed_route_has_its_row_and_the_table_of_routes_says_the_same() -> None:
+    assert {name: set(route.roles) for name, route in SIGNED.items()} == MATRIX
+
+
+CELLS = [pytest.param(name, roles, id=f"{name}-{'+'.join(roles)}") for name, roles in product(SIGNED, SETS)]
+
+
+@pytest.mark.parametrize(("name", "roles"), CELLS)
+def test_a_system_is_let_in_by_one_of_the_routes_roles_and_by_no_other(
+    ground: Ground, name: str, roles: tuple[Role, ...]
+) -> None:
+    signer = keys.generate(Algorithm.ED25519, "other")
+    enrol(ground, "other", signer, roles=roles)
+    before = ground.rows()
+    answer = call(ground, SIGNED[name], signer)
+    code = document_of(answer).get("code")
+    if MATRIX[name] & set(roles):
+        assert code != "caller.role"
+        return
+    assert (answer.status_code, code) == (403, "caller.role")
+    assert ground.entries()[-1] | {"at": ""} == {
+        "version": 1, "kind": "refused", "at": "", "client": "other", "key": "other", "code": "caller.role",
+    }  # fmt: skip
+    changed = {table for table, count in ground.rows().items() if count != before[table]}
+    assert changed == {"entry", "entry_queue", "nonce"}, "the refusal's entry and the spent nonce, nothing else"
+
+
+def test_a_system_without_any_role_that_we_know_may_do_nothing(ground: Ground) -> None:
+    signer = keys.generate(Algorithm.ED25519, "other")
+    enrol(ground, "other", signer, roles=("retired",))
+    for route in SIGNED.values():
+        assert document_of(call(ground, route, signer))["code"] == "caller.role"
+
+
+def test_a_suspended_system_is_refused_whatever_its_roles(ground: Ground) -> None:
+    signer = keys.generate(Algorithm.ED25519, "other")
+    enrol(ground, "other", signer, roles=tuple(Role), state="suspended")
+    for route in SIGNED.values():
+        assert document_of(call(ground, route, signer))["code"] == "caller.suspended"
+
+
+def test_the_document_names_the_roles_of_every_route() -> None:
+    document = openapi_document(SCHEMAS, PUBLIC_URL)
+    for route in ROUTES:
+        security = document["paths"][route.path][route.method.lower()]["security"]
+        assert [role for one in security for role in one["signature"]] == list(route.roles)
+
+
+def test_a_client_is_for_approval_unless_told_otherwise() -> None:
+    assert Client("sys", "审批系统", "unit", None, "active").roles == (Role.APPROVAL,)
+
+
+def test_the_command_registers_roles_and_the_log_tells_them(tmp_path: Path) -> None:
+    settings = {
+        "BROKER_DATABASE_URL": f"sqlite:///{tmp_path / 'broker.db'}",
+        "BROKER_KEYS_FOLDER": str(tmp_path / "keys"),
+        "BROKER_PLATFORMS_FILE": str(tmp_path / "platforms.yaml"),
+    }
+    unit = "11370400MB0000001" + credit_check_digit("11370400MB0000001")
+
+    def typed(*words: str) -> int:
+        return CliRunner().invoke(main, words, env=settings, catch_exceptions=False).exit_code
+
+    assert typed("keys", "init") == typed("migrate") == 0
+    assert typed("client", "add", "plain", "--name", "审批系统", "--unit", unit) == 0
+    both = ("--role", "list-editor", "--role", "list-approver")
+    assert typed("client", "add", "lists", "--name", "清单系统", "--unit", unit, *both) == 0
+    assert typed("client", "add", "odd", "--name", "清单系统", "--unit", unit, "--role", "king") == 2
+    database = Database(settings["BROKER_DATABASE_URL"])
+    with SqlStore(database, lambda pem, key_id: keys.load_public(pem.encode(), key_id)).read() as work:
+        clients = work.policy(work.pulse().version).clients
+    database.dispose()
+    assert {name: client.roles for name, client in clients.items()} == {
+        "plain": ("approval",), "lists": ("list-editor", "list-approver"),
+    }  # fmt: skip
