@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from broker.core.errors import CallerProblem
@@ -362,16 +363,7 @@ def _item(key: str, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Item
         name=entry["name"],
         type=entry["type"],
         life_cycle=entry["life_cycle"],
-        requirements=tuple(
-            Requirement(
-                need["material"],
-                need.get("holder", "applicant"),
-                need.get("needed", True),
-                need.get("when", {}),
-                _period(need.get("effective", {})),
-            )
-            for need in entry["materials"]
-        ),
+        requirements=tuple(map(_requirement, entry["materials"])),
         places={region: _place(region, place, master.get(region)) for region, place in entry["regions"].items()},
         row=entry.get("row", ""),
         basis=entry.get("basis"),
@@ -379,6 +371,19 @@ def _item(key: str, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Item
         effective=_period(entry.get("effective", {})),
         abolished_by=entry.get("effective", {}).get("reason", ""),
     )
+
+
+def _requirement(entry: Mapping[str, Any]) -> Requirement:
+    holder, needed = entry.get("holder", "applicant"), entry.get("needed", True)
+    if "when" not in entry and "effective" not in entry:
+        return _plain(entry["material"], holder, needed)
+    return Requirement(entry["material"], holder, needed, entry.get("when", {}), _period(entry.get("effective", {})))
+
+
+@lru_cache(maxsize=10_000)
+def _plain(material: str, holder: str, needed: bool) -> Requirement:  # noqa: FBT001 - a cache knows by position
+    """Most requirements say no more than this, and many items share one: so may their value."""
+    return Requirement(material, holder, needed)
 
 
 def _place(region: str, entry: Mapping[str, Any], master: Mapping[str, Any] | None) -> Place:

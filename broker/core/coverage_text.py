@@ -97,7 +97,7 @@ def _ranking(steps: Sequence[Step], language: str) -> list[str]:
         words = "{number:>2}. {what} {name}：再减 {adds} 份（单独 {alone} 份，{kinds} 种材料）"
     else:
         lines = ["Which further source would free most (each in addition to those before it):"]
-        words = "{number:>2}. {what} {name}: {adds} more ({alone} alone, {kinds} kinds of material)"
+        words = "{number:>2}. {what} {name}: {adds} more ({alone} alone; kinds of material: {kinds})"
     for number, step in enumerate(steps, 1):
         name = step.name[language] if step.kind is not Kind.SOURCE else f"{step.name[language]} [{step.key}]"
         what = _STEPS[step.kind][language]

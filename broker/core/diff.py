@@ -20,6 +20,9 @@ from broker.core.patch import Edit
 
 Document = Mapping[str, Any]
 
+_Keyed = Mapping[tuple[str, ...], Mapping[str, Any]]
+_TOLD = frozenset({"fields", "state"})  # of a row, with lines of their own
+
 MAX_NAMES = 3  # of the items a line names; the values list them all
 
 
@@ -144,7 +147,7 @@ class _Teller:
             case ("scenes", _, "number"):
                 yield self._say("renumbered", edit)
             case ("items", _, "materials"):
-                yield from self._lists(edit, _requirements, "requirement")
+                yield from self._needs(edit)
             case ("materials", _, "chain"):
                 yield from self._chain(edit)
             case ("sources", _, "fields"):
@@ -193,19 +196,45 @@ class _Teller:
             place = place[step]
         return place
 
-    def _lists(self, edit: Edit, keyed: Any, kind: str) -> Iterator[Change]:
-        """Two lists entry by entry: what is new, gone, or other than before."""
-        old, new = keyed(edit.before or []), keyed(edit.after or [])
+    def _needs(self, edit: Edit) -> Iterator[Change]:
+        old, new = _requirements(edit.before or []), _requirements(edit.after or [])
+        other = [key for key in new if key in old and not patch.same(old[key], new[key])]
         said = [
-            *(self._say(f"{kind}-removed", edit, before=self._entry(kind, key)) for key in old if key not in new),
-            *(self._say(f"{kind}-added", edit, after=self._entry(kind, key)) for key in new if key not in old),
-            *(
-                self._say(f"{kind}-changed", edit, after=self._entry(kind, key))
-                for key in new
-                if key in old and not patch.same(old[key], new[key])
-            ),
+            *self._entries(edit, old, new, "requirement"),
+            *(self._say("requirement-changed", edit, after=self._entry("requirement", key)) for key in other),
         ]
-        yield from said or [self._say("reordered", edit, what=_same(str(edit.path[-1])))]
+        yield from said or [self._say("reordered", edit, what=_same("materials"))]
+
+    def _chain(self, edit: Edit) -> Iterator[Change]:
+        old, new = _rows(edit.before), _rows(edit.after)
+        said = [*self._entries(edit, old, new, "row")]
+        for key in new:
+            if key in old and not patch.same(old[key], new[key]):
+                said.extend(self._row(edit, key, old[key], new[key]))
+        yield from said or [self._say("reordered", edit, what=_same("chain"))]
+
+    def _entries(self, edit: Edit, old: _Keyed, new: _Keyed, kind: str) -> Iterator[Change]:
+        """What a list lost, and what it gained."""
+        for key in old:
+            if key not in new:
+                yield self._say(f"{kind}-removed", edit, before=self._entry(kind, key))
+        for key in new:
+            if key not in old:
+                yield self._say(f"{kind}-added", edit, after=self._entry(kind, key))
+
+    def _row(
+        self, edit: Edit, key: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Iterator[Change]:
+        """What became different in a row that is in both: its state, its fields, and anything else."""
+        what = self._entry("row", key)
+        said = [*self._fields(edit, what, old.get("fields", []), new.get("fields", []))]
+        states = [row.get("state", RowState.CONFIRMED.value) for row in (old, new)]
+        if states[0] != states[1]:
+            said.append(self._say("row-state", edit, what=what, before=states[0], after=states[1]))
+        others = [{name: value for name, value in row.items() if name not in _TOLD} for row in (old, new)]
+        if not said or others[0] != others[1]:
+            said.append(self._say("row-changed", edit, after=what))
+        yield from said
 
     def _entry(self, kind: str, key: tuple[str, ...]) -> Text:
         if kind == "row":
@@ -213,16 +242,6 @@ class _Teller:
         material, holder = key
         whose = f"@{holder}" if holder != "applicant" else ""
         return {language: f"{self.name('materials', material, language)}{whose}" for language in ("zh", "en")}
-
-    def _chain(self, edit: Edit) -> Iterator[Change]:
-        old, new = _rows(edit.before), _rows(edit.after)
-        yield from self._lists(edit, _rows, "row")
-        for key in (key for key in new if key in old):
-            what = self._entry("row", key)
-            yield from self._fields(edit, what, old[key].get("fields", []), new[key].get("fields", []))
-            states = [row[key].get("state", RowState.CONFIRMED.value) for row in (old, new)]
-            if states[0] != states[1]:
-                yield self._say("row-state", edit, what=what, before=states[0], after=states[1])
 
     def _fields(self, edit: Edit, what: Text, before: Iterable[str], after: Iterable[str]) -> Iterator[Change]:
         old, new = list(before), list(after)

@@ -24,10 +24,12 @@ from broker.core.coverage_picture import as_svg
 from broker.core.coverage_text import as_csv, as_values, table
 from broker.core.findings import has_errors
 from broker.core.guide import guide
+from broker.store.catalog_file import read_catalog
 from tests.lists import asking, checking, documents, item, material, promise, whole
 
 DAY = date(2026, 1, 1)
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas/catalog.schema.json").read_text())
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "schemas/catalog.schema.json").read_text())
 COUNTS = ("items", "not_in_force", "elsewhere", "materials", "exempt", "waiting", "missing", "own", "saved")
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -182,6 +184,12 @@ def test_the_proof_counts_numbers_of_a_city_and_life_cycle_once() -> None:
         ("371083", "enterprise"): (0, False),
         ("371083", "individual"): (100, True),
     }
+
+
+def test_the_shipped_list_has_the_numbered_items_that_the_plans_promise() -> None:
+    report = of(read_catalog(ROOT / "data_catalog.yaml").document)
+    assert [(one.region, one.life_cycle) for one in report.proof if not one.met] == []
+    assert len(report.proof) == 4
 
 
 # ---- the ranking
