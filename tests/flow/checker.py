@@ -5,8 +5,8 @@ I2  decided ⇔ one receipt ⇔ one entry ``decided`` with the receipt's digest;
 I3  one entry per state change, none without one; each entry waits for its place in the log or has it, never both.
 I4  the places are without gap, their root and every earlier checkpoint's is what the entries hash to, all signed.
 I5  no exemption without an answer HELD whose digest stands in an entry ``answered`` of the same verification.
-I6  every answered lookup was asked before, under its grant, in force then, for granted fields, below its cap – or
-    was stopped by a rule; an entry ``asked`` or ``answered`` names a lookup that exists.
+I6  every answered lookup was asked before, for an open case, under its grant, in force then, for granted fields and
+    below its cap – or was stopped by a rule; its answer is that of the latest claim.
 I7  when told that all is finished: nothing is due, everything is decided.
 I8  no identifier of a person stands anywhere in the tables, except encrypted.
 """
@@ -198,6 +198,7 @@ class Checker:
     def _asked(self, picture: _Picture) -> None:
         lookups = {row["id"]: row for row in picture.tables["lookup"]}
         grants = {row["id"]: row for row in picture.tables["access_grant"]}
+        closed = {(one["client"], one["case"]): number for number, one in picture.of_kind("closed")}
         asked: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         for number, one in picture.of_kind("asked"):
             _must(one["lookup"] in lookups, "I6: asked for a lookup that does not exist")
@@ -206,6 +207,7 @@ class Checker:
             told = (one["grant"], one["source"], one["verification"])
             _must(told == (row["grant_id"], row["source"], row["verification_id"]), "I6: asked for something else")
             _granted(one, number, grants[one["grant"]], picture)
+            _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
         for number, one in picture.of_kind("answered"):
             before = [place for place, _ in asked.get(one["lookup"], []) if place < number]
             _must(before, "I6: answered before it was asked")
