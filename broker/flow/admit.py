@@ -48,7 +48,7 @@ Identify = Callable[[Policy, datetime], Caller]  # verifies the signature; raise
 class Submission:
     """A request as received: its bytes, and what verifies who sent them."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     identify: Identify
 
 
@@ -60,7 +60,7 @@ class _Draft:
     outcome: Admitted | Problem | None = None
     caller: Caller | None = None
     digest: str = ""
-    document: Any = None
+    document: Any = field(default=None, repr=False)
     request: Request | None = None
     plan: Plan | None = None
     permits: dict[str, Permit | Refusal] = field(default_factory=dict)
