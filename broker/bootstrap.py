@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from broker.transport.https import HttpsTransport
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
 
+_M_ARENA_MAX = -8  # malloc.h
 _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
 _SIGNER = "receipt.pem"
 _LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
@@ -63,6 +65,7 @@ class Office:
 
 def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     """Wire a process from its settings. Raises ``OperatorProblem`` where keys or configuration are unusable."""
+    _spare_memory()
     folder = Path(settings.keys_folder)
     signer = keys.load_private(_key_file(folder / _SIGNER))
     log_signers = [keys.load_private(_key_file(folder / name)) for name in _LOG_KEYS]
@@ -95,6 +98,13 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
 def _public_keys(folder: Path) -> list[Verifier]:
     """What signed before stays published, so that nothing signed by it is ever lost."""
     return [keys.load_public(path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
+
+
+def _spare_memory() -> None:
+    """Two malloc arenas instead of eight per core: with many threads, glibc otherwise keeps what each once needed."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's own; elsewhere there is nothing to spare
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
 
 
 class _NoWake:

@@ -31,7 +31,7 @@ class Housekeeping:
         """Nothing runs before ``start``."""
         self._stop = threading.Event()
         duties: Sequence[tuple[str, Callable[[], object], float]] = (
-            ("sequence", lambda: sequence(parts), SEQUENCE_SECONDS),
+            ("sequence", lambda: sequence(parts) >= parts.limits.sequence_batch, SEQUENCE_SECONDS),
             ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),

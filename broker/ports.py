@@ -523,6 +523,10 @@ class Store(Protocol):
         """A transaction that only reads, and waits for no writer."""
         ...
 
+    def glance(self) -> AbstractContextManager[Work]:
+        """For one reading statement, without a transaction around it."""
+        ...
+
 
 class Vault(Protocol):
     """Encrypts what is kept about persons, under a key per case, and gives them pseudonyms."""

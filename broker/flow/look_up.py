@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.answer import Answer, Finding, Question, Reason, answer_bytes, answer_digest, checked
@@ -15,7 +15,7 @@ from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.flow.parts import Parts
 from broker.flow.questions import question_from
-from broker.flow.settle import SALT_BYTES, settle
+from broker.flow.settle import SALT_BYTES, Heard, settle
 from broker.ports import AnsweredLookup, Claimed, Policy, Work
 
 
@@ -26,7 +26,7 @@ class _Lookup:
     claim: Claimed
     question: Question
     source: Source
-    stopped: str | None
+    stopped: str | None = None
 
 
 def look_up(parts: Parts, source: str) -> int:
@@ -46,8 +46,10 @@ def _claim(parts: Parts, source: str) -> tuple[list[_Lookup], datetime]:
         if not claims:
             return [], pulse.now
         policy = parts.policy(work, pulse)
+        opened = [_opened(parts, work, claim) for claim in claims]
+        # Late: counting calls locks the grant's row, where all workers of the source meet.
         stopped = _stopped(work, policy, claims, pulse.now)
-        lookups = [_opened(parts, work, claim, stopped.get(claim.id)) for claim in claims]
+        lookups = [replace(one, stopped=stopped.get(one.claim.id)) for one in opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, nobody asked. After it: the entries say `asked`, the lease runs
         # out and the lookups are asked again, under the same lookup id, with another entry.
@@ -73,11 +75,11 @@ def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetim
     return stopped
 
 
-def _opened(parts: Parts, work: Work, claim: Claimed, stopped: str | None) -> _Lookup:
+def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup:
     key = parts.vault.unwrap(claim.wrapped_key)
     question = question_from(claim.id, parts.vault.decrypt(key, claim.question, claim.id))
     source = parts.edition(work, claim.edition).catalog.sources[claim.source]
-    return _Lookup(claim, question, source, stopped)
+    return _Lookup(claim, question, source)
 
 
 def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
@@ -140,9 +142,8 @@ def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer],
             recorded.append(row)
             entries.append(_answered(one, row, answer, pulse.now))
         work.answer(recorded)
-        work.record(entries)
         policy = parts.policy(work, pulse)
-        following = settle(parts, work, policy, list(held.values()), rows, findings, pulse.now)
+        following = settle(parts, work, policy, list(held.values()), Heard(rows, findings, entries), pulse.now)
         # Crash before this commit: no answer was recorded; the lease runs out and the source is asked again under the
         # same lookup id. After it: every answer, its entry and all decisions they complete are true together.
         work.commit()

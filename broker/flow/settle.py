@@ -38,6 +38,19 @@ class Matters:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What the caller has heard and is recording.
+
+    Every lookup of the held verifications as it stood before, the findings it adds (by lookup id), and its entries,
+    which are recorded before those of the decisions.
+    """
+
+    rows: Sequence[LookupRow]
+    findings: Mapping[str, Finding]
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What settling adds to the transaction."""
 
@@ -52,18 +65,14 @@ def settle(
     work: Work,
     policy: Policy,
     held: Sequence[Held],
-    rows: Sequence[LookupRow],
-    fresh: Mapping[str, Finding],
+    heard: Heard,
     now: datetime,
 ) -> list[NewLookup]:
-    """Take every held verification as far as its answers carry, in the caller's transaction; returns new lookups.
-
-    ``fresh`` are findings by lookup id that this transaction records; the others are read from their rows.
-    """
+    """Take every held verification as far as its answers carry, in the caller's transaction; returns new lookups."""
     by_verification: dict[str, list[LookupRow]] = {}
-    for row in rows:
+    for row in heard.rows:
         by_verification.setdefault(row.verification, []).append(row)
-    settled = Settled([], {}, [], [])
+    settled, fresh = Settled(list(heard.entries), {}, [], []), heard.findings
     for one in held:
         theirs = by_verification[one.id]
         if one.state == "admitted" and all(row.id in fresh or row.state == "answered" for row in theirs):

@@ -33,6 +33,7 @@ class Database:
         self._writer = threading.Lock() if self.is_sqlite else None
         # SQLite's readers have a snapshot anyway; in PostgreSQL each statement would see the state of its own moment.
         self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
+        self._glancer = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def begin(self, *, write: bool) -> Iterator[Connection]:
@@ -46,6 +47,12 @@ class Database:
         with turn, translated(), engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """A connection for one reading statement, without the two round trips of a transaction around it."""
+        with translated(), self._glancer.connect() as connection:
             yield connection
 
     def dispose(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -12,8 +12,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
+    Table,
     Text,
     bindparam,
+    column,
     delete,
     func,
     select,
@@ -47,12 +49,12 @@ class Statements:
     def _for_admission(self) -> None:
         insert = self._insert
         self.spend_nonce = _once(insert(t.nonce))
-        self.spend_nonces = insert(t.nonce).on_conflict_do_nothing().returning(t.nonce.c.key_id, t.nonce.c.nonce)
+        self.spend_nonces = self._many_new(t.nonce).returning(t.nonce.c.key_id, t.nonce.c.nonce)
         self.find_verifications = _stored().where(
             self._among(t.verification.c.client_id, "b_clients"), self._among(t.verification.c.request_id, "b_requests")
         )
         self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
-        self.open_cases = insert(t.case_file).on_conflict_do_nothing().returning(t.case_file.c.id)
+        self.open_cases = self._many_new(t.case_file, without=("closed_at",)).returning(t.case_file.c.id)
         self.case = select(t.case_file).where(
             t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
         )
@@ -68,9 +70,11 @@ class Statements:
         self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
             t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")
         )
-        self.add_verifications = insert(t.verification).on_conflict_do_nothing().returning(t.verification.c.id)
-        self.add_lookups = insert(t.lookup)
-        self.add_entries = insert(t.entry).returning(t.entry.c.id)  # RETURNING makes SQLAlchemy send many rows as one
+        open_ended = ("decided_at", "receipt")
+        self.add_verifications = self._many_new(t.verification, without=open_ended).returning(t.verification.c.id)
+        answered = ("reason", "answer", "digest", "asked_at", "answered_at")
+        self.add_lookups = self._many(t.lookup, without=answered)
+        self.add_entries = self._many(t.entry, without=("id",))
 
     def _for_lookups(self) -> None:
         insert = self._insert
@@ -147,8 +151,8 @@ class Statements:
             t.lookup.c.asked_at,
             t.lookup.c.answered_at,
         ).where(self._among(t.lookup.c.verification_id, "b_ids"))
-        self.answer = update(t.lookup).where(t.lookup.c.id == bindparam("b_id")).values(state="answered")
-        self.decide = update(t.verification).where(t.verification.c.id == bindparam("b_id")).values(state="decided")
+        self.answer = self._many_changed(t.lookup, "state", "reason", "answer", "digest", "asked_at", "answered_at")
+        self.decide = self._many_changed(t.verification, "state", "receipt", "decided_at")
 
     def _for_duties(self) -> None:
         insert = self._insert
@@ -161,12 +165,12 @@ class Statements:
         self.log_size = select(func.coalesce(func.max(t.log_leaf.c.position) + 1, 0))
         self.unsequenced = (
             select(t.entry.c.id, t.entry.c.body)
-            .select_from(t.entry_queue.join(t.entry))
+            .select_from(t.entry_queue.join(t.entry, t.entry.c.id == t.entry_queue.c.entry_id))
             .order_by(t.entry.c.id)
             .limit(bindparam("b_limit", type_=Integer))
         )
         self.leave_queue = delete(t.entry_queue).where(self._among(t.entry_queue.c.entry_id, "b_ids", BigInteger()))
-        self.add_leaves = insert(t.log_leaf)
+        self.add_leaves = self._many(t.log_leaf)
         tile = insert(t.log_tile)
         self.put_tile = tile.on_conflict_do_update(
             index_elements=["level", "index"], set_={"hashes": tile.excluded.hashes}
@@ -175,7 +179,7 @@ class Statements:
             t.log_tile.c.level == bindparam("b_level"), t.log_tile.c.index == bindparam("b_index")
         )
         self.add_checkpoint = _once(insert(t.log_checkpoint))
-        self.add_deliveries = insert(t.delivery)
+        self.add_deliveries = self._many(t.delivery)
         ripe = (
             select(t.delivery.c.id)
             .where(t.delivery.c.state == "due", t.delivery.c.ready_at <= bindparam("b_now"))
@@ -206,14 +210,14 @@ class Statements:
         self.latest_checkpoint = select(t.log_checkpoint.c.note).order_by(t.log_checkpoint.c.size.desc()).limit(1)
         self.place_of = (
             select(t.log_leaf.c.position, t.entry.c.body)
-            .select_from(t.entry.outerjoin(t.log_leaf))
+            .select_from(t.entry.outerjoin(t.log_leaf, t.log_leaf.c.entry_id == t.entry.c.id))
             .where(t.entry.c.verification_id == bindparam("b_verification"), t.entry.c.kind == bindparam("b_kind"))
             .order_by(t.entry.c.id.desc())
             .limit(1)
         )
         self.entries = (
             select(t.entry.c.body)
-            .select_from(t.log_leaf.join(t.entry))
+            .select_from(t.log_leaf.join(t.entry, t.entry.c.id == t.log_leaf.c.entry_id))
             .where(t.log_leaf.c.position >= bindparam("b_start"), t.log_leaf.c.position < bindparam("b_stop"))
             .order_by(t.log_leaf.c.position)
         )
@@ -246,9 +250,41 @@ class Statements:
             return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
         return column == func.any(bindparam(name, type_=ARRAY(kind or Text())))
 
+    # Many rows in one statement: PostgreSQL is given each column as an array, so that one prepared statement serves
+    # whatever number of rows comes; SQLite, which has no round trip to save, is given them one after the other.
+
+    def _many(self, table: Table, *, without: Sequence[str] = ()) -> Any:
+        names = [column.name for column in table.c if column.name not in without]
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        given = _given([table.c[name] for name in names])
+        return postgresql.insert(table).from_select(names, select(*given.c))
+
+    def _many_new(self, table: Table, *, without: Sequence[str] = ()) -> Any:
+        """Those that are not there yet."""
+        return self._many(table, without=without).on_conflict_do_nothing()
+
+    def _many_changed(self, table: Table, *names: str) -> Any:
+        """These columns of the rows whose ids are given as ``b_id``."""
+        if self.is_sqlite:
+            changed: dict[str, Any] = {name: bindparam(name) for name in names}
+            return update(table).where(table.c.id == bindparam("b_id")).values(changed)
+        given = _given([table.c.id.label("b_id"), *(table.c[name] for name in names)])
+        return update(table).where(table.c.id == given.c.b_id).values({name: given.c[name] for name in names})
+
+    def bound(self, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Rows as the statements for many take them."""
+        return rows if self.is_sqlite else {name: [row[name] for row in rows] for name in rows[0]}
+
     def listed(self, values: Sequence[Any]) -> Any:
         """The list as this dialect binds it."""
         return json.dumps(list(values)) if self.is_sqlite else list(values)
+
+
+def _given(columns: Sequence[Any]) -> Any:
+    arrays = [bindparam(one.name, type_=ARRAY(one.type)) for one in columns]
+    names = [column(one.name, one.type) for one in columns]
+    return func.unnest(*arrays).table_valued(*names).render_derived(name="given")
 
 
 def _once(insertion: Any) -> Any:

@@ -65,6 +65,12 @@ class SqlStore:
         return self._open(write=False)
 
     @contextmanager
+    def glance(self) -> Iterator[SqlWork]:
+        """One reading statement, without a transaction."""
+        with self.database.glance() as connection:
+            yield SqlWork(connection, self.statements, self.read_key)
+
+    @contextmanager
     def _open(self, *, write: bool) -> Iterator[SqlWork]:
         with self.database.begin(write=write) as connection:
             yield SqlWork(connection, self.statements, self.read_key)
@@ -81,6 +87,10 @@ class SqlWork:
 
     def _run(self, statement: Any, **values: Any) -> Any:
         return self.connection.execute(statement, values)
+
+    def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Run a statement for many rows, in one go."""
+        return self.connection.execute(statement, self._sql.bound(rows)) if rows else ()
 
     def commit(self) -> None:
         """Make it all true."""
@@ -123,7 +133,7 @@ class SqlWork:
         if not entries:
             return
         rows = [{"kind": one.kind, "verification_id": one.verification, "body": one.body} for one in entries]
-        self.connection.execute(self._sql.add_entries, rows)
+        self._many(self._sql.add_entries, rows)
 
     # --- admit
 
@@ -131,7 +141,7 @@ class SqlWork:
         """Those of the (key id, nonce) pairs that no key has brought before."""
         # In one order everywhere, so that two transactions with the same nonces do not wait for each other in a ring.
         rows = [{"key_id": key, "nonce": one, "expires_at": expires_at} for key, one in sorted(set(carried))]
-        return {(row.key_id, row.nonce) for row in self._insert(self._sql.spend_nonces, rows)}
+        return {(row.key_id, row.nonce) for row in self._many(self._sql.spend_nonces, rows)}
 
     def spend_nonce(self, key_id: str, nonce: str, expires_at: datetime) -> bool:
         """True the first time a key brings this nonce."""
@@ -156,7 +166,7 @@ class SqlWork:
              "state": one.state, "wrapped_key": one.wrapped_key, "opened_at": now}
             for _, one in sorted(given.items())
         ]  # fmt: skip
-        opened = {row.id for row in self._insert(self._sql.open_cases, rows)}
+        opened = {row.id for row in self._many(self._sql.open_cases, rows)}
         standing = [name for name, one in given.items() if one.id not in opened]
         return given | self._cases(standing)
 
@@ -189,20 +199,15 @@ class SqlWork:
              "permits": row.permits, "admitted_at": now}
             for row in ordered
         ]  # fmt: skip
-        return {row.id for row in self._insert(self._sql.add_verifications, values)}
-
-    def _insert(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        """Many rows as one statement; returns what the statement returns of those that were inserted."""
-        return self.connection.execute(statement, rows).all() if rows else []
+        return {row.id for row in self._many(self._sql.add_verifications, values)}
 
     def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
         """Lookups, due at once."""
-        if rows:
-            self.connection.execute(self._sql.add_lookups, [
-                {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
-                 "grant_id": row.grant, "state": "due", "ready_at": now, "fence": 0, "question": row.question}
-                for row in rows
-            ])  # fmt: skip
+        self._many(self._sql.add_lookups, [
+            {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
+             "grant_id": row.grant, "state": "due", "ready_at": now, "fence": 0, "question": row.question}
+            for row in rows
+        ])  # fmt: skip
 
     # --- look_up and settle
 
@@ -240,20 +245,21 @@ class SqlWork:
 
     def answer(self, rows: Sequence[AnsweredLookup]) -> None:
         """Record answers; the caller holds the verifications and has compared the fences."""
-        if rows:
-            self.connection.execute(self._sql.answer, [
-                {"b_id": row.id, "reason": row.reason, "answer": row.answer, "digest": row.digest,
-                 "asked_at": row.asked_at, "answered_at": row.answered_at}
-                for row in rows
-            ])  # fmt: skip
+        self._many(self._sql.answer, [
+            {"b_id": row.id, "state": "answered", "reason": row.reason, "answer": row.answer, "digest": row.digest,
+             "asked_at": row.asked_at, "answered_at": row.answered_at}
+            for row in rows
+        ])  # fmt: skip
 
     def decide(self, receipts: Mapping[str, str], now: datetime) -> None:
         """Store receipts; the caller holds the verifications."""
-        if receipts:
-            self.connection.execute(
-                self._sql.decide,
-                [{"b_id": one, "receipt": receipt, "decided_at": now} for one, receipt in receipts.items()],
-            )
+        self._many(
+            self._sql.decide,
+            [
+                {"b_id": one, "state": "decided", "receipt": receipt, "decided_at": now}
+                for one, receipt in receipts.items()
+            ],
+        )
 
     # --- sweep, sequence, deliver
 
@@ -299,7 +305,7 @@ class SqlWork:
     ) -> None:
         """Give entries the places from ``first`` on, store the tiles that changed and the signed checkpoint."""
         leaves = [{"position": first + offset, "entry_id": number} for offset, number in enumerate(entries)]
-        self.connection.execute(self._sql.add_leaves, leaves)
+        self._many(self._sql.add_leaves, leaves)
         self._run(self._sql.leave_queue, b_ids=self._sql.listed(entries))
         for (level, index), hashes in tiles.items():
             self._run(self._sql.put_tile, level=level, index=index, hashes=hashes)
@@ -307,12 +313,11 @@ class SqlWork:
 
     def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None:
         """Deliveries (id, verification, client), due at once."""
-        if rows:
-            self.connection.execute(self._sql.add_deliveries, [
-                {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": now,
-                 "fence": 0, "last_code": ""}
-                for one, verification, client in rows
-            ])  # fmt: skip
+        self._many(self._sql.add_deliveries, [
+            {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": now,
+             "fence": 0, "last_code": ""}
+            for one, verification, client in rows
+        ])  # fmt: skip
 
     def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]:
         """Up to ``limit`` due deliveries, leased to us."""

@@ -84,5 +84,5 @@ def list_check(surface: Surface) -> Check:
 
 
 def _decided(parts: Parts, numbers: Sequence[str]) -> Mapping[str, StoredVerification]:
-    with parts.store.read() as work:
+    with parts.store.glance() as work:
         return work.decided_among(numbers)

@@ -176,6 +176,10 @@ class FaultyStore:
         """Reading works."""
         return self.store.read()
 
+    def glance(self) -> AbstractContextManager[Work]:
+        """Reading works."""
+        return self.store.glance()
+
 
 class _FaultyWork:
     def __init__(self, work: Work, plan: FaultyStore) -> None:

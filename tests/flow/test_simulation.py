@@ -66,6 +66,10 @@ class StormyStore:
         """Reading works."""
         return self.store.read()
 
+    def glance(self) -> AbstractContextManager[Work]:
+        """Reading works."""
+        return self.store.glance()
+
 
 class _StormyWork:
     def __init__(self, work: Work, world: World) -> None:

@@ -161,7 +161,6 @@ def _create_tables() -> None:
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
         sa.Column("opened_at", sa.BigInteger(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["client_id"], ["client.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("client_id", "number"),
     )
@@ -180,14 +179,12 @@ def _create_tables() -> None:
     op.create_table(
         "entry_queue",
         sa.Column("entry_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"]),
         sa.PrimaryKeyConstraint("entry_id"),
     )
     op.create_table(
         "log_leaf",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("entry_id", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"]),
         sa.PrimaryKeyConstraint("position"),
         sa.UniqueConstraint("entry_id"),
     )
@@ -196,7 +193,6 @@ def _create_tables() -> None:
         sa.Column("grant_id", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["grant_id"], ["access_grant.id"]),
         sa.PrimaryKeyConstraint("grant_id", "day"),
     )
     op.create_table(
@@ -214,8 +210,6 @@ def _create_tables() -> None:
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         sa.Column("receipt", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["case_file.id"]),
-        sa.ForeignKeyConstraint(["client_id"], ["client.id"]),
-        sa.ForeignKeyConstraint(["edition"], ["edition.number"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("client_id", "request_id"),
     )
@@ -228,7 +222,6 @@ def _create_tables() -> None:
         sa.Column("ready_at", sa.BigInteger(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("last_code", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["client_id"], ["client.id"]),
         sa.ForeignKeyConstraint(["verification_id"], ["verification.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("verification_id"),
@@ -257,7 +250,6 @@ def _create_tables() -> None:
         sa.Column("digest", sa.Text(), nullable=True),
         sa.Column("asked_at", sa.BigInteger(), nullable=True),
         sa.Column("answered_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["grant_id"], ["access_grant.id"]),
         sa.ForeignKeyConstraint(["verification_id"], ["verification.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("verification_id", "key"),
