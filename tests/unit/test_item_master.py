@@ -264,7 +264,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "ha">' + b"".join(
         b"<a>",
         b"\x00\x01",
         BOMB + b"<x>&i;</x>",
-        b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><x>&e;</x>',
+        b'<!DOCTYPE x [<!ENTITY e SYSTEM "http://entity.example/">]><x>&e;</x>',
         b"<worksheet/>",
     ],
 )
