@@ -7,7 +7,7 @@ may send, de-duplicated – the same source, form and person is one lookup, with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from broker.core.answer import Matter, Question
@@ -198,15 +198,22 @@ def _lookups(needs: tuple[Need, ...], request: Request) -> dict[str, PlannedLook
 def _joined(before: PlannedLookup | None, key: str, step: Replacement, need: Need, request: Request) -> PlannedLookup:
     if need.holder is None or step.source is None or step.form is None:
         raise AssertionError(key)  # lookup_of gives no key then
+    if before is not None:
+        return replace(
+            before,
+            fields=_union(before.fields, step.fields),
+            items=_union(before.items, need.items),
+            needs=_union(before.needs, (need.key,)),
+        )
     return PlannedLookup(
         key=key,
         source=step.source,
         form=step.form,
         subject=need.holder,
         related=request.party(step.related) if step.related else None,
-        fields=_union(before.fields if before else (), step.fields),
-        items=_union(before.items if before else (), need.items),
-        needs=_union(before.needs if before else (), (need.key,)),
+        fields=step.fields,
+        items=need.items,
+        needs=(need.key,),
     )
 
 
