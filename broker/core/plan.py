@@ -93,11 +93,12 @@ def question(
 ) -> Question:
     """The question a lookup sends, its matter filled from the case."""
     item = next(item for item in plan.items if item.key == lookup.items[0])
+    master = item.places[request.region].master  # 实施编码 is the implementing body's, so it differs by region
     names = "、".join(catalog.materials[need.partition("@")[0]].name["zh"] for need in lookup.needs)
     matter = Matter(
         system=system,
         case_number=request.case_number,
-        item_code=item.task_code or item.key,
+        item_code=(master.task_code if master else None) or item.task_code or item.key,
         item_name=item.name["zh"],
         material_name=names,
         region=request.region,
