@@ -105,24 +105,29 @@ class _Admission:
     policy: Policy
     now: datetime
     drafts: list[_Draft]
+    turn: list[_Draft] = field(default_factory=list)
     sources: set[str] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
 
     def run(self) -> None:
         """The stages, in order; what one refuses, the next ones do not see."""
+        self.turn = self.drafts
         self._each(self._identify)
         self._spend_nonces()
         self._each(self._read)
-        self._recognise(self._open())
-        self._each(self._plan)
-        self._authorise()
-        self._open_cases()
-        self._store()
+        waiting = self._open()
+        while waiting:  # once, unless two of them have one request id: the later finds what became of the earlier
+            self.turn, waiting = _firsts(waiting)
+            self._recognise(self._open())
+            self._each(self._plan)
+            self._authorise()
+            self._open_cases()
+            self._store()
         self._record_refusals()
         self.work.record(self.entries)
 
     def _open(self) -> list[_Draft]:
-        return [draft for draft in self.drafts if draft.outcome is None]
+        return [draft for draft in self.turn if draft.outcome is None]
 
     def _each(self, stage: Callable[[_Draft], None]) -> None:
         for draft in self._open():
@@ -201,7 +206,7 @@ class _Admission:
         for draft in drafts:
             draft.row = self._row(draft)
         added = self.work.add_verifications([_row(draft) for draft in drafts], self.now)
-        # The others' ids were taken meanwhile, by another connection or by this very batch: theirs is the answer.
+        # The others' ids were taken meanwhile, by another connection: theirs is the answer.
         self._recognise([draft for draft in drafts if _row(draft).id not in added])
         lookups: list[NewLookup] = []
         receipts: dict[str, str] = {}
@@ -297,6 +302,14 @@ def refused(caller: Caller, problem: Problem, now: datetime) -> Entry:
     """The entry of a refusal."""
     facts = {"client": caller.client.id, "key": caller.key_id, "code": problem.code, "got": problem.got}
     return entry("refused", now, **facts)
+
+
+def _firsts(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
+    """The first draft of each request id, and the rest."""
+    named = [((_caller(draft).client.id, draft.document["request_id"]), draft) for draft in drafts]
+    firsts = dict(reversed(named))
+    rest = [draft for name, draft in named if firsts[name] is not draft]
+    return [draft for name, draft in named if firsts[name] is draft], rest
 
 
 def _repeated(before: StoredVerification, digest: str) -> Admitted | Problem:
