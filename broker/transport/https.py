@@ -1,36 +1,34 @@
 """Drives conversations over kept-alive connections; everything a road can do becomes a reasoned UNKNOWN.
 
 Limits: the source's budget covers all requests of one conversation, reading included; a body has at most
-:data:`MAX_BODY` bytes and no content encoding; redirects are not followed, requests are never repeated, proxies in
-the environment are not looked at. A circuit breaker would stand in :meth:`HttpsTransport._drive`, before the first
-request.
+:data:`MAX_BODY` bytes and no content encoding; redirects are not followed, proxies in the environment are not looked
+at. A request is repeated in one case only, see :meth:`HttpsTransport._heard`. A circuit breaker would stand in
+:meth:`HttpsTransport._drive`, before the first request.
 """
 
 from __future__ import annotations
 
-import http.client
 import logging
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
-
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout, exceptions
 
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Source
 from broker.log import fault
 from broker.ports import Conversation, HttpRequest, HttpResponse
 from broker.transport import deadline
+from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, Unreachable, connect, written
 
 CONCURRENCY: Final = 16  # conversations of one source at a time
 KEPT_CONNECTIONS: Final = 160  # to one host, idle: a platform carries up to ten sources
-MAX_BODY: Final = 1024 * 1024  # the largest answer of any source we know is 20 KiB; a file form would say otherwise
-CONNECT_SECONDS: Final = 2.0  # a host on a government network answers within 0.1 s or not at all
-CHUNK: Final = 64 * 1024
-_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "exemption-broker"}
+_HEADERS: Final = {"User-Agent": "exemption-broker"}
+_PORTS: Final = {"http": 80, "https": 443}
+_Place: TypeAlias = tuple[str, str, int]  # scheme, host, port
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +41,18 @@ class _Road(Exception):
         self.answer = Answer(reason, source_code=code)
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = deadline.DeadlineHTTPConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = deadline.DeadlineHTTPSConnection
-
-
 class HttpsTransport:
     """Implements :class:`broker.ports.Transport`; one per process, shared by its threads, built after any fork."""
 
     def __init__(self, *, ca_file: str | None = None) -> None:
         """``ca_file`` adds certificate authorities to the system's, for networks with their own."""
         self._tls = ssl.create_default_context()
+        self._tls.hostname_checks_common_name = False  # a name is believed in subjectAltName only
+        self._tls.set_alpn_protocols(["http/1.1"])
         if ca_file is not None:
             self._tls.load_verify_locations(ca_file)
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, str, int | None], HTTPConnectionPool] = {}
+        self._pools: dict[_Place, Pool] = {}
         self._executors: dict[str, ThreadPoolExecutor] = {}
 
     def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]:
@@ -101,51 +93,51 @@ class HttpsTransport:
             conversation.close()
 
     def _exchange(self, request: HttpRequest) -> HttpResponse:
+        place, host, target = _place(request.url)
+        raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
+        pool = self._pool(place)
         try:
-            response = self._send(request)
-        except (exceptions.HTTPError, OSError) as error:
+            deadline.remaining()
+            connection, status, headers = self._heard(pool, pool.take(), raw)
+            try:
+                _refuse(status, headers)
+                body = connection.body()
+            finally:
+                pool.give_back(connection)  # which closes it unless everything was read
+        except (OSError, Unreachable, Malformed) as error:
             raise _Road(_reason(error)) from error
+        return HttpResponse(status, headers, body)
+
+    def _heard(self, pool: Pool, connection: Connection, raw: bytes) -> tuple[Connection, int, Mapping[str, str]]:
+        """A connection whose response has begun. A kept one may have died on the way to us: then once more, anew.
+
+        So a request may arrive twice. A lookup changes nothing at its source and carries its id; of two working
+        secrets the later is kept.
+        """
         try:
-            _refuse(response)
-            body = _read(response)
-        except (exceptions.HTTPError, OSError) as error:
-            response.close()  # never back to the pool: the rest of this answer may still be on its way
-            raise _Road(_reason(error)) from error
-        except _Road:
-            response.close()
+            return connection, *connection.ask(raw)
+        except HungUp:
+            connection.close()
+            if connection.reused:
+                return self._heard(pool, pool.new(), raw)
             raise
-        response.release_conn()
-        return HttpResponse(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+        except BaseException:
+            connection.close()
+            raise
 
-    def _send(self, request: HttpRequest) -> BaseHTTPResponse:
-        parts = urlsplit(request.url)
-        left = deadline.remaining()
-        return self._pool(parts.scheme, parts.hostname or "", parts.port).urlopen(
-            request.method,
-            f"{parts.path}?{parts.query}" if parts.query else parts.path or "/",
-            body=request.body,
-            headers={**_HEADERS, **request.headers},
-            retries=False,
-            redirect=False,
-            timeout=Timeout(connect=min(left, CONNECT_SECONDS), read=left),
-            preload_content=False,
-            decode_content=False,
-        )
-
-    def _pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
-        key = (scheme, host, port)
-        pool = self._pools.get(key)
+    def _pool(self, place: _Place) -> Pool:
+        pool = self._pools.get(place)
         if pool is None:
             with self._lock:
-                pool = self._pools.setdefault(key, self._new_pool(scheme, host, port))
+                pool = self._pools.setdefault(place, self._new_pool(place))
         return pool
 
-    def _new_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
-        if scheme == "https":
-            return _TlsPool(host, port, maxsize=KEPT_CONNECTIONS, ssl_context=self._tls)
-        if scheme == "http":
-            return _Pool(host, port, maxsize=KEPT_CONNECTIONS)
-        raise _Road(Reason.NOT_CONFIGURED)
+    def _new_pool(self, place: _Place) -> Pool:
+        scheme, host, port = place
+        if scheme not in _PORTS:
+            raise _Road(Reason.NOT_CONFIGURED)
+        tls = self._tls if scheme == "https" else None
+        return Pool(lambda: connect(host, port, tls), KEPT_CONNECTIONS)
 
     def _executor(self, name: str) -> ThreadPoolExecutor:
         with self._lock:
@@ -154,60 +146,46 @@ class HttpsTransport:
             return self._executors[name]
 
 
-def _refuse(response: BaseHTTPResponse) -> None:
+@lru_cache(maxsize=128)  # as many as urlsplit keeps
+def _place(url: str) -> tuple[_Place, str, str]:
+    """Where a URL points: the pool's key, the Host header, and the request's target."""
+    if not url.isascii() or not url.isprintable() or " " in url:  # urlsplit would silently drop line breaks
+        raise ValueError("the URL cannot be sent")
+    parts = urlsplit(url)
+    host, usual = parts.hostname or "", _PORTS.get(parts.scheme, 0)
+    port = usual if parts.port is None else parts.port
+    named = f"[{host}]" if ":" in host else host
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return (parts.scheme, host, port), named if port == usual else f"{named}:{port}", target
+
+
+def _refuse(status: int, headers: Mapping[str, str]) -> None:
     """End the conversation for what no connector needs to see."""
-    status, headers = response.status, response.headers
     if status == 429:
         raise _Road(Reason.THROTTLED, "429")
     if status >= 500:
         raise _Road(Reason.SOURCE_DOWN, str(status))
     if 300 <= status < 400:
         raise _Road(Reason.MALFORMED, str(status))
-    if headers.get("Content-Encoding", "identity") != "identity" or _is_page(headers):
+    encoded = headers.get("content-encoding", "identity") != "identity"
+    if encoded or headers.get("transfer-encoding", "chunked").lower() != "chunked" or _is_page(headers):
         raise _Road(Reason.MALFORMED, str(status))
-    if int(response.length_remaining or 0) > MAX_BODY:
+    if int(headers.get("content-length", "0")) > MAX_BODY:  # digits: the parser has looked
         raise _Road(Reason.MALFORMED, str(status))
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:
     """A log-in or error page of some device in between."""
-    return headers.get("Content-Type", "").lower().startswith("text/html")
-
-
-def _read(response: BaseHTTPResponse) -> bytes:
-    """The whole body below the cap; the deadline interrupts every read."""
-    body = response.read(CHUNK, decode_content=False)
-    if len(body) < CHUNK and response.length_remaining == 0:
-        return body
-    pieces, size = [body], len(body)
-    while piece := response.read(CHUNK, decode_content=False):
-        size += len(piece)
-        if size > MAX_BODY:
-            raise _Road(Reason.MALFORMED, str(response.status))
-        pieces.append(piece)
-    return b"".join(pieces)
+    return headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _reason(error: Exception) -> Reason:
-    """The reason for a failure on the way; urllib3 wraps the first cause, at times more than once."""
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return Reason.SOURCE_DOWN
-    kinds = [type(cause) for cause in _causes(error)]
-    return next((reason for broken, reason in _REASONS if any(issubclass(kind, broken) for kind in kinds)), _OTHERWISE)
+    """The reason for a failure on the way."""
+    return next((reason for broken, reason in _REASONS if isinstance(error, broken)), Reason.SOURCE_DOWN)
 
 
-_REASONS: Final[tuple[tuple[tuple[type[BaseException], ...], Reason], ...]] = (  # the first that fits
-    ((ssl.SSLCertVerificationError,), Reason.UNTRUSTED),
-    ((exceptions.ReadTimeoutError, TimeoutError), Reason.LATE),
-    ((ConnectionError,), Reason.SOURCE_DOWN),  # also a server that hangs up before the status line
-    ((exceptions.IncompleteRead, exceptions.InvalidHeader, http.client.HTTPException), Reason.MALFORMED),
+_REASONS: Final[tuple[tuple[type[Exception], Reason], ...]] = (  # the first that fits; a connection's end is none
+    (ssl.SSLCertVerificationError, Reason.UNTRUSTED),
+    (TimeoutError, Reason.LATE),
+    (Malformed, Reason.MALFORMED),
 )
-_OTHERWISE: Final = Reason.SOURCE_DOWN
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it carries or was raised from."""
-    yield error
-    for inner in (*error.args, error.__cause__):
-        if isinstance(inner, BaseException):
-            yield from _causes(inner)

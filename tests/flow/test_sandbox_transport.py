@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import http.client
 import logging
 import socket
 import ssl
@@ -23,7 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from broker.core.answer import Answer, Reason
 from broker.ports import Conversation, HttpRequest, HttpResponse
-from broker.transport.https import CONCURRENCY, MAX_BODY, HttpsTransport
+from broker.transport.connection import MAX_BODY
+from broker.transport.https import CONCURRENCY, HttpsTransport
 from tests.asking import SOURCES
 
 BUDGET = 0.6
@@ -333,6 +333,19 @@ def test_a_known_authority_is_trusted_and_kept_to_the_deadline(
         transport.close()
 
 
+def test_a_verified_connection_is_kept(certificate: Path) -> None:
+    """What TLS itself sends after the handshake, such as tickets, is not taken for a server that speaks unasked."""
+    transport = HttpsTransport(ca_file=str(certificate))
+    server = ScriptedTls(sending(whole()), certificate)
+    try:
+        for _ in range(3):
+            assert timed(transport, talk_tls(server.port)).reason is Reason.VALID
+        assert (server.requests, server.connections) == (3, 1)
+    finally:
+        transport.close()
+        server.close()
+
+
 def test_an_unknown_authority_and_a_wrong_name_are_not_trusted(transport: HttpsTransport, certificate: Path) -> None:
     server = ScriptedTls(sending(whole()), certificate)
     knowing = HttpsTransport(ca_file=str(certificate))
@@ -348,8 +361,3 @@ def test_an_unknown_authority_and_a_wrong_name_are_not_trusted(transport: HttpsT
 def test_a_server_without_tls_is_down(transport: HttpsTransport) -> None:
     with scripted(sending(whole())) as server:
         assert timed(transport, talk_tls(server.port)).reason in {Reason.SOURCE_DOWN, Reason.LATE}
-
-
-def test_http_client_still_reads_through_makefile() -> None:
-    """The deadline stands in ``makefile``; should http.client stop using it, slow sources would hold our workers."""
-    assert "makefile" in http.client.HTTPResponse.__init__.__code__.co_names
