@@ -124,15 +124,16 @@ def broker(prepared_url: str, open_broker: kit.OpenBroker) -> Iterator[kit.Broke
 def quick_brokers(
     sqlite_template: Path, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], kit.Broker]]:
-    """Prepared brokers on SQLite by the hundred: one office, a new database each, never synced to disk."""
+    """Prepared brokers on SQLite by the hundred, never synced to disk; two may be in use at a time.
+
+    The database file is new each time; the engine above it stays, because it knows the statements' compiled form.
+    """
     folder = tmp_path_factory.mktemp("quick")
     office = open_office(kit.settings(f"sqlite:///{folder / 'none.db'}", keys_folder), wake=kit.Bells())
-    numbers = itertools.count()
+    slots = itertools.cycle([kit.Slot(office, folder / "one.db"), kit.Slot(office, folder / "two.db")])
 
     def quick() -> kit.Broker:
-        path = folder / f"{next(numbers)}.db"
-        shutil.copy(sqlite_template, path)
-        return kit.quick(office, path)
+        return next(slots).broker(sqlite_template)
 
     yield quick
     office.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -371,12 +372,25 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     return Broker(office, sources, checker, store, bells)
 
 
-def quick(office: Office, path: Path) -> Broker:
-    """A broker on a database of its own, with another's keys and schemas; its commits are not synced to disk."""
-    database = Database(f"sqlite:///{path}")
-    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    parts = replace(office.parts, store=SqlStore(database, read_client_key), wake=Bells(), _policy=None, _editions={})
-    return wired(replace(office, parts=parts, database=database, drain=Drain(lambda _: 0), _closers=[]))
+class Slot:
+    """A place for one broker after another, each on a new database, with another office's keys and schemas."""
+
+    def __init__(self, office: Office, path: Path) -> None:
+        """Its commits are not synced to disk."""
+        self.path = path
+        self.database = Database(f"sqlite:///{path}")
+        event.listen(self.database.engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
+        self.office = replace(office, database=self.database, drain=Drain(lambda _: 0), _closers=[])
+        self.store = SqlStore(self.database, read_client_key)
+
+    def broker(self, template: Path) -> Broker:
+        """A broker on a copy of the template; the one before it has lost its database."""
+        self.database.dispose()
+        for leftover in self.path.parent.glob(f"{self.path.name}*"):
+            leftover.unlink()
+        shutil.copy(template, self.path)
+        parts = replace(self.office.parts, store=self.store, wake=Bells(), _policy=None, _editions={})
+        return wired(replace(self.office, parts=parts))
 
 
 def settings(url: str, keys: Path, **changes: Any) -> Settings:
