@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from broker.bootstrap import make_keys, open_office
+from broker.bootstrap import Office, make_keys, open_office
 from broker.core.envelope import Algorithm
 from broker.sandbox.servers import Postgres, fresh_database
 from tests.flow import catalogue, kit
@@ -81,16 +81,54 @@ def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def base_office(keys_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The keys, schemas and connectors that all test brokers share."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('base') / 'none.db'}"
+    office = open_office(kit.settings(url, keys_folder), wake=kit.Bells())
+    yield office
+    office.close()
+
+
+@pytest.fixture(scope="session")
+def places(base_office: Office) -> Iterator[dict[str, kit.Place]]:
+    """Where the brokers of the tests stand, one after another, by store."""
+    found: dict[str, kit.Place] = {}
+    yield found
+    for place in found.values():
+        place.close()
+
+
 @pytest.fixture
-def prepared_url(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def place(
+    store: str, request: pytest.FixtureRequest, places: dict[str, kit.Place], base_office: Office,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> kit.Place:  # fmt: skip
     """A database of this test alone, migrated, the small list published, a client and its grants registered."""
-    if store == "sqlite":
-        path = tmp_path / "broker.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("postgres_prepared")
-    _restore(url)
-    return url
+    if store == "postgresql":
+        url: str = request.getfixturevalue("postgres_prepared")
+        place = places.setdefault(store, kit.Place(base_office, url))
+        place.close()
+        _restore(url)
+        return place
+    if store not in places:
+        places[store] = kit.Place(base_office, f"sqlite:///{tmp_path_factory.mktemp('place') / 'broker.db'}")
+    _copy(request.getfixturevalue("sqlite_template"), places[store])
+    return places[store]
+
+
+def _copy(template: Path, place: kit.Place) -> None:
+    place.close()
+    path = Path(place.url.removeprefix("sqlite:///"))
+    for leftover in path.parent.glob(f"{path.name}*"):
+        leftover.unlink()
+    shutil.copy(template, path)
+
+
+@pytest.fixture
+def prepared_url(place: kit.Place) -> str:
+    """The address of this test's database."""
+    return place.url
 
 
 @pytest.fixture
@@ -113,27 +151,27 @@ def open_broker(keys_folder: Path) -> Iterator[kit.OpenBroker]:
 
 
 @pytest.fixture
-def broker(prepared_url: str, open_broker: kit.OpenBroker) -> Iterator[kit.Broker]:
+def broker(place: kit.Place) -> Iterator[kit.Broker]:
     """A prepared broker with scripted sources; whatever the test did to it, the invariants hold afterwards."""
-    broker = open_broker(prepared_url)
+    broker = place.broker()
     yield broker
     broker.check()
 
 
 @pytest.fixture(scope="session")
 def quick_brokers(
-    sqlite_template: Path, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    base_office: Office, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], kit.Broker]]:
-    """Prepared brokers on SQLite by the hundred, never synced to disk; two may be in use at a time.
-
-    The database file is new each time; the engine above it stays, because it knows the statements' compiled form.
-    """
+    """Prepared brokers on SQLite by the hundred, never synced to disk; two may be in use at a time."""
     folder = tmp_path_factory.mktemp("quick")
-    office = open_office(kit.settings(f"sqlite:///{folder / 'none.db'}", keys_folder), wake=kit.Bells())
-    slots = itertools.cycle([kit.Slot(office, folder / "one.db"), kit.Slot(office, folder / "two.db")])
+    pair = [kit.Place(base_office, f"sqlite:///{folder / name}", synced=False) for name in ("one.db", "two.db")]
+    turns = itertools.cycle(pair)
 
     def quick() -> kit.Broker:
-        return next(slots).broker(sqlite_template)
+        place = next(turns)
+        _copy(sqlite_template, place)
+        return place.broker()
 
     yield quick
-    office.close()
+    for place in pair:
+        place.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from broker.flow.parts import Limits, Parts
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep
-from broker.ports import Client, Connection, Conversation, HttpRequest, Policy, Store, StoredVerification, Wake, Work
+from broker.ports import Client, Connection, Conversation, HttpRequest, Policy, Store, StoredVerification, Work
 from broker.store.engine import Database
 from broker.store.migrate import migrate
 from broker.store.work import SqlStore
@@ -253,6 +252,8 @@ class Broker:
     checker: Checker
     store: FaultyStore
     bells: Bells
+    place: Place | None = None
+    processes: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def parts(self) -> Parts:
@@ -340,9 +341,11 @@ class Broker:
         names = [name for name in Checker.TABLES if name not in without]
         return {name: sorted(map(repr, self.rows(f"SELECT * FROM {name}"))) for name in names}  # noqa: S608
 
-    def another(self, wake: Wake | None = None) -> Broker:
-        """A second process on the same database: its own memory, the same sources."""
-        return wired(open_office(self.office.settings, wake=wake or Bells()), self.sources, self.checker)
+    def another(self) -> Broker:
+        """A further process on the same database: its own memory, the same sources."""
+        if self.place is not None:
+            return self.place.process(next(self.processes), self)
+        return wired(open_office(self.office.settings, wake=Bells()), self.sources, self.checker)
 
     def check(self, *, finished: bool = False) -> None:
         """Hold the whole database against the invariants."""
@@ -372,25 +375,42 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     return Broker(office, sources, checker, store, bells)
 
 
-class Slot:
-    """A place for one broker after another, each on a new database, with another office's keys and schemas."""
+class Place:
+    """Where one broker after another stands, with the keys and schemas of one office, on one database address.
 
-    def __init__(self, office: Office, path: Path) -> None:
-        """Its commits are not synced to disk."""
-        self.path = path
-        self.database = Database(f"sqlite:///{path}")
-        event.listen(self.database.engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
-        self.office = replace(office, database=self.database, drain=Drain(lambda _: 0), _closers=[])
-        self.store = SqlStore(self.database, read_client_key)
+    What stands there is put new before each; the engines stay, because they know the statements' compiled form.
+    """
 
-    def broker(self, template: Path) -> Broker:
-        """A broker on a copy of the template; the one before it has lost its database."""
-        self.database.dispose()
-        for leftover in self.path.parent.glob(f"{self.path.name}*"):
-            leftover.unlink()
-        shutil.copy(template, self.path)
-        parts = replace(self.office.parts, store=self.store, wake=Bells(), _policy=None, _editions={})
-        return wired(replace(self.office, parts=parts))
+    def __init__(self, office: Office, url: str, *, synced: bool = True) -> None:
+        """Not ``synced``: commits on SQLite do not wait for the disk."""
+        self.office = replace(office, drain=Drain(lambda _: 0), _closers=[])
+        self.url, self.synced = url, synced
+        self.databases: list[Database] = []
+
+    def broker(self) -> Broker:
+        """The first broker on a database that was put there just now."""
+        self.close()
+        return self.process(0, None)
+
+    def process(self, number: int, first: Broker | None) -> Broker:
+        """One of the processes on this database: its own connections and memory; sources and checker are shared."""
+        if number == len(self.databases):
+            self.databases.append(Database(self.url))
+            if not self.synced:
+                event.listen(self.databases[-1].engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
+        database = self.databases[number]
+        store = SqlStore(database, read_client_key)
+        parts = replace(self.office.parts, store=store, wake=Bells(), _policy=None, _editions={})
+        changed = replace(self.office.settings, database_url=self.url)
+        office = replace(self.office, settings=changed, parts=parts, database=database)
+        broker = wired(office, first.sources if first else None, first.checker if first else None)
+        broker.place = self
+        return broker
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for database in self.databases:
+            database.dispose()
 
 
 def settings(url: str, keys: Path, **changes: Any) -> Settings:

@@ -30,7 +30,7 @@ from tests.flow import catalogue, kit
 from tests.flow.catalogue import KITCHEN, LICENCES, POPULATION, REGISTER, SCENE, SHOP
 
 SEEDS = int(os.environ.get("BROKER_SEEDS", "200"))
-STEPS = 40
+STEPS = 30
 CHECK_EVERY = 1 if "SEED" in os.environ else 13  # a replay looks after every step
 MATERIALS = [None, None, ["licence"], ["form"], ["identity@legal_representative"]]
 
