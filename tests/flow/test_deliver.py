@@ -78,7 +78,7 @@ def test_a_callback_that_fails_is_sent_again_later_under_the_same_id(broker: Bro
         broker.expire_leases()
     assert len({one["delivery"] for one in listener.heard}) == 1
     assert [one["code"] for one in broker.entries("delivery_failed")] == ["500", "no-answer", "302"]
-    assert all(expected - 500 < wait <= expected for wait, expected in zip(waits, [2000, 4000, 8000], strict=False))
+    assert all(expected - 1500 < wait <= expected for wait, expected in zip(waits, [2000, 4000, 8000], strict=False))
     assert len(broker.entries("delivered")) == 1
 
 
@@ -90,7 +90,7 @@ def test_the_back_off_is_bounded_and_ends_after_so_many_attempts(broker: Broker,
         broker.expire_leases()
         assert deliver(broker.parts) == 1
         longest = max(longest, _passed(broker))
-    assert 3_599_000 < longest <= 3_600_000
+    assert 3_595_000 < longest <= 3_600_000
     broker.expire_leases()
     assert deliver(broker.parts) == 0
     assert [tuple(row) for row in broker.rows("SELECT state, last_code FROM delivery")] == [("given_up", "503")]

@@ -203,7 +203,7 @@ def test_while_redis_is_away_admission_stays_quick_and_sweepers_find_the_work(
         else:
             os.kill(redis_server.pid, signal.SIGCONT)
     assert took[0] < 2.5
-    assert max(took[1:]) < 0.5
+    assert max(took[1:]) < 1.0
     broker.parts.wake = kit.Bells()
     broker.finish()
     wake._quiet_until = 0.0  # five seconds later it is tried again
