@@ -1,8 +1,8 @@
 """Waiting for decisions: one thread asks the database about all verifications that somebody waits for, in one query.
 
 Whoever decides is in another process or thread, so there is nothing to be notified by but the database. The room asks
-often when a waiter is new and rarely when all are old; it never spends more than a fifth of its time asking, and it
-sleeps when nobody waits.
+often when a waiter is new and rarely when all are old; with many waiting it spends no more than a fifth of its time
+asking, and it sleeps when nobody waits.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from broker.core.errors import Problem
 from broker.ports import StoredVerification
 
-SHORTEST_S = 0.003  # a source on the same machine answers in about this time
+SHORTEST_S = 0.002  # a source on the same machine answers in about this time
 LONGEST_S = 0.05  # beyond a second or so, nobody notices another twentieth
-AGEING = 8  # a waiter of age t is asked for every t/8, so the delay it adds is at most an eighth
-REST = 4  # after a query that took t, rest 4t: under load many waiters share a query
+AGEING = 20  # a waiter of age t is asked for every t/20, so the delay it adds is about a twentieth
+REST = 4  # after a query that took t, rest 4t at most: under load many waiters share a query; one alone rests t
 AWAY_S = 0.5  # how long a database that is away is left alone
 
 AskDecided = Callable[[Sequence[str]], Mapping[str, StoredVerification]]
@@ -105,4 +105,4 @@ class WaitingRoom:
         for waiter, stored in told:
             waiter.decided = stored
             waiter.told.set()
-        return min(LONGEST_S, max(SHORTEST_S, REST * (time.monotonic() - begun)))
+        return min(LONGEST_S, max(SHORTEST_S, min(REST, len(waited_for)) * (time.monotonic() - begun)))
