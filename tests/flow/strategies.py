@@ -50,8 +50,14 @@ _requirements = st.fixed_dictionaries(
         "holder": st.sampled_from(ROLES),
         "needed": st.booleans(),
         "when": st.sampled_from(
-            [{}, {}, {"party": "spouse"}, {"applicant": "person"}, {"applicant": "organisation"}]
-            + [{"fact": "f", "is": True}]
+            [
+                {},
+                {},
+                {"party": "spouse"},
+                {"applicant": "person"},
+                {"applicant": "organisation"},
+                {"fact": "f", "is": True},
+            ]
         ),
     }
 )
