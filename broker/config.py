@@ -40,7 +40,7 @@ class Settings:
     """Port the web server listens on."""
     web_processes: int = 2
     """Web processes of the fleet; the embedded default always runs one."""
-    web_threads: int = 32
+    web_threads: int = 64
     """Requests one web process works on at a time, waiting ones included."""
     issuer: str = "exemption-broker.localhost"
     """Who issues the receipts, as printed in them."""

@@ -69,8 +69,8 @@ def plan(edition: Edition, request: Request, today: date) -> Plan:
     """
     catalog = edition.catalog
     items = catalog.items_of(region=request.region, item=request.item, scene=request.scene)
+    _known_roles(catalog, items, request)  # also those whom only an item that is left out would concern
     items, left_out = handled(catalog, items, request.region, today, "/item" if request.item else "/scene")
-    _known_roles(catalog, items, request)
     needs = _needs(catalog, items, request, today)
     if request.materials:
         needs = _subset(needs, request.materials)

@@ -218,7 +218,15 @@ class _Admission:
             draft.outcome = Admitted(self._stored(draft, receipt), created=True)
         self.work.add_lookups(lookups, self.now)
         self.work.decide(receipts, self.now)
+        self.work.add_deliveries(
+            [(new_id(self.now), _row(one).id, _row(one).client) for one in drafts if self._told(one, receipts)],
+            self.now,
+        )
         self.sources |= {one.source for one in lookups}
+
+    def _told(self, draft: _Draft, receipts: Mapping[str, str]) -> bool:
+        """Whether a decision on the spot is announced by callback too, as every other is."""
+        return _row(draft).id in receipts and _caller(draft).client.callback_url is not None
 
     def _begun(self, draft: _Draft) -> tuple[list[NewLookup], str | None]:
         """Its entry, and the lookups that are due – or, where nothing is to be asked, the receipt at once."""

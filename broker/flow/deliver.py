@@ -9,7 +9,7 @@ from broker.core.envelope import canonical
 from broker.flow.parts import Parts
 from broker.ports import Due, Policy
 
-LEASE_MS = 60_000
+LEASE_MS = 150_000  # longer than a whole batch of listeners that do not answer
 FIRST_RETRY = timedelta(seconds=2)  # doubling, so the last of 12 attempts is made after more than one hour
 LONGEST_RETRY = timedelta(hours=1)
 _SUCCESS = range(200, 300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,14 @@ from broker.core.authorise import still_in_force
 from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
+from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
 from broker.flow.questions import question_from
 from broker.flow.settle import SALT_BYTES, Heard, settle
+from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, Work
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +36,34 @@ class _Lookup:
 
 def look_up(parts: Parts, source: str) -> int:
     """Work on one batch of a source's due lookups; returns how many there were."""
-    lookups, asked_at = _claim(parts, source)
+    claimed, lookups, asked_at = _claim(parts, source)
     if lookups:
         answers = _ask(parts, lookups, asked_at)
         _record(parts, lookups, answers, asked_at)
-    return len(lookups)
+    return claimed
 
 
-def _claim(parts: Parts, source: str) -> tuple[list[_Lookup], datetime]:
-    """Lease the batch and write its entries: whoever is asked from here on stands in the log."""
+def _claim(parts: Parts, source: str) -> tuple[int, list[_Lookup], datetime]:
+    """Lease the batch and write its entries: whoever is asked from here on stands in the log.
+
+    A lookup that cannot be read (its row damaged, its case's key destroyed) keeps its lease and is left alone until
+    that runs out: it must not hold up the others.
+    """
     with parts.store.write() as work:
         pulse = work.pulse()
         claims = work.claim(source, parts.limits.batch, pulse.now, parts.limits.lease_ms)
         if not claims:
-            return [], pulse.now
+            return 0, [], pulse.now
         policy = parts.policy(work, pulse)
-        opened = [_opened(parts, work, claim) for claim in claims]
+        opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
         # Late: counting calls locks the grant's row, where all workers of the source meet.
-        stopped = _stopped(work, policy, claims, pulse.now)
+        stopped = _stopped(work, policy, [one.claim for one in opened], pulse.now)
         lookups = [replace(one, stopped=stopped.get(one.claim.id)) for one in opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, nobody asked. After it: the entries say `asked`, the lease runs
         # out and the lookups are asked again, under the same lookup id, with another entry.
         work.commit()
-    return lookups, pulse.now
+    return len(claims), lookups, pulse.now
 
 
 def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetime) -> dict[str, str]:
@@ -75,9 +84,13 @@ def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetim
     return stopped
 
 
-def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup:
-    key = parts.vault.unwrap(claim.wrapped_key)
-    question = question_from(claim.id, parts.vault.decrypt(key, claim.question, claim.id))
+def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:
+    try:
+        key = parts.vault.unwrap(claim.wrapped_key)
+        question = question_from(claim.id, parts.vault.decrypt(key, claim.question, claim.id))
+    except BrokerProblem as problem:
+        fault(_log, "a lookup cannot be read", problem, lookup=claim.id)
+        return None
     source = parts.edition(work, claim.edition).catalog.sources[claim.source]
     return _Lookup(claim, question, source)
 
@@ -137,7 +150,7 @@ def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer],
             if current.get(one.claim.id) != one.claim.fence:
                 continue  # our lease ran out and somebody else has asked since: theirs counts
             answer = checked(one.question, heard, one.source, pulse.now)
-            key = parts.vault.unwrap(held[one.claim.verification].wrapped_key)
+            key = parts.vault.unwrap(one.claim.wrapped_key)
             row, findings[one.claim.id] = _kept(parts, one, answer, key, asked_at, pulse.now)
             recorded.append(row)
             entries.append(_answered(one, row, answer, pulse.now))

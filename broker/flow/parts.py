@@ -23,7 +23,7 @@ from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport,
 class Limits:
     """The flow's sizes and times."""
 
-    batch: int = 16  # lookups claimed together; more gain little and lengthen what a dead worker delays
+    batch: int = 32  # lookups claimed together, as many as one source is asked at a time
     lease_ms: int = 30_000  # longer than any source's budget, so that a living worker never loses its lookups
     sequence_batch: int = 2_000
     deliver_batch: int = 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +15,17 @@ from broker.core.catalog import Edition
 from broker.core.day import day_of
 from broker.core.decide import Decision, advance
 from broker.core.entry import Entry, entry
+from broker.core.errors import BrokerProblem
 from broker.core.plan import Plan, plan, question
 from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, sign_receipt
 from broker.flow.parts import Parts, new_id
 from broker.flow.questions import question_bytes
+from broker.log import fault
 from broker.ports import Client, Held, LookupRow, NewLookup, Policy, Work
 
 SALT_BYTES = 16
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,14 @@ def settle(
     for one in held:
         theirs = by_verification[one.id]
         if one.state == "admitted" and all(row.id in fresh or row.state == "answered" for row in theirs):
-            key = parts.vault.unwrap(one.wrapped_key)
-            findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in theirs}
-            _settle_one(parts, policy.clients[one.client], _matters(parts, work, one, key), key, findings, now, settled)
+            try:
+                key = parts.vault.unwrap(one.wrapped_key)
+                findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in theirs}
+                matters = _matters(parts, work, one, key)
+            except BrokerProblem as problem:  # damaged or destroyed: it must not take the others' answers with it
+                fault(_log, "a verification cannot be read", problem, verification=one.id)
+                continue
+            _settle_one(parts, policy.clients[one.client], matters, key, findings, now, settled)
     work.decide(settled.receipts, now)
     work.add_lookups(settled.lookups, now)
     work.add_deliveries(settled.deliveries, now)

@@ -24,7 +24,7 @@ from broker.ports import Conversation, HttpRequest, HttpResponse
 from broker.transport import deadline
 from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, Unreachable, connect, written
 
-CONCURRENCY: Final = 16  # conversations of one source at a time
+CONCURRENCY: Final = 32  # conversations of one source at a time
 KEPT_CONNECTIONS: Final = 160  # to one host, idle: a platform carries up to ten sources
 _HEADERS: Final = {"User-Agent": "exemption-broker"}
 _PORTS: Final = {"http": 80, "https": 443}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from broker.log import fault
 
 LookUp = Callable[[str], int]
 
-CROWD = 4  # lookups in a batch; one verification alone seldom brings as many for one source
-LONGEST_REST_S = 0.03  # so that load adds little to what it delays anyway
 
 _log = logging.getLogger(__name__)
 
@@ -43,27 +40,14 @@ class Drain:
 
     def _until_empty(self, source: str) -> None:
         while True:
-            self._work(source)
+            while self._look_up(source):
+                pass
             with self._guard:
                 if source not in self._again:
                     # Leave while nobody can enter: whoever wakes us after this starts a drain of its own.
                     self._running.discard(source)
                     return
                 self._again.discard(source)
-
-    def _work(self, source: str) -> None:
-        """Work batch after batch.
-
-        A crowded one says that there is load: then rest as long as it took, so that the next is larger and its
-        transactions are shared by more.
-        """
-        while True:
-            began = time.monotonic()
-            count = self._look_up(source)
-            if not count:
-                return
-            if count >= CROWD:
-                time.sleep(min(LONGEST_REST_S, time.monotonic() - began))
 
 
 class InProcessWake:

@@ -34,8 +34,8 @@ from tests.bench.world import World, free_port
 
 WEB_PROCESSES = 2
 WORKERS = 2
-# As many requests as may wait at a time without being turned away: 24 in each web process.
-CONNECTIONS = {"a": 24, "b": 40}
+# Below what may wait at a time without being turned away: 56 in each web process.
+CONNECTIONS = {"a": 48, "b": 96}
 UNREACHED = 1_000_000_000  # a daily cap that is counted like any other
 
 
