@@ -42,8 +42,8 @@ def scene_plan(
     """
     catalog = edition.catalog
     named = _named(catalog, region, frozenset(items), scene)
+    _known_roles(catalog, named, situation)  # as planning a case: also those whom only a left-out item concerns
     kept, left_out = handled(catalog, named, region, today, "/scene" if scene else "/item")
-    _known_roles(catalog, kept, situation)
     wanted = material_set(kept, catalog, today, situation)
     return {
         **heading(edition, region, scene, today),
