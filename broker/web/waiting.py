@@ -17,7 +17,7 @@ from broker.ports import StoredVerification
 
 SHORTEST_S = 0.002  # a source on the same machine answers in about this time
 LONGEST_S = 0.05  # beyond a second or so, nobody notices another twentieth
-AGEING = 20  # a waiter of age t is asked for every t/20, so the delay it adds is about a twentieth
+AGEING = 16  # a waiter of age t is asked for every t/16, so the delay it adds is about a sixteenth
 REST = 4  # after a query that took t, rest 4t at most: under load many waiters share a query; one alone rests t
 AWAY_S = 0.5  # how long a database that is away is left alone
 
