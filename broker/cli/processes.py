@@ -58,7 +58,7 @@ def work(sources: tuple[str, ...], name: str) -> None:
         raise click.ClickException("嵌入模式的工作线程在 broker serve 内 / embedded, the workers are in `broker serve`")
     # The command becomes the worker: a signal sent to it reaches Celery, and nothing stands in between.
     arguments = [word for source in sources for word in ("--source", source)]
-    os.execv(sys.executable, [sys.executable, "-m", "broker.worker", "--name", name, *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "broker.worker", "--name", name, *arguments])  # noqa: S606 - our own module
 
 
 @click.command()
