@@ -40,8 +40,13 @@ from broker.ports import (
     StoredVerification,
 )
 from broker.store import tables as t
+from broker.store.console_rows import ConsoleRows
 from broker.store.engine import Database
+from broker.store.grants_rows import GrantsRows
+from broker.store.health_rows import HealthRows
+from broker.store.proof_rows import ProofRows
 from broker.store.statements import Statements
+from broker.store.waiting_rows import WaitingRows
 
 ReadKey = Callable[[str, str], Verifier]  # (SPKI PEM, key id) → verifier
 _LOG_LOCK = 0x6C6F67  # the advisory lock under which one sequencer at a time extends the log ("log")
@@ -76,21 +81,13 @@ class SqlStore:
             yield SqlWork(connection, self.statements, self.read_key)
 
 
-class SqlWork:
+class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
     def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:
         """On a connection whose transaction is open."""
-        self.connection = connection
-        self._sql = statements
+        super().__init__(connection, statements)
         self._read_key = read_key
-
-    def _run(self, statement: Any, **values: Any) -> Any:
-        return self.connection.execute(statement, values)
-
-    def _many(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
-        """Run a statement for many rows, in one go."""
-        return self.connection.execute(statement, self._sql.bound(rows)) if rows else ()
 
     def commit(self) -> None:
         """Make it all true."""
@@ -404,9 +401,6 @@ class SqlWork:
             self._sql.add_edition, number=edition.number, digest=edition.digest, body=edition.body, seal=edition.seal,
             effective_at=edition.effective_at, published_at=now, published_by=edition.published_by,
         )  # fmt: skip
-
-    def _added(self, statement: Any, **values: Any) -> bool:
-        return bool(self._run(statement, **values).rowcount)
 
     def add_draft(self, draft: Draft, body: bytes) -> None:
         """A new draft."""

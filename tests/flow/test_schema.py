@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from broker.core.errors import Problem
 from broker.store.engine import Database
 from broker.store.migrate import current, head, migrate
-from broker.store.tables import metadata
+from broker.store.schema import metadata
 from tests.flow import kit
 from tests.flow.checker import Checker
 

@@ -14,6 +14,11 @@ from broker.core.catalog import Source
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
 from broker.core.roles import Role
+from broker.ports.console import ConsoleWork
+from broker.ports.grants import GrantsWork
+from broker.ports.health import HealthWork
+from broker.ports.proof import ProofWork
+from broker.ports.waiting import WaitingWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +308,7 @@ class Draft:
     edition: int | None = None
 
 
-class Work(Protocol):
+class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol):
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 
     def commit(self) -> None:

@@ -1,0 +1,3 @@
+"""The tables for the console: people, sessions, objections, what was collected on paper, figures."""
+
+from __future__ import annotations

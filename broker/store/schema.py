@@ -1,0 +1,8 @@
+"""Every table of ours, from all areas: what the migrations must make."""
+
+from __future__ import annotations
+
+from broker.store import console_tables, grants_tables, health_tables, proof_tables, tables, waiting_tables
+from broker.store.tables import metadata
+
+__all__ = ["console_tables", "grants_tables", "health_tables", "metadata", "proof_tables", "tables", "waiting_tables"]
