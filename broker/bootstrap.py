@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import orjson
 import requests
 import yaml
+from chinese_calendar import constants as state_council
 
 from broker.config import Settings
 from broker.connectors import connectors
+from broker.core.day import CHINA
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
+from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.ports import Connection, Wake
@@ -32,6 +37,8 @@ from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
+
+_log = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # malloc.h
 _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
@@ -86,6 +93,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
         limits=Limits(),
+        calendar=working_calendar(),
     )
     drain = Drain(lambda source: look_up(parts, source))
     if wake is None:
@@ -93,6 +101,19 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     receipt_keys = [signer.verifier(), *_public_keys(folder / _RETIRED)]
     log_keys = [*(key.verifier() for key in log_signers), *_public_keys(folder / _RETIRED_LOG)]
     return Office(settings, parts, database, drain, receipt_keys, log_keys, [transport.close])
+
+
+def working_calendar() -> Calendar:
+    """The State Council's days off and make-up days, as far as the installed ``chinesecalendar`` knows them.
+
+    A year that it does not know counts as plain weekdays. That is said once per process, and by each deadline in it.
+    """
+    calendar = Calendar(frozenset(state_council.holidays), frozenset(state_council.workdays))
+    today = datetime.now(CHINA).date()
+    if not calendar.covers(today, today):
+        known = str(max(calendar.holidays).year)
+        _log.warning("this year's holidays are not known; upgrade chinesecalendar", extra={"facts": {"known": known}})
+    return calendar
 
 
 def _public_keys(folder: Path) -> list[Verifier]:

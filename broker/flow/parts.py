@@ -16,6 +16,7 @@ from broker.core.answer import Answer
 from broker.core.catalog import Edition, Source, catalog_from
 from broker.core.envelope import Signer
 from broker.core.errors import OperatorProblem
+from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 
 
@@ -47,6 +48,7 @@ class Parts:
     check_request: Callable[[Any], None]  # raises CallerProblem request.schema
     post: Callable[[str, bytes], int]  # a signed callback: (url, body) → HTTP status; 0 where nothing answered
     limits: Limits = field(default_factory=Limits)
+    calendar: Calendar = field(default_factory=Calendar)
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)
 
