@@ -39,7 +39,6 @@ def _sources() -> Mapping[str, Source]:
 
 SOURCES = _sources()
 ANSWER_OK = load_answer_schemas(SCHEMAS)
-SIMULATED = sorted(key for key, source in SOURCES.items() if source.connector in {"certshare", "exchange"})
 
 _keys: dict[str, Sm2Signer] = {}
 
@@ -59,6 +58,7 @@ def no_decrypt(pem: str, ciphertext: bytes) -> bytes:
 
 
 CONNECTORS: Mapping[str, Connector] = connectors(ANSWER_OK, decrypt)
+SIMULATED = sorted(key for key, source in SOURCES.items() if source.connector in CONNECTORS)
 
 
 def party(entry: Mapping[str, Any], role: str = "applicant") -> Party:
@@ -200,6 +200,13 @@ class SocketRoad:
         return self.transport.converse(source, [conversation])[0]
 
 
-def with_credentials(connection: Connection, **changed: str) -> Connection:
-    """The same platform under other credentials and without its session."""
-    return replace(connection, credentials={**connection.credentials, **changed}, session={})
+def with_changes(connection: Connection, credentials: Mapping[str, str], options: Mapping[str, Any]) -> Connection:
+    """The same platform, with some credentials and options replaced; other credentials begin without its session."""
+    if not credentials and not options:
+        return connection
+    return replace(
+        connection,
+        credentials={**connection.credentials, **credentials},
+        options={**connection.options, **options},
+        session={} if credentials else connection.session,
+    )

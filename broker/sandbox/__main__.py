@@ -28,10 +28,10 @@ def main(folder: Path, seed: int, ports: tuple[int, ...] | None, platform: str |
         return
     chosen = dict(zip(PLATFORMS, ports, strict=True)) if ports else None
     with Sandbox(folder, seed, chosen, host) as sandbox:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         for name in PLATFORMS:
             click.echo(f"{name} {sandbox.url(name)}")
         click.echo(f"ready {sandbox.connections}")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             signal.pause()
         except KeyboardInterrupt:

@@ -24,7 +24,8 @@ from broker.sandbox.population import populate
 from broker.sandbox.sources import PLATFORMS, Sandbox
 from broker.transport.https import HttpsTransport
 from tests.asking import CONNECTORS, REPOSITORY, SIMULATED, SOURCES, SocketRoad, ask, connections, party, question
-from tests.contract import VECTORS, Vector, run
+from tests.contract import VECTORS, run
+from tests.vectors.vector import Vector
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 import jsonschema_rs
 import orjson
 import pytest
-from defusedxml.ElementTree import fromstring
 
 from broker.core.answer import Reason
 from broker.core.catalog import Form
-from tests.asking import SCHEMAS, SIMULATED, SOURCES, MemoryRoad, ask, memory_road, party
-from tests.contract import VECTORS, Vector, run
+from tests.asking import CONNECTORS, REPOSITORY, SCHEMAS, SIMULATED, SOURCES, MemoryRoad, ask, memory_road, party
+from tests.contract import FAMILIES, VECTORS, run
+from tests.vectors.vector import SITUATIONS, Vector
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +25,35 @@ def test_what_the_platform_does_becomes_its_reason(road: MemoryRoad, vector: Vec
     run(road, vector)
 
 
-def business_part(body: bytes, source: str) -> object:
-    """The part of a request body that the question schema describes."""
-    if SOURCES[source].options.get("shape") == "ps_package":
-        package = fromstring(body)
-        return {
-            "PACKAGEHEAD": {child.tag: child.text for child in package.iterfind("PACKAGEHEAD/*")},
-            "RECORD": {child.tag: child.text for child in package.iterfind("DATA/RECORD/*")},
-        }
-    document = orjson.loads(body)
-    return document["data"] if SOURCES[source].connector == "certshare" else document
+@pytest.mark.parametrize("family", sorted(CONNECTORS))
+def test_every_family_brings_each_situation(family: str) -> None:
+    """A connector without its vectors, or with one too few, is not finished."""
+    assert family in FAMILIES, f"tests/vectors/{family}.py is missing"
+    brought = {vector.name: vector for vector in FAMILIES[family].VECTORS if vector.name in SITUATIONS}
+    assert sorted(SITUATIONS.keys() - brought.keys()) == []
+    assert [str(one) for one in brought.values() if one.reason not in SITUATIONS[one.name]] == []
+
+
+@pytest.mark.parametrize("family", sorted(CONNECTORS))
+def test_every_family_has_a_simulator_for_its_sources(family: str, road: MemoryRoad) -> None:
+    """A strict platform stands behind each source that the list connects through this family."""
+    own = [SOURCES[key] for key in SIMULATED if SOURCES[key].connector == family]
+    assert own != []
+    assert {source.platform for source in own} <= road.connections.keys()
+    assert {vector.source for vector in FAMILIES[family].VECTORS} <= {source.key for source in own}
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_every_source_has_its_pair_of_schemas(key: str) -> None:
+    for part in ("question", "answer"):
+        schema = orjson.loads((SCHEMAS / f"{key}.{part}.schema.json").read_bytes())
+        assert schema["$id"] == f"{key}.{part}.schema.json"
+        jsonschema_rs.Draft202012Validator(schema)
+
+
+def test_no_vectors_lie_about_for_a_family_that_is_gone() -> None:
+    modules = {path.stem for path in (REPOSITORY / "tests" / "vectors").glob("*.py")} - {"vector"}
+    assert modules == FAMILIES.keys()
 
 
 @pytest.mark.parametrize("key", SIMULATED)
@@ -49,7 +68,7 @@ def test_every_question_is_what_its_schema_says(road: MemoryRoad, key: str) -> N
         related = spouse if key == "mca-marriage" and form is Form.VERIFY else None
         ask(road, key, form, party(subject), related)
         for request in road.sent[-1:]:
-            schema.validate(business_part(request.body, key))
+            schema.validate(FAMILIES[source.connector].business_part(request.body, source))
 
 
 @pytest.mark.parametrize("key", SIMULATED)
