@@ -30,7 +30,7 @@ class Calendar:
 
 
 def add_working_days(calendar: Calendar, start: date, days: int) -> date:
-    """The last of ``days`` working days after ``start``, which does not count itself; ``start`` where there are none."""
+    """The last of ``days`` working days after ``start``, itself not counted; ``start`` where there are none."""
     if days < 0:
         raise ValueError(days)
     day = start
