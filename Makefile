@@ -20,7 +20,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench lock clean system
+.PHONY: help run test lint bench faults lock clean system
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,8 +28,9 @@ help: ## list the verbs
 run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker at work (ONCE=1: one round and out; FLEET=1: PostgreSQL, Redis and Celery)
 	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
 
+# Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
 test: lint system ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
-	@exec $(PY) -m pytest $(PYTEST_ARGS)
+	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
 	@$(PY) -m ruff check .
@@ -38,6 +39,9 @@ lint: $(VENV)/.ready-test ## ruff, mypy and the layers
 
 bench: $(VENV)/.ready-test system ## measure speed on this machine
 	@exec $(PY) -m tests.bench
+
+faults: $(VENV)/.ready-test system ## run the fault campaigns and print their figures (FAULTS="F10 --sample" for a part)
+	@exec $(PY) -m tests.faults $(FAULTS)
 
 lock: ## renew both lock files from pyproject.toml (UPGRADE=1: to the newest versions)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT; \

@@ -151,7 +151,7 @@ def test_parameters_may_come_in_any_order() -> None:
         ({"target_uri": URI + "/案件"}, "signature.malformed"),
         ({"target_uri": ""}, "signature.malformed"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),  # the same in every process that runs tests
 )
 def test_a_request_that_is_not_the_one_signed_is_refused(
     key: keys.PrivateKey, changes: dict[str, Any], code: str
