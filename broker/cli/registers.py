@@ -97,6 +97,7 @@ def grant_group() -> None:
 @click.option("--legal-reference", required=True, help="The law the grant rests on.")
 @click.option("--days", type=int, default=365, show_default=True, help="Validity from now on.")
 @click.option("--daily-calls", type=int, help="Cap of calls per day, as days run in China.")
+@click.option("--distinct-holders", type=int, help="Cap of persons that one operator may ask about per day.")
 def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     grant_id: str,
     client: str,
@@ -109,6 +110,7 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     legal_reference: str,
     days: int,
     daily_calls: int | None,
+    distinct_holders: int | None,
 ) -> None:
     """Register a grant that a source department has given."""
     if not scenes and not items:
@@ -118,6 +120,7 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
         id=grant_id, client=client, source=source, forms=tuple(map(Form, forms)), fields=granted,
         bases=tuple(map(Basis, bases)), legal_reference=legal_reference, valid_from=now - timedelta(minutes=1),
         valid_to=now + timedelta(days=days), scenes=scenes, items=items, daily_calls=daily_calls,
+        distinct_holders=distinct_holders,
     )  # fmt: skip
     with told(), office(current_settings()) as opened:
         register.register_grant(opened.parts, grant)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from broker.core.case import Basis, Request
+from broker.core.case import Basis, Operator, Request
 from broker.core.catalog import Form
 from broker.core.plan import PlannedLookup
 
@@ -29,7 +30,10 @@ class Grant:
     scenes: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     daily_calls: int | None = None
+    distinct_holders: int | None = None  # of one operator on one day
     state: str = IN_FORCE
+    purpose: str = ""
+    application: str = ""  # how it came about; "" where an administrator registered it
 
     def covers(self, lookup: PlannedLookup, request: Request) -> bool:
         """Whether it speaks of this source and of the scene, or of every item, that needs the lookup."""
@@ -52,14 +56,36 @@ class Refusal:
 
 
 # From the most to the least telling: of several grants that all refuse, the caller hears the nearest miss.
-_TELLING = ("grant.exhausted", "grant.fields", "grant.form", "grant.basis", "grant.suspended", "grant.revoked",
-            "grant.not-yet", "grant.expired", "grant.none")  # fmt: skip
+_TELLING = ("grant.exhausted", "grant.holders-exhausted", "grant.fields", "grant.form", "grant.basis",
+            "grant.suspended", "grant.revoked", "grant.not-yet", "grant.expired", "grant.none")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What has been used of the caps today: calls by grant id, and whom this operator has asked about by grant id."""
+
+    calls: Mapping[str, int]
+    holders: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    pseudonym: Callable[[str], str] = str
+
+    def exhausts(self, grant: Grant, subject: str) -> str | None:
+        """The cap that a further call about this subject would exceed, as a rule."""
+        if grant.daily_calls is not None and self.calls.get(grant.id, 0) >= grant.daily_calls:
+            return "grant.exhausted"
+        known = self.holders.get(grant.id, frozenset())
+        full = grant.distinct_holders is not None and len(known) >= grant.distinct_holders
+        return "grant.holders-exhausted" if full and self.pseudonym(subject) not in known else None
+
+
+def asker(client: str, operator: Operator) -> str:
+    """The one spelling under which an operator is told from others: a staff number is its body's and system's own."""
+    return f"{client}/{operator.unit}/{operator.id}"
 
 
 def authorise(
-    grants: Iterable[Grant], lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]
+    grants: Iterable[Grant], lookup: PlannedLookup, request: Request, now: datetime, used: Used
 ) -> Permit | Refusal:
-    """The first grant that permits the lookup, else the nearest miss; ``used`` counts today's calls by grant id."""
+    """The first grant that permits the lookup, else the nearest miss."""
     misses = {"grant.none"}
     for grant in grants:
         if not grant.covers(lookup, request):
@@ -82,7 +108,7 @@ def still_in_force(grant: Grant | None, now: datetime) -> str | None:
     return "grant.not-yet" if now < grant.valid_from else None
 
 
-def _miss(grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, used: Mapping[str, int]) -> str | None:
+def _miss(grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, used: Used) -> str | None:
     rule = still_in_force(grant, now)
     if rule is not None:
         return rule
@@ -92,6 +118,4 @@ def _miss(grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, 
         return "grant.form"
     if not set(lookup.fields) <= set(grant.fields):
         return "grant.fields"
-    if grant.daily_calls is not None and used.get(grant.id, 0) >= grant.daily_calls:
-        return "grant.exhausted"
-    return None
+    return used.exhausts(grant, lookup.subject.subject)

@@ -16,6 +16,7 @@ from broker.core.identifiers import is_credit_code, is_identifier
 CREDIT_CODE = "001"
 CITIZEN_ID = "111"
 APPLICANT = "applicant"
+MAX_PARTIES = 40  # of one case over its life: twice what one request may name, and far below what a list of people is
 
 
 class Basis(StrEnum):

@@ -63,6 +63,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("request.level", 409, _C, "该事项由上级或其他层级机关办理", "The item is decided at another level", "请引导申请人到有权机关办理", "Send the applicant to the body that decides"),
     ("request.conflict", 409, _C, "同一请求编号已用于不同内容", "This request id was used with another body", "新的请求请使用新的编号", "Use a new request id for a new request"),
     ("case.applicant-differs", 409, _C, "该办件的申请人与本次请求不一致", "The case belongs to another applicant", "请核对办件编号与申请人", "Check the case number and the applicant"),
+    ("case.parties", 409, _C, "该办件涉及的当事人过多", "The case has named too many parties", "一个办件只查询与其有关的人；确有需要请分办件办理", "Ask only about those whom the case concerns; open another case for others"),
     ("case.closed", 409, _C, "该办件已办结", "The case is closed", "已办结的办件不再查询数据", "Nothing is asked for a closed case"),
     ("case.unknown", 404, _C, "没有该办件", "There is no such case", "请核对办件编号", "Check the case number"),
     # the grant
@@ -72,6 +73,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("grant.revoked", 403, _C, "授权已被撤销", "The grant was revoked", "请联系数源部门", "Ask the source department"),
     ("grant.suspended", 403, _C, "授权已被暂停", "The grant is suspended", "请联系数源部门", "Ask the source department"),
     ("grant.exhausted", 403, _C, "授权的当日调用次数已用完", "The grant's calls for today are used up", "请次日再试或申请提高限额", "Try tomorrow or apply for a higher cap"),
+    ("grant.holders-exhausted", 403, _C, "经办人当日可查询的持证人数已达授权上限", "The operator has asked about as many persons today as the grant allows", "请次日再试或申请提高限额", "Try tomorrow or apply for a higher cap"),
     ("grant.fields", 403, _C, "授权未包含所需字段", "The grant lacks fields that are needed", "请申请补充字段", "Apply for the missing fields"),
     ("grant.form", 403, _C, "授权未包含该查询方式", "The grant lacks this form of lookup", "请申请相应的查询方式", "Apply for this form"),
     ("grant.basis", 403, _C, "授权不适用于本次的依据", "The grant does not extend to this basis", "请核对依据（法定职责、持证人授权、委托）", "Check the basis (duty, consent, delegation)"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from broker.core.authorise import Permit, Refusal, authorise
-from broker.core.case import Request, request_from
+from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise
+from broker.core.case import MAX_PARTIES, Request, request_from
 from broker.core.day import day_of
 from broker.core.decide import Progress, advance
 from broker.core.entry import Entry, entry
@@ -20,6 +20,7 @@ from broker.core.plan import Plan, plan
 from broker.flow.parts import Parts, new_id
 from broker.flow.settle import Matters, conclude, due_lookups
 from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Work
+from broker.ports.grants import Parties
 
 NONCE_KEPT = timedelta(minutes=2)  # twice the window in which a signature is fresh (± 30 s), so none outlives its nonce
 
@@ -66,6 +67,7 @@ class _Draft:
     permits: dict[str, Permit | Refusal] = field(default_factory=dict)
     progress: Progress = field(default_factory=lambda: Progress((), ()))
     case: CaseFile | None = None
+    parties: Parties = ()
     row: NewVerification | None = None
 
 
@@ -171,10 +173,22 @@ class _Admission:
         clients = {_caller(draft).client.id for draft in self._open()}
         grants = [grant for client in sorted(clients) for grant in self.policy.grants_of.get(client, ())]
         capped = [grant.id for grant in grants if grant.daily_calls is not None]
-        used = self.work.usage(capped, day_of(self.now).isoformat()) if capped else {}
-        self._each(lambda draft: self._authorise_one(draft, used))
+        calls = self.work.usage(capped, day_of(self.now).isoformat()) if capped else {}
+        holders = self._holders(grants)
+        self._each(lambda draft: self._authorise_one(draft, self._used(draft, calls, holders)))
 
-    def _authorise_one(self, draft: _Draft, used: Mapping[str, int]) -> None:
+    def _holders(self, grants: Sequence[Grant]) -> dict[tuple[str, str], set[str]]:
+        """About whom these operators have asked today, under the grants that limit it."""
+        limited = [grant.id for grant in grants if grant.distinct_holders is not None]
+        if not limited:
+            return {}
+        return self.work.holders(limited, {_asker(draft) for draft in self._open()}, day_of(self.now).isoformat())
+
+    def _used(self, draft: _Draft, calls: Mapping[str, int], holders: Mapping[tuple[str, str], set[str]]) -> Used:
+        theirs = {grant: subjects for (grant, who), subjects in holders.items() if who == _asker(draft)}
+        return Used(calls, theirs, self.parts.vault.pseudonym)
+
+    def _authorise_one(self, draft: _Draft, used: Used) -> None:
         request, lookups = _request(draft), _plan_of(draft).lookups
         grants = self.policy.grants_of.get(_caller(draft).client.id, ())
         draft.permits = {key: authorise(grants, one, request, self.now, used) for key, one in lookups.items()}
@@ -194,12 +208,36 @@ class _Admission:
                 draft.outcome = CallerProblem("case.applicant-differs", pointer="/applicant")
             elif case.state != "open":
                 draft.outcome = CallerProblem("case.closed", pointer="/case/number")
+            elif len(_together(case.parties, ours.parties)) > MAX_PARTIES:
+                draft.outcome = CallerProblem("case.parties", expected=f"at most {MAX_PARTIES}", pointer="/parties")
+            else:
+                draft.parties = ours.parties
 
     def _fresh_case(self, draft: _Draft) -> CaseFile:
         request = _request(draft)
         applicant = self.parts.vault.pseudonym(request.applicant.subject)
         _, wrapped = self.parts.vault.new_case_key()
-        return CaseFile(new_id(self.now), _caller(draft).client.id, request.case_number, applicant, "open", wrapped)
+        parties = [(one.role, self.parts.vault.pseudonym(one.subject)) for one in request.parties]
+        client = _caller(draft).client.id
+        return CaseFile(new_id(self.now), client, request.case_number, applicant, "open", wrapped, tuple(parties))
+
+    def _register_parties(self) -> None:
+        """Whom a later verification names beside the case's parties becomes one of them, and an entry says so.
+
+        A spouse or heir may come to light at the second item of a case, so this is allowed; that it happened is seen.
+        """
+        for draft in sorted(self._open(), key=lambda draft: _case(draft).id):  # in one order, as all lock rows
+            case = _case(draft)
+            while added := _added(case.parties, draft.parties):
+                if self.work.change_parties(case.id, case.parties, (*case.parties, *added)):
+                    self.entries += [self._party_added(draft, role, subject) for role, subject in added]
+                    break
+                case = _there(self.work.find_case(case.client, case.number))  # somebody was faster, or we ourselves
+
+    def _party_added(self, draft: _Draft, role: str, subject: str) -> Entry:
+        request, row = _request(draft), _row(draft)
+        return entry("party_added", self.now, verification=row.id, client=row.client, case=request.case_number,
+                     role=role, subject=subject, operator=request.operator.id, unit=request.operator.unit)  # fmt: skip
 
     def _store(self) -> None:
         drafts = self._open()
@@ -208,6 +246,7 @@ class _Admission:
         added = self.work.add_verifications([_row(draft) for draft in drafts], self.now)
         # The others' ids were taken meanwhile, by another connection: theirs is the answer.
         self._recognise([draft for draft in drafts if _row(draft).id not in added])
+        self._register_parties()
         lookups: list[NewLookup] = []
         receipts: dict[str, str] = {}
         for draft in self._open():
@@ -312,6 +351,14 @@ def refused(caller: Caller, problem: Problem, now: datetime) -> Entry:
     return entry("refused", now, **facts)
 
 
+def _added(before: Parties, named: Parties) -> Parties:
+    return tuple(one for one in named if one not in before)
+
+
+def _together(before: Parties, named: Parties) -> Parties:
+    return (*before, *_added(before, named))
+
+
 def _firsts(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
     """The first draft of each request id, and the rest."""
     named = [((_caller(draft).client.id, draft.document["request_id"]), draft) for draft in drafts]
@@ -341,6 +388,10 @@ def _caller(draft: _Draft) -> Caller:
 
 def _request(draft: _Draft) -> Request:
     return _there(draft.request)
+
+
+def _asker(draft: _Draft) -> str:
+    return asker(_caller(draft).client.id, _request(draft).operator)
 
 
 def _plan_of(draft: _Draft) -> Plan:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.answer import Answer, Finding, Question, Reason, answer_bytes, answer_digest, checked
-from broker.core.authorise import still_in_force
+from broker.core.authorise import asker, still_in_force
 from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
@@ -57,7 +57,7 @@ def _claim(parts: Parts, source: str) -> tuple[int, list[_Lookup], datetime]:
         policy = parts.policy(work, pulse)
         opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
         # Late: counting calls locks the grant's row, where all workers of the source meet.
-        stopped = _stopped(work, policy, [one.claim for one in opened], pulse.now)
+        stopped = _stopped(parts, work, policy, opened, pulse.now)
         lookups = [replace(one, stopped=stopped.get(one.claim.id)) for one in opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, nobody asked. After it: the entries say `asked`, the lease runs
@@ -66,22 +66,54 @@ def _claim(parts: Parts, source: str) -> tuple[int, list[_Lookup], datetime]:
     return len(claims), lookups, pulse.now
 
 
-def _stopped(work: Work, policy: Policy, claims: Sequence[Claimed], now: datetime) -> dict[str, str]:
-    """Lookups not to be asked any more – case closed or grant revoked since, or its calls used up – and the rule."""
+def _stopped(parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime) -> dict[str, str]:
+    """Lookups not to be asked any more – case closed or grant revoked since, or a cap reached – and the rule."""
     stopped: dict[str, str] = {}
-    for claim in claims:
+    for claim in (one.claim for one in opened):
         closed = None if claim.case_state == "open" else "case.closed"
         rule = closed or still_in_force(policy.grants.get(claim.grant), now)
         if rule is not None:
             stopped[claim.id] = rule
-    living = [claim for claim in claims if claim.id not in stopped]
+    day = day_of(now).isoformat()
+    beyond = _beyond_holders(parts, work, policy, [one for one in opened if one.claim.id not in stopped], day)
+    stopped |= dict.fromkeys(beyond, "grant.holders-exhausted")
+    living = [one.claim for one in opened if one.claim.id not in stopped]
     caps = {claim.grant: cap for claim in living if (cap := policy.grants[claim.grant].daily_calls) is not None}
     calls = Counter(claim.grant for claim in living if claim.grant in caps)
-    for grant, used in work.use_grants(calls, day_of(now).isoformat()).items():
+    for grant, used in work.use_grants(calls, day).items():
         excess = min(calls[grant], max(0, used - caps[grant]))
         last = [claim for claim in living if claim.grant == grant][calls[grant] - excess :]
         stopped.update((claim.id, "grant.exhausted") for claim in last)
     return stopped
+
+
+def _beyond_holders(parts: Parts, work: Work, policy: Policy, living: Sequence[_Lookup], day: str) -> set[str]:
+    """Lookups about more persons than their operator may ask about today; the others' persons are kept as asked."""
+    limits = {one.claim.grant: policy.grants[one.claim.grant].distinct_holders for one in living}
+    if all(limit is None for limit in limits.values()):
+        return set()
+    work.use_grants(dict.fromkeys(limits, 0), day)  # locks them, in the order of all: nobody counts beside us
+    asked = [_holder(parts, one) for one in living if limits[one.claim.grant] is not None]
+    known = work.holders({grant for _, grant, _, _ in asked}, {who for _, _, who, _ in asked}, day)
+    beyond: set[str] = set()
+    fresh: list[tuple[str, str, str]] = []
+    for lookup, grant, who, whom in asked:
+        seen = known.setdefault((grant, who), set())
+        if whom in seen:
+            continue
+        if len(seen) >= (limits[grant] or 0):
+            beyond.add(lookup)
+        else:
+            seen.add(whom)
+            fresh.append((grant, who, whom))
+    work.add_holders(fresh, day)
+    return beyond
+
+
+def _holder(parts: Parts, one: _Lookup) -> tuple[str, str, str, str]:
+    """A lookup, its grant, who asks, and about whom."""
+    who = asker(one.claim.client, one.question.matter.operator)
+    return one.claim.id, one.claim.grant, who, parts.vault.pseudonym(one.question.subject.subject)
 
 
 def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:

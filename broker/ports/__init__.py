@@ -15,7 +15,7 @@ from broker.core.entry import Entry
 from broker.core.envelope import Verifier
 from broker.core.roles import Role
 from broker.ports.console import ConsoleWork
-from broker.ports.grants import GrantsWork
+from broker.ports.grants import GrantsWork, Parties
 from broker.ports.health import HealthWork
 from broker.ports.proof import ProofWork
 from broker.ports.waiting import WaitingWork
@@ -145,7 +145,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """An opened case: one applicant (as pseudonym) and the wrapped key of its answers."""
+    """An opened case: one applicant and its parties (as pseudonyms), and the wrapped key of its answers."""
 
     id: str
     client: str
@@ -153,6 +153,7 @@ class CaseFile:
     applicant: str
     state: str
     wrapped_key: bytes = field(repr=False)
+    parties: Parties = ()
 
 
 @dataclass(frozen=True, slots=True)

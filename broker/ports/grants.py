@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
+
+Parties = Sequence[tuple[str, str]]  # (role, pseudonym) of those who take part in a case, the applicant left out
 
 
 class GrantsWork(Protocol):
     """One transaction's methods for how grants come about."""
+
+    def holders(self, grants: Collection[str], operators: Collection[str], day: str) -> dict[tuple[str, str], set[str]]:
+        """About whom each operator has asked under each grant on a day, by (grant, operator)."""
+        ...
+
+    def add_holders(self, asked: Sequence[tuple[str, str, str]], day: str) -> None:
+        """Further (grant, operator, subject); the caller has the grants' usage locked."""
+        ...
+
+    def change_parties(self, case: str, before: Parties, after: Parties) -> bool:
+        """False where the case's parties are no longer those from before."""
+        ...

@@ -158,6 +158,7 @@ case_file = Table(
     Column("client_id", Text, nullable=False),
     Column("number", Text, nullable=False),
     Column("applicant", Text, nullable=False),  # keyed pseudonym
+    Column("parties", Text, nullable=False, server_default="[]"),  # JSON: role and keyed pseudonym of each
     Column("state", Text, nullable=False),  # open | closed
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("opened_at", Moment, nullable=False),

@@ -42,7 +42,7 @@ from broker.ports import (
 from broker.store import tables as t
 from broker.store.console_rows import ConsoleRows
 from broker.store.engine import Database
-from broker.store.grants_rows import GrantsRows
+from broker.store.grants_rows import GrantsRows, parties_from, parties_text
 from broker.store.health_rows import HealthRows
 from broker.store.proof_rows import ProofRows
 from broker.store.statements import Statements
@@ -160,7 +160,8 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         given = {(one.client, one.number): one for one in reversed(cases)}  # of two with one number, the first
         rows = [
             {"id": one.id, "client_id": one.client, "number": one.number, "applicant": one.applicant,
-             "state": one.state, "wrapped_key": one.wrapped_key, "opened_at": now}
+             "parties": parties_text(one.parties), "state": one.state, "wrapped_key": one.wrapped_key,
+             "opened_at": now}
             for _, one in sorted(given.items())
         ]  # fmt: skip
         opened = {row.id for row in self._many(self._sql.open_cases, rows)}
@@ -180,7 +181,9 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         row = self._run(self._sql.case, b_client=client, b_number=number).one_or_none()
         if row is None:
             return None
-        return CaseFile(row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key)
+        return CaseFile(
+            row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key, parties_from(row.parties)
+        )
 
     def usage(self, grants: Sequence[str], day: str) -> dict[str, int]:
         """Today's calls by grant; grants without a row have none."""
@@ -385,6 +388,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         scope = {
             "scenes": grant.scenes, "items": grant.items, "forms": grant.forms, "fields": grant.fields,
             "bases": grant.bases, "legal_reference": grant.legal_reference, "daily_calls": grant.daily_calls,
+            "distinct_holders": grant.distinct_holders, "purpose": grant.purpose, "application": grant.application,
         }  # fmt: skip
         return self._added(
             self._sql.add_grant, id=grant.id, client_id=grant.client, source=grant.source, scope=json.dumps(scope),
@@ -452,7 +456,10 @@ def grant_from(row: Any) -> Grant:
         scenes=tuple(scope["scenes"]),
         items=tuple(scope["items"]),
         daily_calls=scope["daily_calls"],
+        distinct_holders=scope.get("distinct_holders"),  # not there in grants of the first release
         state=row.state,
+        purpose=scope.get("purpose", ""),
+        application=scope.get("application", ""),
     )
 
 

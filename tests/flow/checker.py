@@ -62,6 +62,7 @@ class Checker:
     TABLES = (
         "policy", "edition", "client", "client_key", "access_grant", "grant_usage", "nonce", "case_file",
         "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
+        "holder_usage",
     )  # fmt: skip
 
     database: Database
@@ -258,6 +259,13 @@ def _capped(picture: _Picture, grants: dict[str, Any]) -> None:
     for (grant, _), count in calls.items():
         cap = json.loads(grants[grant]["scope"])["daily_calls"]
         _must(cap is None or count <= cap, "I6: asked more often than the grant's cap")
+    holders: dict[tuple[str, ...], set[str]] = {}
+    for _, one in picture.of_kind("asked"):
+        whose = (one["grant"], one["at"][:10], one["client"], one["unit"], one["operator"])
+        holders.setdefault(whose, set()).add(one["subject"])
+    for (grant, *_), subjects in holders.items():
+        cap = json.loads(grants[grant]["scope"])["distinct_holders"]
+        _must(cap is None or len(subjects) <= cap, "I6: an operator asked about more persons than the grant's cap")
 
 
 def _root(leaves: Sequence[bytes]) -> bytes:

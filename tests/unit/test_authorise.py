@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant, Permit, Refusal, authorise, still_in_force
+from broker.core.authorise import (
+    IN_FORCE,
+    REVOKED,
+    SUSPENDED,
+    Grant,
+    Permit,
+    Refusal,
+    Used,
+    asker,
+    authorise,
+    still_in_force,
+)
 from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.plan import PlannedLookup
@@ -37,7 +48,7 @@ GRANT = Grant(
 
 
 def ask(*grants: Grant, lookup: PlannedLookup = LOOKUP, request: Any = REQUEST, **used: int) -> Permit | Refusal:
-    return authorise(grants, lookup, request, NOW, used)
+    return authorise(grants, lookup, request, NOW, Used(used))
 
 
 def test_without_any_grant_nothing_is_permitted() -> None:
@@ -103,6 +114,7 @@ def test_two_grants_do_not_add_up_to_one() -> None:
 
 ORDER = [  # from the nearest miss to the farthest
     ("grant.exhausted", {"daily_calls": 0}),
+    ("grant.holders-exhausted", {"distinct_holders": 0}),
     ("grant.fields", {"fields": ()}),
     ("grant.form", {"forms": ()}),
     ("grant.basis", {"bases": ()}),
@@ -133,6 +145,7 @@ changes = st.fixed_dictionaries(
         "valid_to": st.sampled_from([NOW, NOW + HOUR]),
         "state": st.sampled_from([IN_FORCE, SUSPENDED, REVOKED]),
         "daily_calls": st.sampled_from([None, 0, 1]),
+        "distinct_holders": st.sampled_from([None, 0, 1]),
     },
 )
 
@@ -160,8 +173,9 @@ def test_whatever_is_permitted_is_covered_in_every_dimension_by_one_grant(
         and Form.QUERY in one.forms
         and {"name", "number"} <= set(one.fields)
         and one.daily_calls != 0
+        and one.distinct_holders != 0
     ]
-    outcome = authorise(grants, lookup, request, NOW, {})
+    outcome = authorise(grants, lookup, request, NOW, Used({}))
     assert outcome == Permit(right[0]) if right else isinstance(outcome, Refusal)
 
 
@@ -178,3 +192,21 @@ def test_whatever_is_permitted_is_covered_in_every_dimension_by_one_grant(
 )
 def test_a_queued_lookup_is_held_against_its_grant_again(rule: str | None, grant: Grant | None) -> None:
     assert still_in_force(grant, NOW) == rule
+
+
+def test_a_cap_of_persons_lets_the_same_person_be_asked_about_again() -> None:
+    limited, whom = replace(GRANT, distinct_holders=2), LOOKUP.subject.subject
+
+    def asked(*known: str) -> Permit | Refusal:
+        return authorise([limited], LOOKUP, REQUEST, NOW, Used({}, {"g1": set(known)}, lambda one: f"p({one})"))
+
+    assert asked() == asked("someone") == Permit("g1")
+    assert asked("someone", f"p({whom})") == Permit("g1")
+    assert asked("someone", "another") == Refusal("grant.holders-exhausted")
+
+
+def test_operators_are_told_apart_by_system_body_and_staff_number() -> None:
+    one = REQUEST.operator
+    names = {asker("a", one), asker("b", one), asker("a", replace(one, unit="x")), asker("a", replace(one, id="2"))}
+    assert len(names) == 4
+    assert asker("a", replace(one, name="other")) == asker("a", one)
