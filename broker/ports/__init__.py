@@ -233,6 +233,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class LogRow:
+    """An entry in its place, and what its row says of it besides."""
+
+    position: int
+    kind: str
+    verification: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LookupRow:
     """A lookup as it stands, its answer still encrypted."""
 
@@ -466,6 +476,18 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
 
     def entries(self, start: int, stop: int) -> list[bytes]:
         """The log's entries from one place to before another."""
+        ...
+
+    def log_rows(self, start: int, stop: int) -> list[LogRow]:
+        """The same with everything that their rows say, in order; places without an entry are missing."""
+        ...
+
+    def checkpoints(self, above: int, limit: int) -> list[tuple[int, str]]:
+        """Signed checkpoints of more than so many entries with the size their row says, ascending."""
+        ...
+
+    def stray_entry(self) -> int | None:
+        """An entry that neither has a place nor waits for one; there must be none."""
         ...
 
     # register and publish; each is followed by move_policy in the same transaction

@@ -221,6 +221,32 @@ class Statements:
             .where(t.log_leaf.c.position >= bindparam("b_start"), t.log_leaf.c.position < bindparam("b_stop"))
             .order_by(t.log_leaf.c.position)
         )
+        self._for_review()
+
+    def _for_review(self) -> None:
+        placed = t.log_leaf.join(t.entry, t.entry.c.id == t.log_leaf.c.entry_id)
+        self.log_rows = (
+            select(t.log_leaf.c.position, t.entry.c.kind, t.entry.c.verification_id, t.entry.c.body)
+            .select_from(placed)
+            .where(t.log_leaf.c.position >= bindparam("b_start"), t.log_leaf.c.position < bindparam("b_stop"))
+            .order_by(t.log_leaf.c.position)
+        )
+        self.checkpoints = (
+            select(t.log_checkpoint.c.size, t.log_checkpoint.c.note)
+            .where(t.log_checkpoint.c.size > bindparam("b_above"))
+            .order_by(t.log_checkpoint.c.size)
+            .limit(bindparam("b_limit"))
+        )
+        self.stray_entry = (
+            select(t.entry.c.id)
+            .select_from(
+                t.entry.outerjoin(t.log_leaf, t.log_leaf.c.entry_id == t.entry.c.id).outerjoin(
+                    t.entry_queue, t.entry_queue.c.entry_id == t.entry.c.id
+                )
+            )
+            .where(t.log_leaf.c.position.is_(None), t.entry_queue.c.entry_id.is_(None))
+            .limit(1)
+        )
 
     def _for_registers(self) -> None:
         insert = self._insert

@@ -30,6 +30,7 @@ from broker.ports import (
     Draft,
     Due,
     Held,
+    LogRow,
     LookupRow,
     NewEdition,
     NewLookup,
@@ -362,6 +363,19 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
     def entries(self, start: int, stop: int) -> list[bytes]:
         """The log's entries from one place to before another."""
         return list(self._run(self._sql.entries, b_start=start, b_stop=stop).scalars())
+
+    def log_rows(self, start: int, stop: int) -> list[LogRow]:
+        """The same with everything that their rows say, in order; places without an entry are missing."""
+        found = self._run(self._sql.log_rows, b_start=start, b_stop=stop)
+        return [LogRow(row.position, row.kind, row.verification_id, row.body) for row in found]
+
+    def checkpoints(self, above: int, limit: int) -> list[tuple[int, str]]:
+        """Signed checkpoints of more than so many entries with the size their row says, ascending."""
+        return [(row.size, row.note) for row in self._run(self._sql.checkpoints, b_above=above, b_limit=limit)]
+
+    def stray_entry(self) -> int | None:
+        """An entry that neither has a place nor waits for one; there must be none."""
+        return cast("int | None", self._run(self._sql.stray_entry).scalar_one_or_none())
 
     # --- register and publish
 
