@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from broker.connectors import connectors
-from broker.core.answer import Answer, Matter, Question, checked
+from broker.core.answer import Answer, Matter, Question, Reply, checked
 from broker.core.case import Operator, Party
 from broker.core.catalog import Form, Source, catalog_from
 from broker.core.errors import SourceProblem
@@ -197,7 +197,14 @@ class SocketRoad:
 
     def send(self, source: Source, conversation: Conversation) -> Answer:
         """Let the real transport drive it."""
-        return self.transport.converse(source, [conversation])[0]
+        return answers_of(self.transport.converse(source, [conversation]))[0]
+
+
+def answers_of(replies: Sequence[Reply]) -> list[Answer]:
+    """The same replies, none of which may be that the answer comes later."""
+    answers = [one for one in replies if isinstance(one, Answer)]
+    assert len(answers) == len(replies)
+    return answers
 
 
 def with_changes(connection: Connection, credentials: Mapping[str, str], options: Mapping[str, Any]) -> Connection:

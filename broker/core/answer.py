@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 from broker.core.case import Operator, Party, Request
 from broker.core.catalog import Expectation, Form, Source
@@ -61,6 +62,13 @@ class Reason(StrEnum):
         return Outcome(self.value.split(".", 1)[0])
 
 
+class Awaited(StrEnum):
+    """What an answer waits for when it comes later than a conversation lasts."""
+
+    CONSENT = "pending.consent"  # the holder's consent (持证人授权)
+    DEPARTMENT = "pending.department_check"  # a person in the source department (部门间核查)
+
+
 @dataclass(frozen=True, slots=True)
 class Matter:
     """What a question is asked for: filled from the case, never from a caller's constant (useCause, additional …)."""
@@ -92,6 +100,8 @@ class Question:
     related: Party | None = field(repr=False)
     fields: tuple[str, ...]
     matter: Matter = field(repr=False)
+    token: str = field(default="", repr=False)  # 用证码: what the holder showed, good for one use
+    memo: str = field(default="", repr=False)  # what the connector left with its last ``Waiting``; "" the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,30 @@ class Answer:
     def outcome(self) -> Outcome:
         """The reason's outcome."""
         return self.reason.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """That the answer comes later: the lookup is asked again at ``again_at``, with ``memo``.
+
+    ``until`` is what the preliminary receipt promises; the connector itself ends the waiting when it is asked after it.
+    """
+
+    awaited: Awaited
+    again_at: datetime
+    until: datetime
+    memo: str = field(default="", repr=False)
+
+
+Reply: TypeAlias = Answer | Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """That a lookup of a verification is waited for, and how long at most."""
+
+    awaited: Awaited
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

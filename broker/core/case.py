@@ -45,6 +45,7 @@ class Party:
     id_type: str
     number: str = field(repr=False)
     name: str = field(repr=False)
+    token: str = field(default="", repr=False, compare=False)  # 用证码 or real-name token, as shown for this request
 
     @property
     def is_organisation(self) -> bool:
@@ -133,4 +134,4 @@ def request_from(document: Mapping[str, Any]) -> Request:
 def _party(entry: Mapping[str, Any], role: str, pointer: str) -> Party:
     if not is_identifier(entry["id_type"], entry["number"]):
         raise CallerProblem("request.identifier", got=entry["id_type"], pointer=f"{pointer}/number")
-    return Party(role, entry["id_type"], entry["number"], entry["name"])
+    return Party(role, entry["id_type"], entry["number"], entry["name"], entry.get("token", ""))

@@ -129,6 +129,11 @@ class Replacement:
     owner: str = ""  # 责任单位: who must bring the row about
     due: date | None = None  # 完成时限
 
+    @property
+    def asks_source(self) -> bool:
+        """Whether this step sends a question: to an interface, or as a work order where the list names its source."""
+        return self.mode.asks_source or (self.mode is Mode.DEPARTMENT_CHECK and self.source is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Material:

@@ -1,21 +1,25 @@
 """Material by material: which lookups are due next, and, when none is, the decision with every step's reason.
 
 Each need walks its replacement chain. HELD exempts. NOT_HELD ends the walk: authoritative data contradicts what is
-needed, and paper does not heal that. UNKNOWN moves to the next step; it never exempts and never refuses.
+needed, and paper does not heal that. UNKNOWN moves to the next step; it never exempts and never refuses. Where an
+answer comes later, from a person or after the holder's consent, the walk stands still: the material is PENDING.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
-from broker.core.answer import Finding, Outcome, Reason, judge
+from broker.core.answer import Finding, Outcome, Reason, Wait, judge
 from broker.core.authorise import Permit, Refusal
 from broker.core.case import Request
 from broker.core.catalog import Mode, Replacement, RowState
 from broker.core.plan import Need, Plan, lookup_of
+
+_NOTHING: Mapping[str, Wait] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -25,6 +29,7 @@ class Kind(StrEnum):
     FALLBACK = "fallback"  # replaced in another way than by asking a source
     SUBMIT = "submit"  # 申请人提交
     NOT_MET = "not_met"  # 数据不符: the source knows that it is not so
+    PENDING = "pending"  # 待核查: the answer comes later; only preliminary receipts say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Decision:
     mode: Mode
     steps: tuple[Tried, ...]
     detail: str = ""  # the commitment's text version, the issuing item, the unit that checks
+    until: datetime | None = None  # PENDING: when the answer is there at the latest, or the chain goes on
 
     @property
     def last(self) -> Tried:
@@ -61,6 +67,11 @@ class Progress:
     due: tuple[str, ...]
     decisions: tuple[Decision, ...]
 
+    @property
+    def pending(self) -> bool:
+        """Whether some of the decisions are still to come."""
+        return any(one.kind is Kind.PENDING for one in self.decisions)
+
 
 def advance(
     plan: Plan,
@@ -68,12 +79,16 @@ def advance(
     permits: Mapping[str, Permit | Refusal],
     findings: Mapping[str, Finding],
     today: date,
+    waits: Mapping[str, Wait] = _NOTHING,
 ) -> Progress:
-    """How far the answers so far carry. The same inputs always give the same progress."""
+    """How far the answers so far carry. The same inputs always give the same progress.
+
+    ``waits`` has the lookups whose answers come later, by key; they hold up their own materials only.
+    """
     due: dict[str, None] = {}
     decisions = []
     for need in plan.needs:
-        outcome = _walk(need, plan, request, permits, findings, today)
+        outcome = _walk(need, plan, request, permits, findings, today, waits)
         if isinstance(outcome, Decision):
             decisions.append(outcome)
         else:
@@ -88,14 +103,15 @@ def _walk(
     permits: Mapping[str, Permit | Refusal],
     findings: Mapping[str, Finding],
     today: date,
+    waits: Mapping[str, Wait],
 ) -> Decision | str:
-    """The decision for one need, or the key of the lookup it waits for."""
+    """The decision for one need, or the key of the lookup that is to be asked for it."""
     steps: list[Tried] = []
     for step in need.material.chain:
-        if step.mode.asks_source:
+        if step.asks_source:
             tried = _asked(step, need, request, permits, findings, today)
             if isinstance(tried, str):
-                return tried
+                return _awaited(tried, step, need, steps, waits)
             steps.append(tried)
             ending = _ending(tried)
             if ending is not None:
@@ -131,6 +147,15 @@ def _asked(
     if finding is None:
         return key
     return Tried(step.mode, judge(finding.answer, step.expect, need.holder, request, today), source, form, finding)
+
+
+def _awaited(key: str, step: Replacement, need: Need, steps: list[Tried], waits: Mapping[str, Wait]) -> Decision | str:
+    """PENDING where the lookup's answer is waited for, else the lookup's key."""
+    wait = waits.get(key)
+    if wait is None:
+        return key
+    tried = Tried(step.mode, wait.awaited, step.source or "", step.form.value if step.form else "")
+    return Decision(need, Kind.PENDING, step.mode, (*steps, tried), step.unit, wait.until)
 
 
 def _ending(tried: Tried) -> Kind | None:

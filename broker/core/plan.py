@@ -106,7 +106,16 @@ def question(
         applicant=request.applicant,
         operator=request.operator,
     )
-    return Question(lookup_id, lookup.source, lookup.form, lookup.subject, lookup.related, lookup.fields, matter)
+    return Question(
+        lookup_id=lookup_id,
+        source=lookup.source,
+        form=lookup.form,
+        subject=lookup.subject,
+        related=lookup.related,
+        fields=lookup.fields,
+        matter=matter,
+        token=lookup.subject.token,
+    )
 
 
 def handled(
@@ -189,7 +198,7 @@ def _lookups(needs: tuple[Need, ...], request: Request) -> dict[str, PlannedLook
     found: dict[str, PlannedLookup] = {}
     for need in needs:
         for step in need.material.chain:
-            sent = step.mode.asks_source and step.state is RowState.CONFIRMED
+            sent = step.asks_source and step.state is RowState.CONFIRMED
             key = lookup_of(step, need, request) if sent else None
             if key is not None:
                 found[key] = _joined(found.get(key), key, step, need, request)

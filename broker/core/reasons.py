@@ -50,6 +50,8 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.throttled": ReasonText("数源限流", "The source throttles us", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
     "unknown.proposed": ReasonText("清单该行尚待数源部门确认", "This row of the list awaits its owner's confirmation", *_PAPER),
     "unknown.not-configured": ReasonText("本部署未接入该数源", "This deployment has no connection to the source", *_PAPER),
+    "pending.consent": ReasonText("等待持证人授权", "Waiting for the holder's consent", "请持证人在期限内授权；逾期将转入下一步", "The holder must consent in time, or the next step follows"),
+    "pending.department_check": ReasonText("部门间核查进行中", "A person in the source department is checking", "无需提交；逾期未答复将转入下一步", "Nothing to submit now; if no answer comes in time, the next step follows"),
     "submit.last-step": ReasonText("无法通过数据共享取得", "It could not be obtained by sharing", *_PAPER),
     "submit.no-source": ReasonText("该材料目前没有数据来源", "No source exists for this material yet", *_PAPER),
     "fallback.scene_result": ReasonText("由本次联办的前序事项产生，无需提交", "An earlier item of this scene issues it", "前序事项办结后由系统自动取得", "Obtained once the earlier item is done"),

@@ -1,7 +1,9 @@
 """The receipt (核验凭证): what was decided on which answers, as one JWS that anyone can verify offline.
 
 It names no person and holds no answer: subjects appear as keyed pseudonyms, answers as salted digests, so deleting the
-answers leaves the proof. The audit entry ``decided`` carries the receipt's digest; the log proof shows that entry.
+answers leaves the proof. A receipt is preliminary while some answers come later (from a person, or after the holder's
+consent); the final one names the preliminary one it supersedes, and both stay verifiable. The audit entry ``decided``,
+or ``pending``, carries the receipt's digest; the log proof shows that entry.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 from broker.core import checkpoint, merkle
 from broker.core.case import Request
 from broker.core.catalog import Edition
-from broker.core.decide import Decision, Tried
+from broker.core.decide import Decision, Kind, Tried
 from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
 from broker.core.errors import CallerProblem
 from broker.core.plan import Plan
@@ -36,6 +38,7 @@ class Circumstances:
     applicant: str  # keyed pseudonym
     log: str  # the audit log's origin
     decided_at: datetime
+    supersedes: str = ""  # digest of the preliminary receipt that this one replaces
 
 
 def receipt_payload(
@@ -44,6 +47,8 @@ def receipt_payload(
     """The document that is signed; ``schemas/receipt.schema.json`` is its grammar."""
     return {
         "version": 1,
+        "status": "preliminary" if any(one.kind is Kind.PENDING for one in decisions) else "final",
+        **({"supersedes": circumstances.supersedes} if circumstances.supersedes else {}),
         "issuer": circumstances.issuer,
         "verification": circumstances.verification,
         "client": circumstances.client,
@@ -72,6 +77,7 @@ def _material(decision: Decision) -> dict[str, Any]:
         "mode": decision.mode.value,
         "reason": str(decision.last.reason),
         "detail": decision.detail,
+        **({"until": moment(decision.until)} if decision.until else {}),
         "steps": [_step(tried) for tried in decision.steps],
     }
 

@@ -13,6 +13,7 @@ DECISIONS: dict[Kind, Text] = {
     Kind.EXEMPT: {"zh": "免提交", "en": "need not be submitted"},
     Kind.FALLBACK: {"zh": "以其他方式代替", "en": "replaced in another way"},
     Kind.SUBMIT: {"zh": "由申请人提交", "en": "to be submitted"},
+    Kind.PENDING: {"zh": "待核查", "en": "to be answered later"},
     Kind.NOT_MET: {"zh": "数据不符", "en": "contradicted by authoritative data"},
 }
 MODES: dict[Mode, Text] = {
@@ -29,6 +30,11 @@ _HEAD: Text = {
     "zh": "核验凭证 {verification}\n办件 {case} · 清单第 {edition} 版 · {decided_at} · 出具：{issuer}",
     "en": "Receipt {verification}\nCase {case} · edition {edition} of the list · {decided_at} · issued by {issuer}",
 }
+_PRELIMINARY: Text = {
+    "zh": "（初步结果：部分材料尚待答复，以最终核验凭证为准）",
+    "en": "(Preliminary: some answers are still to come; the final receipt supersedes this one)",
+}
+_UNTIL: Text = {"zh": "    答复期限：{until}", "en": "    Answer due by: {until}"}
 _NEXT: Text = {"zh": "    下一步：{next}", "en": "    Next: {next}"}
 
 
@@ -44,6 +50,8 @@ def receipt_text(payload: Mapping[str, Any], lang: str) -> str:
         decided_at=payload["decided_at"],
         issuer=payload["issuer"],
     )
+    if payload["status"] == "preliminary":
+        head += "\n" + _PRELIMINARY[lang]
     materials = [line for number, one in enumerate(payload["materials"], 1) for line in _material(number, one, lang)]
     return "".join(f"{line}\n" for line in [head, *materials])
 
@@ -59,6 +67,8 @@ def _material(number: int, entry: Mapping[str, Any], lang: str) -> list[str]:
     holder = "" if entry["holder"] == "applicant" else f" [{entry['holder']}]"
     lines = [f"{number}. {entry['name'][lang]}{holder}: {decision}"]
     lines += [_step(step, lang) for step in entry["steps"]]
+    if "until" in entry:
+        lines.append(_UNTIL[lang].format(until=entry["until"]))
     next_step = words(entry["reason"])[1][lang]
     if next_step:
         lines.append(_NEXT[lang].format(next=next_step) + (f" ({entry['detail']})" if entry["detail"] else ""))

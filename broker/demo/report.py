@@ -15,7 +15,13 @@ from broker.core.reasons import reason_text
 from broker.core.receipt import VerifiedReceipt
 from broker.core.receipt_text import DECISIONS, MODES
 
-_COLOURS = {Kind.EXEMPT: "green", Kind.FALLBACK: "cyan", Kind.SUBMIT: "yellow", Kind.NOT_MET: "red"}
+_COLOURS = {
+    Kind.EXEMPT: "green",
+    Kind.FALLBACK: "cyan",
+    Kind.SUBMIT: "yellow",
+    Kind.NOT_MET: "red",
+    Kind.PENDING: "blue",
+}
 
 
 def heading(number: int, title: Mapping[str, str]) -> None:

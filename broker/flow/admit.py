@@ -19,7 +19,7 @@ from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
 from broker.flow.parts import Parts, new_id
 from broker.flow.settle import Matters, conclude, due_lookups
-from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Work
+from broker.ports import CaseFile, Client, NewDelivery, NewLookup, NewVerification, Policy, StoredVerification, Work
 from broker.ports.grants import Parties
 
 NONCE_KEPT = timedelta(minutes=2)  # twice the window in which a signature is fresh (± 30 s), so none outlives its nonce
@@ -258,7 +258,11 @@ class _Admission:
         self.work.add_lookups(lookups, self.now)
         self.work.decide(receipts, self.now)
         self.work.add_deliveries(
-            [(new_id(self.now), _row(one).id, _row(one).client) for one in drafts if self._told(one, receipts)],
+            [
+                NewDelivery(new_id(self.now), _row(one).id, _row(one).client, "decided")
+                for one in drafts
+                if self._told(one, receipts)
+            ],
             self.now,
         )
         self.sources |= {one.source for one in lookups}

@@ -1,4 +1,4 @@
-"""Deliver: tell the approval system by a signed callback that its verification is decided; retried with back-off."""
+"""Deliver: tell the approval system by a signed callback that it is decided, or pending; retried with back-off."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def deliver(parts: Parts) -> int:
 
 def _send(parts: Parts, policy: Policy, due: Due) -> None:
     url = policy.clients[due.client].callback_url
-    body = canonical({"delivery": due.id, "verification": due.verification, "state": "decided", "receipt": due.receipt})
+    body = canonical({"delivery": due.id, "verification": due.verification, "state": due.kind, "receipt": due.receipt})
     status = parts.post(url, body) if url else 0
     code = str(status) if status else "no-answer"
     with parts.store.write() as work:

@@ -9,17 +9,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.answer import Answer, Finding, Question, Reason, answer_bytes, answer_digest, checked
+from broker.core.answer import (
+    Answer,
+    Finding,
+    Question,
+    Reason,
+    Reply,
+    Wait,
+    Waiting,
+    answer_bytes,
+    answer_digest,
+    checked,
+)
 from broker.core.authorise import asker, still_in_force
 from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
+from broker.core.receipt import moment
 from broker.flow.parts import Parts
 from broker.flow.questions import question_from
 from broker.flow.settle import SALT_BYTES, Heard, settle
 from broker.log import fault
-from broker.ports import AnsweredLookup, Claimed, Policy, Work
+from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +50,7 @@ def look_up(parts: Parts, source: str) -> int:
     """Work on one batch of a source's due lookups; returns how many there were."""
     claimed, lookups, asked_at = _claim(parts, source)
     if lookups:
-        answers = _ask(parts, lookups, asked_at)
-        _record(parts, lookups, answers, asked_at)
+        _record(parts, lookups, _ask(parts, lookups, asked_at), asked_at)
     return claimed
 
 
@@ -120,6 +131,8 @@ def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:
     try:
         key = parts.vault.unwrap(claim.wrapped_key)
         question = question_from(claim.id, parts.vault.decrypt(key, claim.question, claim.id))
+        if claim.memo is not None:
+            question = replace(question, memo=parts.vault.decrypt(key, claim.memo, claim.id).decode())
     except BrokerProblem as problem:
         fault(_log, "a lookup cannot be read", problem, lookup=claim.id)
         return None
@@ -149,9 +162,11 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
     )
 
 
-def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Answer]:
-    """One answer per lookup, in order; outside any transaction."""
-    answers = {one.claim.id: Answer(Reason.NOT_PERMITTED) for one in lookups if one.stopped is not None}
+def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]:
+    """One reply per lookup, in order; outside any transaction."""
+    replies: dict[str, Reply] = {
+        one.claim.id: Answer(Reason.NOT_PERMITTED) for one in lookups if one.stopped is not None
+    }
     by_source: dict[int, list[_Lookup]] = {}
     for one in lookups:
         if one.stopped is None:
@@ -159,16 +174,16 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Answer
     for group in by_source.values():
         source, asking = group[0].source, parts.asking(group[0].source)
         if asking is None:
-            answers |= {one.claim.id: Answer(Reason.NOT_CONFIGURED) for one in group}
+            replies |= {one.claim.id: Answer(Reason.NOT_CONFIGURED) for one in group}
             continue
         connector, connection = asking
         conversations = [connector.ask(one.question, source, connection, now) for one in group]
         heard = parts.transport.converse(source, conversations)
-        answers |= {one.claim.id: answer for one, answer in zip(group, heard, strict=True)}
-    return [answers[one.claim.id] for one in lookups]
+        replies |= {one.claim.id: reply for one, reply in zip(group, heard, strict=True)}
+    return [replies[one.claim.id] for one in lookups]
 
 
-def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer], asked_at: datetime) -> None:
+def _record(parts: Parts, lookups: Sequence[_Lookup], replies: Sequence[Reply], asked_at: datetime) -> None:
     with parts.store.write() as work:
         verifications = sorted({one.claim.verification for one in lookups})
         held = {one.id: one for one in work.hold(verifications, [one.claim.id for one in lookups])}
@@ -176,21 +191,27 @@ def _record(parts: Parts, lookups: Sequence[_Lookup], answers: Sequence[Answer],
         pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
         current = {row.id: row.fence for row in rows if row.state == "due"}
         recorded: list[AnsweredLookup] = []
-        findings: dict[str, Finding] = {}
-        entries: list[Entry] = []
-        for one, heard in zip(lookups, answers, strict=True):
+        put_off: list[WaitingLookup] = []
+        heard = Heard(rows, {}, [], {})
+        for one, reply in zip(lookups, replies, strict=True):
             if current.get(one.claim.id) != one.claim.fence:
                 continue  # our lease ran out and somebody else has asked since: theirs counts
-            answer = checked(one.question, heard, one.source, pulse.now)
             key = parts.vault.unwrap(one.claim.wrapped_key)
-            row, findings[one.claim.id] = _kept(parts, one, answer, key, asked_at, pulse.now)
+            if isinstance(reply, Waiting):
+                put_off.append(_put_off(parts, one, reply, key))
+                heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
+                heard.entries.append(_awaited(one, reply, pulse.now))
+                continue
+            answer = checked(one.question, reply, one.source, pulse.now)
+            row, heard.findings[one.claim.id] = _kept(parts, one, answer, key, asked_at, pulse.now)
             recorded.append(row)
-            entries.append(_answered(one, row, answer, pulse.now))
+            heard.entries.append(_answered(one, row, answer, pulse.now))
         work.answer(recorded)
+        work.wait(put_off)
         policy = parts.policy(work, pulse)
-        following = settle(parts, work, policy, list(held.values()), Heard(rows, findings, entries), pulse.now)
-        # Crash before this commit: no answer was recorded; the lease runs out and the source is asked again under the
-        # same lookup id. After it: every answer, its entry and all decisions they complete are true together.
+        following = settle(parts, work, policy, list(held.values()), heard, pulse.now)
+        # Crash before this commit: no reply was recorded; the lease runs out and the source is asked again under the
+        # same lookup id. After it: every reply, its entry and all decisions they complete are true together.
         work.commit()
     parts.wake.wake(sorted({one.source for one in following}))
 
@@ -203,6 +224,17 @@ def _kept(
     sealed = parts.vault.encrypt(key, salt + body, lookup.claim.id)
     row = AnsweredLookup(lookup.claim.id, answer.reason.value, sealed, digest, asked_at, now)
     return row, Finding(answer, digest, asked_at, now)
+
+
+def _put_off(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:
+    memo = parts.vault.encrypt(key, reply.memo.encode(), lookup.claim.id)
+    return WaitingLookup(lookup.claim.id, reply.awaited, reply.again_at, reply.until, memo)
+
+
+def _awaited(lookup: _Lookup, reply: Waiting, now: datetime) -> Entry:
+    facts = {"lookup": lookup.claim.id, "client": lookup.claim.client, "source": lookup.claim.source,
+             "awaited": reply.awaited.value, "until": moment(reply.until)}  # fmt: skip
+    return entry("waiting", now, verification=lookup.claim.verification, **facts)
 
 
 def _answered(lookup: _Lookup, row: AnsweredLookup, answer: Answer, now: datetime) -> Entry:

@@ -21,6 +21,7 @@ def question_bytes(question: Question) -> bytes:
             "subject": _party(question.subject),
             "related": _party(question.related) if question.related else None,
             "fields": list(question.fields),
+            "token": question.token,
             "matter": {
                 "system": matter.system,
                 "case_number": matter.case_number,
@@ -51,6 +52,7 @@ def question_from(lookup_id: str, body: bytes) -> Question:
         related=Party(*document["related"]) if document["related"] else None,
         fields=tuple(document["fields"]),
         matter=Matter(**matter),
+        token=document["token"],
     )
 
 

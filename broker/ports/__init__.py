@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from broker.core.answer import Answer, Question
+from broker.core.answer import Awaited, Question, Reply
 from broker.core.authorise import Grant
 from broker.core.catalog import Source
 from broker.core.entry import Entry
@@ -55,14 +55,15 @@ class Connection:
     session: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-Conversation = Generator[HttpRequest, HttpResponse, Answer]
+Conversation = Generator[HttpRequest, HttpResponse, Reply]
 
 
 class Connector(Protocol):
-    """Speaks one protocol family without I/O: a conversation yields requests, receives responses, returns an answer.
+    """Speaks one protocol family without I/O: a conversation yields requests, receives responses, returns a reply.
 
     A conversation maps everything a source can *say* to an ``Answer``; what the *road* does (refused, late, too large)
-    the transport turns into an UNKNOWN answer without asking the connector.
+    the transport turns into an UNKNOWN answer without asking the connector. Where the answer takes longer than a
+    conversation, it returns ``Waiting`` and is asked again, with the memo it left.
     """
 
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
@@ -73,8 +74,8 @@ class Connector(Protocol):
 class Transport(Protocol):
     """Drives conversations to their answers within the source's budget; never raises for what a source or road does."""
 
-    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]:
-        """One answer per conversation, in their order."""
+    def converse(self, source: Source, conversations: Sequence[Conversation]) -> Sequence[Reply]:
+        """One reply per conversation, in their order."""
         ...
 
 
@@ -195,7 +196,7 @@ class StoredVerification:
     state: str
     admitted_at: datetime
     decided_at: datetime | None
-    receipt: str | None
+    receipt: str | None  # the final one, or while it is pending the preliminary one
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ class Claimed:
     fence: int
     case_state: str
     question: bytes = field(repr=False)
+    memo: bytes | None = field(repr=False)
     wrapped_key: bytes = field(repr=False)
 
 
@@ -223,10 +225,11 @@ class Held:
     client: str
     request_digest: str
     edition: int
-    state: str
+    state: str  # admitted | pending | decided
     admitted_at: datetime
     request: bytes = field(repr=False)
     permits: str
+    preliminary: str | None
     applicant: str
     case_number: str
     wrapped_key: bytes = field(repr=False)
@@ -255,6 +258,19 @@ class LookupRow:
     digest: str | None
     asked_at: datetime | None
     answered_at: datetime | None
+    awaited: str | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLookup:
+    """What is recorded of a lookup whose answer comes later: it is due again at ``again_at``."""
+
+    id: str
+    awaited: Awaited
+    again_at: datetime
+    until: datetime
+    memo: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +286,23 @@ class AnsweredLookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery leased to us."""
+class NewDelivery:
+    """A callback that is due at once; of each kind there is one for a verification."""
 
     id: str
     verification: str
     client: str
+    kind: str  # decided | pending
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery leased to us, with the receipt it carries: the preliminary one where it is of the kind pending."""
+
+    id: str
+    verification: str
+    client: str
+    kind: str
     fence: int
     receipt: str
 
@@ -400,6 +427,14 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
         """Record answers; the caller holds the verifications and has compared the fences."""
         ...
 
+    def wait(self, rows: Sequence[WaitingLookup]) -> None:
+        """Put lookups off; the caller holds the verifications and has compared the fences."""
+        ...
+
+    def suspend(self, receipts: Mapping[str, str]) -> None:
+        """Store preliminary receipts; the caller holds the verifications."""
+        ...
+
     def decide(self, receipts: Mapping[str, str], now: datetime) -> None:
         """Store receipts; the caller holds the verifications."""
         ...
@@ -441,8 +476,8 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
         """Give entries the places from ``first`` on, store the tiles that changed and the signed checkpoint."""
         ...
 
-    def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None:
-        """Deliveries (id, verification, client), due at once."""
+    def add_deliveries(self, rows: Sequence[NewDelivery], now: datetime) -> None:
+        """Deliveries, due at once."""
         ...
 
     def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]:
@@ -459,7 +494,7 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
         ...
 
     def decided_among(self, numbers: Sequence[str]) -> dict[str, StoredVerification]:
-        """Those of these verifications that are decided, by id."""
+        """Those of these verifications that are decided or pending, by id."""
         ...
 
     def find_case(self, client: str, number: str) -> CaseFile | None:

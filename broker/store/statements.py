@@ -70,9 +70,9 @@ class Statements:
         self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
             t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")
         )
-        open_ended = ("decided_at", "receipt")
+        open_ended = ("decided_at", "receipt", "preliminary")
         self.add_verifications = self._many_new(t.verification, without=open_ended).returning(t.verification.c.id)
-        answered = ("reason", "answer", "digest", "asked_at", "answered_at")
+        answered = ("reason", "answer", "digest", "asked_at", "answered_at", "awaited", "until", "memo")
         self.add_lookups = self._many(t.lookup, without=answered)
         self.add_entries = self._many(t.entry, without=("id",))
 
@@ -108,6 +108,7 @@ class Statements:
                 t.lookup.c.fence,
                 t.case_file.c.state,
                 t.lookup.c.question,
+                t.lookup.c.memo,
                 t.case_file.c.wrapped_key,
             )
             .select_from(t.lookup.join(t.verification).join(t.case_file))
@@ -128,6 +129,7 @@ class Statements:
                 t.verification.c.admitted_at,
                 t.verification.c.request,
                 t.verification.c.permits,
+                t.verification.c.preliminary,
                 t.case_file.c.applicant,
                 t.case_file.c.number,
                 t.case_file.c.wrapped_key,
@@ -150,8 +152,12 @@ class Statements:
             t.lookup.c.digest,
             t.lookup.c.asked_at,
             t.lookup.c.answered_at,
+            t.lookup.c.awaited,
+            t.lookup.c.until,
         ).where(self._among(t.lookup.c.verification_id, "b_ids"))
         self.answer = self._many_changed(t.lookup, "state", "reason", "answer", "digest", "asked_at", "answered_at")
+        self.wait = self._many_changed(t.lookup, "awaited", "until", "memo", "ready_at")
+        self.suspend = self._many_changed(t.verification, "state", "preliminary")
         self.decide = self._many_changed(t.verification, "state", "receipt", "decided_at")
 
     def _for_duties(self) -> None:
@@ -192,9 +198,15 @@ class Statements:
             update(t.delivery)
             .where(t.delivery.c.id == ripe.c.id)
             .values(ready_at=bindparam("b_lease_until"), fence=t.delivery.c.fence + 1)
-            .returning(t.delivery.c.id, t.delivery.c.verification_id, t.delivery.c.client_id, t.delivery.c.fence)
+            .returning(
+                t.delivery.c.id,
+                t.delivery.c.verification_id,
+                t.delivery.c.client_id,
+                t.delivery.c.kind,
+                t.delivery.c.fence,
+            )
         )
-        self.receipts = select(t.verification.c.id, t.verification.c.receipt).where(
+        self.receipts = select(t.verification.c.id, t.verification.c.receipt, t.verification.c.preliminary).where(
             self._among(t.verification.c.id, "b_ids")
         )
         self.finish_delivery = (
@@ -205,7 +217,7 @@ class Statements:
 
     def _for_reading(self) -> None:
         self.decided_among = _stored().where(
-            t.verification.c.state == "decided", self._among(t.verification.c.id, "b_ids")
+            t.verification.c.state != "admitted", self._among(t.verification.c.id, "b_ids")
         )
         self.latest_checkpoint = select(t.log_checkpoint.c.note).order_by(t.log_checkpoint.c.size.desc()).limit(1)
         self.place_of = (
@@ -329,5 +341,5 @@ def _stored() -> Any:
         t.verification.c.state,
         t.verification.c.admitted_at,
         t.verification.c.decided_at,
-        t.verification.c.receipt,
+        func.coalesce(t.verification.c.receipt, t.verification.c.preliminary),
     ).select_from(t.verification.join(t.case_file))

@@ -175,12 +175,13 @@ verification = Table(
     Column("request_digest", Text, nullable=False),
     Column("case_id", Text, ForeignKey("case_file.id"), nullable=False),
     Column("edition", Integer, nullable=False),
-    Column("state", Text, nullable=False),  # admitted | decided
+    Column("state", Text, nullable=False),  # admitted | pending | decided
     Column("request", LargeBinary, nullable=False),  # encrypted
     Column("permits", Text, nullable=False),  # JSON: lookup key → grant id or refusing rule
     Column("admitted_at", Moment, nullable=False),
     Column("decided_at", Moment),
     Column("receipt", Text),
+    Column("preliminary", Text),  # the receipt that was issued while answers were waited for
     UniqueConstraint("client_id", "request_id"),
 )
 
@@ -201,6 +202,9 @@ lookup = Table(
     Column("digest", Text),
     Column("asked_at", Moment),
     Column("answered_at", Moment),
+    Column("awaited", Text),  # due, but the answer comes later: what it waits for
+    Column("until", Moment),  # … and at the latest when
+    Column("memo", LargeBinary),  # encrypted: what the connector wants handed back when it asks again
     UniqueConstraint("verification_id", "key"),
 )
 Index(
@@ -254,12 +258,14 @@ delivery = Table(
     "delivery",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("verification_id", Text, ForeignKey("verification.id"), nullable=False, unique=True),
+    Column("verification_id", Text, ForeignKey("verification.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # decided | pending
     Column("client_id", Text, nullable=False),
     Column("state", Text, nullable=False),  # due | delivered | given_up
     Column("ready_at", Moment, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("last_code", Text, nullable=False),
+    UniqueConstraint("verification_id", "kind"),
 )
 Index(
     "delivery_due",

@@ -32,6 +32,7 @@ from broker.ports import (
     Held,
     LogRow,
     LookupRow,
+    NewDelivery,
     NewEdition,
     NewLookup,
     NewVerification,
@@ -39,6 +40,7 @@ from broker.ports import (
     Published,
     Pulse,
     StoredVerification,
+    WaitingLookup,
 )
 from broker.store import tables as t
 from broker.store.console_rows import ConsoleRows
@@ -252,6 +254,19 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
             for row in rows
         ])  # fmt: skip
 
+    def wait(self, rows: Sequence[WaitingLookup]) -> None:
+        """Put lookups off; the caller holds the verifications and has compared the fences."""
+        self._many(self._sql.wait, [
+            {"b_id": row.id, "awaited": row.awaited.value, "until": row.until, "memo": row.memo,
+             "ready_at": row.again_at}
+            for row in rows
+        ])  # fmt: skip
+
+    def suspend(self, receipts: Mapping[str, str]) -> None:
+        """Store preliminary receipts; the caller holds the verifications."""
+        rows = [{"b_id": one, "state": "pending", "preliminary": receipt} for one, receipt in receipts.items()]
+        self._many(self._sql.suspend, rows)
+
     def decide(self, receipts: Mapping[str, str], now: datetime) -> None:
         """Store receipts; the caller holds the verifications."""
         self._many(
@@ -312,12 +327,12 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
             self._run(self._sql.put_tile, level=level, index=index, hashes=hashes)
         self._run(self._sql.add_checkpoint, size=size, note=note, signed_at=now)
 
-    def add_deliveries(self, rows: Sequence[tuple[str, str, str]], now: datetime) -> None:
-        """Deliveries (id, verification, client), due at once."""
+    def add_deliveries(self, rows: Sequence[NewDelivery], now: datetime) -> None:
+        """Deliveries, due at once."""
         self._many(self._sql.add_deliveries, [
-            {"id": one, "verification_id": verification, "client_id": client, "state": "due", "ready_at": now,
-             "fence": 0, "last_code": ""}
-            for one, verification, client in rows
+            {"id": row.id, "verification_id": row.verification, "kind": row.kind, "client_id": row.client,
+             "state": "due", "ready_at": now, "fence": 0, "last_code": ""}
+            for row in rows
         ])  # fmt: skip
 
     def claim_deliveries(self, limit: int, now: datetime, lease_ms: int) -> list[Due]:
@@ -326,11 +341,15 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
             self._sql.claim_deliveries, b_now=now, b_limit=limit, b_lease_until=now + timedelta(milliseconds=lease_ms)
         ).all()  # fmt: skip
         receipts = {
-            row.id: row.receipt
+            (row.id, kind): receipt
             for row in self._run(self._sql.receipts, b_ids=self._sql.listed([one.verification_id for one in rows]))
+            for kind, receipt in (("decided", row.receipt), ("pending", row.preliminary))
         }
         return [
-            Due(row.id, row.verification_id, row.client_id, row.fence, receipts[row.verification_id]) for row in rows
+            Due(
+                row.id, row.verification_id, row.client_id, row.kind, row.fence, receipts[row.verification_id, row.kind]
+            )
+            for row in rows
         ]
 
     def finish_delivery(self, due: Due, state: str, code: str, ready_at: datetime) -> bool:
@@ -347,7 +366,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         return _stored(self._run(self._sql.stored_verification, b_id=number).one_or_none())
 
     def decided_among(self, numbers: Sequence[str]) -> dict[str, StoredVerification]:
-        """Those of these verifications that are decided, by id."""
+        """Those of these verifications that are decided or pending, by id."""
         rows = self._run(self._sql.decided_among, b_ids=self._sql.listed(numbers))
         return {row.id: StoredVerification(*row) for row in rows}
 

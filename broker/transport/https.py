@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from broker.core.answer import Answer, Reason
+from broker.core.answer import Answer, Reason, Reply
 from broker.core.catalog import Source
 from broker.log import fault
 from broker.ports import Conversation, HttpRequest, HttpResponse
@@ -55,8 +55,8 @@ class HttpsTransport:
         self._pools: dict[_Place, Pool] = {}
         self._executors: dict[str, ThreadPoolExecutor] = {}
 
-    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]:
-        """One answer per conversation, in their order; one alone is driven in the calling thread.
+    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
+        """One reply per conversation, in their order; one alone is driven in the calling thread.
 
         More than :data:`CONCURRENCY` wait for each other, each with its whole budget from the moment it starts.
         """
@@ -75,15 +75,15 @@ class HttpsTransport:
         for pool in pools.values():
             pool.close()
 
-    def _drive(self, source: Source, conversation: Conversation) -> Answer:
+    def _drive(self, source: Source, conversation: Conversation) -> Reply:
         deadline.begin(source.budget_ms / 1000)
         try:
             request = next(conversation)
             while True:
                 request = conversation.send(self._exchange(request))
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            reply: Reply = end.value
+            return reply
         except _Road as road:
             return road.answer
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch

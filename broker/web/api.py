@@ -54,12 +54,12 @@ class Api:
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
 
     def submit(self) -> Response:
-        """Admit a verification; 202 while the sources are asked, 200 with the result once it is decided."""
+        """Admit a verification; 202 while the sources are asked, 200 with the result once it is decided or pending."""
         signed = self._signed()
         with recorded(self._parts, signed, _UNRECORDED):
             admitted = self._desk.admit(Submission(signed.body, signed.identify))
         stored, applied = self._waited(admitted.verification)
-        response = _json(verification_view(stored), 200 if stored.state == "decided" else 202, applied)
+        response = _json(verification_view(stored), 202 if stored.state == "admitted" else 200, applied)
         response.headers["Location"] = f"{self._public_url}/v1/verifications/{stored.id}"
         return response
 
@@ -99,14 +99,14 @@ class Api:
     def _bundle(self, number: str) -> Bundle:
         with reading(self._parts, self._signed()) as (work, caller):
             stored = _found(work, caller, number)
-            return _proved(work, stored.id, _decided(stored))
+            return _proved(work, stored.id, stored.state, _decided(stored))
 
     def _waited(self, stored: StoredVerification) -> tuple[StoredVerification, Mapping[str, str]]:
         """The verification after the time the caller prefers to wait, and the header that says so."""
         seconds = preferred_wait(request.headers.get("Prefer", ""))
         if seconds is None:
             return stored, {}
-        if stored.state != "decided":
+        if stored.state == "admitted":
             stored = self._room.wait(stored.id, seconds) or stored
         return stored, {"Preference-Applied": f"wait={seconds}"}
 
@@ -131,9 +131,12 @@ def _decided(stored: StoredVerification) -> str:
     return stored.receipt
 
 
-def _proved(work: Work, number: str, receipt: str) -> Bundle:
-    """The receipt with its proof in the latest checkpoint; ``log.not-yet`` until the sequencer has come by."""
-    place, note = work.place_of(number, "decided"), work.latest_checkpoint()
+def _proved(work: Work, number: str, kind: str, receipt: str) -> Bundle:
+    """The receipt with its proof in the latest checkpoint; its entry is of the kind of the verification's state.
+
+    Raises ``CallerProblem`` ``log.not-yet`` until the sequencer has come by.
+    """
+    place, note = work.place_of(number, kind), work.latest_checkpoint()
     position, entry = place or (None, b"")
     if position is None or note is None or position >= checkpoint_size(note):
         raise CallerProblem("log.not-yet", retry_after=1)

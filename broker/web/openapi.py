@@ -46,7 +46,7 @@ _SMALL = {
     "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
     "status": _object(status=_TEXT),
-    "callback": _object(delivery=_TEXT, verification=_TEXT, state={"const": "decided"}, receipt=_TEXT),
+    "callback": _object(delivery=_TEXT, verification=_TEXT, state={"enum": ["pending", "decided"]}, receipt=_TEXT),
 }
 
 

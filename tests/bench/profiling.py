@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from broker.bootstrap import Office
-from broker.core.answer import Answer
+from broker.core.answer import Reply
 from broker.core.catalog import Source
 from broker.core.envelope import Algorithm
 from broker.flow.look_up import look_up
@@ -41,7 +41,7 @@ class OneByOne:
 
     transport: Transport
 
-    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]:
+    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
         """Their answers, in order."""
         return [self.transport.converse(source, [one])[0] for one in conversations]
 

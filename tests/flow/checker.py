@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +70,7 @@ class Checker:
     log_keys: Sequence[Verifier]
     log_origin: str
     seen: dict[str, str] = field(default_factory=dict)
+    seen_before: dict[str, str] = field(default_factory=dict)  # preliminary receipts
     heads: dict[str, checkpoint.Checkpoint] = field(default_factory=dict)  # notes whose signatures were verified
     checks: int = 0
 
@@ -115,12 +116,16 @@ class Checker:
 
     def _decided(self, picture: _Picture) -> None:
         told = Counter(one["verification"] for _, one in picture.of_kind("decided"))
+        told_before: dict[str, list[str]] = {}
+        for _, one in picture.of_kind("pending"):
+            told_before.setdefault(one["verification"], []).append(one["receipt"])
         digests = {one["verification"]: one["receipt"] for _, one in picture.of_kind("decided")}
         keys = {key.key_id: key for key in self.receipt_keys}
         for row in picture.tables["verification"]:
             number, receipt = row["id"], row["receipt"]
             decided = row["state"] == "decided"
-            _must(row["state"] in {"admitted", "decided"}, "I2: an unknown state")
+            _must(row["state"] in {"admitted", "pending", "decided"}, "I2: an unknown state")
+            self._preliminary(row, told_before.get(number, []), keys)
             _must(decided == (receipt is not None) == (row["decided_at"] is not None), "I2: half decided")
             _must(told[number] == int(decided), f"I2: {told[number]} entries for a verification {row['state']}")
             if not decided:
@@ -132,6 +137,20 @@ class Checker:
                 _must(says["request"]["digest"] == row["request_digest"], "I2: the receipt answers another request")
             _must(self.seen.setdefault(number, receipt) == receipt, "I2: a receipt has changed")
         _must(self.seen.keys() <= {row["id"] for row in picture.tables["verification"]}, "I2: a receipt is gone")
+
+    def _preliminary(self, row: Any, told: list[str], keys: Mapping[str, Verifier]) -> None:
+        """At most one preliminary receipt, named by its entry, and superseded by name."""
+        first = row["preliminary"]
+        _must(told == ([_digest(first)] if first else []), "I2: the preliminary receipt is not that of its entry")
+        _must(first is not None or row["state"] != "pending", "I2: pending without a preliminary receipt")
+        if first is not None:
+            says = json.loads(unseal(first, keys, RECEIPT_TYPE))
+            _must((says["status"], says["verification"]) == ("preliminary", row["id"]), "I2: not a preliminary receipt")
+            _must(self.seen_before.setdefault(row["id"], first) == first, "I2: a preliminary receipt has changed")
+        if row["receipt"] is not None:
+            says = _payload(row["receipt"])
+            _must(says["status"] == "final", "I2: decided by a receipt that is not final")
+            _must(says.get("supersedes") == (_digest(first) if first else None), "I2: it supersedes another receipt")
 
     def _changes(self, picture: _Picture) -> None:
         tables = picture.tables
@@ -218,6 +237,8 @@ class Checker:
             _must(latest == [row["asked_at"]], "I6: the answer is not that of the latest claim")
         for _, one in picture.of_kind("stopped"):
             _must(one.get("rule"), "I6: stopped by no rule")
+        for _, one in picture.of_kind("waiting"):
+            _must(any(told["attempt"] for _, told in asked.get(one["lookup"], [])), "I6: waits before it was asked")
         for number, row in lookups.items():
             attempts = [one["attempt"] for _, one in asked.get(number, [])]
             _must(len(set(attempts)) == len(attempts), "I6: one claim asked twice")
@@ -236,8 +257,8 @@ class Checker:
                 data = b"|".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
                 _must(not _IDENTIFIER.search(data), f"I8: a person's data in {name}")
         for row in picture.tables["verification"]:
-            if row["receipt"]:
-                data = json.dumps(_payload(row["receipt"]), ensure_ascii=False).encode()
+            for receipt in filter(None, (row["receipt"], row["preliminary"])):
+                data = json.dumps(_payload(receipt), ensure_ascii=False).encode()
                 _must(not _IDENTIFIER.search(data), "I8: a person's data in a receipt")
 
 

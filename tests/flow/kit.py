@@ -19,7 +19,7 @@ from sqlalchemy import event, text
 
 from broker.bootstrap import Office, open_office, read_client_key
 from broker.config import Settings
-from broker.core.answer import Answer, Question, Reason
+from broker.core.answer import Answer, Question, Reason, Reply
 from broker.core.authorise import Grant
 from broker.core.case import Basis
 from broker.core.catalog import Form, Source
@@ -98,7 +98,7 @@ def just(reason: Reason) -> Callable[[Question], Answer]:
     return lambda _: Answer(reason, source_code="x")
 
 
-Script = Callable[[Question], Answer]
+Script = Callable[[Question], Reply]
 OpenBroker = Callable[..., "Broker"]
 
 
@@ -118,9 +118,9 @@ class Sources:
         with self._guard:
             self._open[question.lookup_id] = question
         response = yield HttpRequest("POST", f"scripted://{source.key}/{question.lookup_id}")
-        return cast("Answer", response)  # our transport sends the answer itself
+        return cast("Reply", response)  # our transport sends the reply itself
 
-    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Answer]:
+    def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
         """Answer each conversation by its source's script."""
         asked = [self._open[next(one).url.rsplit("/", 1)[1]] for one in conversations]
         with self._guard:
@@ -135,11 +135,11 @@ class Sources:
         return [one for one in self.questions if one.source == source]
 
 
-def _driven(conversation: Conversation, answer: Answer) -> Answer:
+def _driven(conversation: Conversation, reply: Reply) -> Reply:
     try:
-        conversation.send(cast("Any", answer))
+        conversation.send(cast("Any", reply))
     except StopIteration as end:
-        return cast("Answer", end.value)
+        return cast("Reply", end.value)
     raise AssertionError("the scripted connector asks once")
 
 

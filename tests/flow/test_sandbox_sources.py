@@ -23,7 +23,18 @@ from broker.sandbox.holdings import holdings, type_code
 from broker.sandbox.population import populate
 from broker.sandbox.sources import PLATFORMS, Sandbox
 from broker.transport.https import HttpsTransport
-from tests.asking import CONNECTORS, REPOSITORY, SIMULATED, SOURCES, SocketRoad, ask, connections, party, question
+from tests.asking import (
+    CONNECTORS,
+    REPOSITORY,
+    SIMULATED,
+    SOURCES,
+    SocketRoad,
+    answers_of,
+    ask,
+    connections,
+    party,
+    question,
+)
 from tests.contract import VECTORS, run
 from tests.vectors.vector import Vector
 
@@ -69,7 +80,7 @@ def batch(road: SocketRoad, source: str, size: int) -> list[Answer]:
     people = [party(entry) for entry in road.sandbox.population["persons"][40 : 40 + size]]
     asked = [question(source, Form.QUERY, one, lookup_id=f"lk-{source}-{number}") for number, one in enumerate(people)]
     connector, connection = CONNECTORS[listed.connector], road.connections[listed.platform]
-    return road.transport.converse(listed, [connector.ask(one, listed, connection, now) for one in asked])
+    return answers_of(road.transport.converse(listed, [connector.ask(one, listed, connection, now) for one in asked]))
 
 
 @pytest.mark.parametrize("source", ["ecert-id-card", "nr-house-count"])

@@ -24,7 +24,7 @@ from broker.core.answer import Answer, Reason
 from broker.ports import Conversation, HttpRequest, HttpResponse
 from broker.transport.connection import MAX_BODY
 from broker.transport.https import CONCURRENCY, HttpsTransport
-from tests.asking import SOURCES
+from tests.asking import SOURCES, answers_of
 
 BUDGET = 0.6
 SOURCE = replace(SOURCES["nr-title"], budget_ms=int(BUDGET * 1000))
@@ -128,7 +128,7 @@ def talk(port: int, requests: int = 1, scheme: str = "http") -> Conversation:
 def timed(transport: HttpsTransport, conversation: Conversation) -> Answer:
     """The answer, which must come within the budget and a second."""
     started = time.monotonic()
-    answer = transport.converse(SOURCE, [conversation])[0]
+    [answer] = answers_of(transport.converse(SOURCE, [conversation]))
     assert time.monotonic() - started < BUDGET + 1.0
     return answer
 
@@ -232,7 +232,7 @@ def test_a_connection_the_server_closed_while_idle_is_replaced(transport: HttpsT
 def test_a_batch_is_asked_at_the_same_time_and_answered_in_order(transport: HttpsTransport) -> None:
     with scripted(sending(b"", whole(), pause=BUDGET / 4)) as server:
         started = time.monotonic()
-        answers = transport.converse(SOURCE, [numbered(server.port, number) for number in range(CONCURRENCY)])
+        answers = answers_of(transport.converse(SOURCE, [numbered(server.port, one) for one in range(CONCURRENCY)]))
         assert time.monotonic() - started < 3 * BUDGET
     assert [answer.source_code for answer in answers] == [str(number) for number in range(CONCURRENCY)]
 
@@ -248,7 +248,8 @@ def test_a_connector_that_breaks_costs_its_own_answer_only(
 ) -> None:
     """And nothing of what it held in its hands is logged."""
     with scripted(sending(whole())) as server, caplog.at_level(logging.DEBUG, "broker"):
-        answers = transport.converse(SOURCE, [numbered(server.port, 1), broken(server.port), numbered(server.port, 3)])
+        talks = [numbered(server.port, 1), broken(server.port), numbered(server.port, 3)]
+        answers = answers_of(transport.converse(SOURCE, talks))
     assert [answer.reason for answer in answers] == [Reason.VALID, Reason.MALFORMED, Reason.VALID]
     assert len(caplog.records) == 1
     assert "370499" not in str(caplog.records[0].__dict__)

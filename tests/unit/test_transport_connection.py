@@ -122,7 +122,13 @@ def talk(port: int, headers: Mapping[str, str], body: bytes = b"") -> Conversati
 
 
 def ask(transport: HttpsTransport, port: int, **headers: str) -> Answer:
-    return transport.converse(SOURCE, [talk(port, headers)])[0]
+    return told(transport, talk(port, headers))
+
+
+def told(transport: HttpsTransport, conversation: Conversation) -> Answer:
+    reply = transport.converse(SOURCE, [conversation])[0]
+    assert isinstance(reply, Answer)
+    return reply
 
 
 # ---- what is sent
@@ -171,7 +177,7 @@ def test_a_url_that_could_be_read_as_more_is_never_sent(transport: HttpsTranspor
         return Answer(Reason.VALID)
 
     with served(answering(OK)) as server:
-        assert transport.converse(SOURCE, [conversation(server.port)])[0].reason is Reason.MALFORMED
+        assert told(transport, conversation(server.port)).reason is Reason.MALFORMED
         assert server.taken == 0
 
 
@@ -359,7 +365,7 @@ def test_a_response_that_drips_ends_with_the_budget(transport: HttpsTransport, b
 def test_a_request_that_nobody_reads_ends_with_the_budget(transport: HttpsTransport) -> None:
     with served(lambda _: lambda _connection: time.sleep(1.2)) as server:
         started = time.monotonic()
-        answer = transport.converse(SOURCE, [talk(server.port, {}, bytes(16 * MAX_BODY))])[0]
+        answer = told(transport, talk(server.port, {}, bytes(16 * MAX_BODY)))
         assert answer.reason is Reason.LATE
         assert time.monotonic() - started < 1.0
 
