@@ -40,6 +40,30 @@ class HttpResponse:
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TableQuery:
+    """What a connector wants read from a department's exchange table (前置库): columns of the rows where all is equal.
+
+    ``endpoint`` is a database URL without its password; ``table`` may be qualified by its schema; ``limit`` rows come
+    at most, and the reading ends within ``budget_ms``.
+    """
+
+    endpoint: str
+    password: str = field(repr=False)
+    table: str
+    columns: Sequence[str]
+    where: Mapping[str, str] = field(repr=False)
+    limit: int
+    budget_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """What was read: each row a mapping of plain JSON values, times as ``yyyy-MM-dd HH:mm:ss`` in China."""
+
+    rows: Sequence[Mapping[str, Any]] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Connection:
     """How this deployment reaches one platform: endpoint, credentials (already resolved), and its peculiarities.
@@ -55,7 +79,9 @@ class Connection:
     session: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-Conversation = Generator[HttpRequest, HttpResponse, Reply]
+Conversation = Generator[Any, Any, Reply]
+"""Yields ``HttpRequest`` or ``TableQuery`` and is sent ``HttpResponse`` or ``TableRows``: each reply is of its
+request's kind, which no generator's type can say."""
 
 
 class Connector(Protocol):

@@ -1,5 +1,6 @@
 """Drives conversations over kept-alive connections; everything a road can do becomes a reasoned UNKNOWN.
 
+What a conversation yields decides its road: HTTP, here, or a department's table, in :mod:`broker.transport.tables`.
 Limits: the source's budget covers all requests of one conversation, reading included; a body has at most
 :data:`MAX_BODY` bytes and no content encoding; redirects are not followed, proxies in the environment are not looked
 at. A request is repeated in one case only, see :meth:`HttpsTransport._heard`. A circuit breaker would stand in
@@ -20,9 +21,11 @@ from urllib.parse import urlsplit
 from broker.core.answer import Answer, Reason, Reply
 from broker.core.catalog import Source
 from broker.log import fault
-from broker.ports import Conversation, HttpRequest, HttpResponse
+from broker.ports import Conversation, HttpRequest, HttpResponse, TableQuery, TableRows
 from broker.transport import deadline
 from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, Unreachable, connect, written
+from broker.transport.road import Road
+from broker.transport.tables import Tables
 
 CONCURRENCY: Final = 32  # conversations of one source at a time
 KEPT_CONNECTIONS: Final = 160  # to one host, idle: a platform carries up to ten sources
@@ -31,14 +34,6 @@ _PORTS: Final = {"http": 80, "https": 443}
 _Place: TypeAlias = tuple[str, str, int]  # scheme, host, port
 
 log = logging.getLogger(__name__)
-
-
-class _Road(Exception):
-    """What happened on the way, in our words."""
-
-    def __init__(self, reason: Reason, code: str = "") -> None:
-        super().__init__(reason.value)
-        self.answer = Answer(reason, source_code=code)
 
 
 class HttpsTransport:
@@ -54,6 +49,7 @@ class HttpsTransport:
         self._lock = threading.Lock()
         self._pools: dict[_Place, Pool] = {}
         self._executors: dict[str, ThreadPoolExecutor] = {}
+        self._tables = Tables()
 
     def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
         """One reply per conversation, in their order; one alone is driven in the calling thread.
@@ -74,6 +70,7 @@ class HttpsTransport:
             executor.shutdown()
         for pool in pools.values():
             pool.close()
+        self._tables.close()
 
     def _drive(self, source: Source, conversation: Conversation) -> Reply:
         deadline.begin(source.budget_ms / 1000)
@@ -84,7 +81,7 @@ class HttpsTransport:
         except StopIteration as end:
             reply: Reply = end.value
             return reply
-        except _Road as road:
+        except Road as road:
             return road.answer
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch
             fault(log, "a conversation broke", error, source=source.key)
@@ -92,7 +89,11 @@ class HttpsTransport:
         finally:
             conversation.close()
 
-    def _exchange(self, request: HttpRequest) -> HttpResponse:
+    def _exchange(self, request: HttpRequest | TableQuery) -> HttpResponse | TableRows:
+        """The response, on the road that the request's kind takes."""
+        return self._tables.read(request) if isinstance(request, TableQuery) else self._sent(request)
+
+    def _sent(self, request: HttpRequest) -> HttpResponse:
         place, host, target = _place(request.url)
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
@@ -105,7 +106,7 @@ class HttpsTransport:
             finally:
                 pool.give_back(connection)  # which closes it unless everything was read
         except (OSError, Unreachable, Malformed) as error:
-            raise _Road(_reason(error)) from error
+            raise Road(_reason(error)) from error
         return HttpResponse(status, headers, body)
 
     def _heard(self, pool: Pool, connection: Connection, raw: bytes) -> tuple[Connection, int, Mapping[str, str]]:
@@ -135,7 +136,7 @@ class HttpsTransport:
     def _new_pool(self, place: _Place) -> Pool:
         scheme, host, port = place
         if scheme not in _PORTS:
-            raise _Road(Reason.NOT_CONFIGURED)
+            raise Road(Reason.NOT_CONFIGURED)
         tls = self._tls if scheme == "https" else None
         return Pool(lambda: connect(host, port, tls), KEPT_CONNECTIONS)
 
@@ -162,16 +163,16 @@ def _place(url: str) -> tuple[_Place, str, str]:
 def _refuse(status: int, headers: Mapping[str, str]) -> None:
     """End the conversation for what no connector needs to see."""
     if status == 429:
-        raise _Road(Reason.THROTTLED, "429")
+        raise Road(Reason.THROTTLED, "429")
     if status >= 500:
-        raise _Road(Reason.SOURCE_DOWN, str(status))
+        raise Road(Reason.SOURCE_DOWN, str(status))
     if 300 <= status < 400:
-        raise _Road(Reason.MALFORMED, str(status))
+        raise Road(Reason.MALFORMED, str(status))
     encoded = headers.get("content-encoding", "identity") != "identity"
     if encoded or headers.get("transfer-encoding", "chunked").lower() != "chunked" or _is_page(headers):
-        raise _Road(Reason.MALFORMED, str(status))
+        raise Road(Reason.MALFORMED, str(status))
     if int(headers.get("content-length", "0")) > MAX_BODY:  # digits: the parser has looked
-        raise _Road(Reason.MALFORMED, str(status))
+        raise Road(Reason.MALFORMED, str(status))
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:
