@@ -85,7 +85,7 @@ def _hashes(tile: bytes) -> list[bytes]:
 
 def _hold_checkpoints(parts: Parts, work: Work, log_keys: Sequence[Verifier], tiles: _Tiles) -> None:
     for size, note in _checkpoints(work):
-        head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=1)  # (1); keys may have come since
+        head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=len(parts.log_signers))  # (1)
         if head.size != size or head.root != merkle.root(size, lambda level, index: tiles[level, index]):  # (4)
             raise _damaged(f"checkpoint {size}")
 

@@ -29,8 +29,8 @@ class Campaign:
 
     @property
     def title(self) -> str:
-        """The first line of its module."""
-        return (self.module.__doc__ or "").partition("\n")[0].rstrip(".")
+        """What stands before the colon in the first line of its module."""
+        return (self.module.__doc__ or "").partition("\n")[0].partition(":")[0].rstrip(".")
 
     @property
     def demanded(self) -> str:
