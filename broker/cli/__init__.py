@@ -9,10 +9,11 @@ from broker.cli.catalog import catalog_group
 from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.editions import edition_group
+from broker.cli.log import log_group
 from broker.cli.plan import plan_command
 from broker.cli.processes import migrate_command, serve, sweep, work
 from broker.cli.registers import client_group, grant_group, keys_group
-from broker.cli.verify import log_group, receipt_group
+from broker.cli.verify import receipt_group
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

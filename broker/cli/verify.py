@@ -1,4 +1,4 @@
-"""Verify what the broker signed: receipts, editions of the list, and the audit log."""
+"""Verify what the broker signed: receipts and editions of the list."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 
 from broker.cli.editions import edition_group
-from broker.cli.shared import current_settings, office, told
+from broker.cli.shared import told
 from broker.core.edition import verify_edition
 from broker.core.receipt import bundle_from, verify_bundle
 from broker.core.receipt_text import receipt_text
-from broker.flow.review import verify_log
 from broker.signing import keys
 
 
@@ -53,16 +52,3 @@ def edition_verify(file: Path, seal: Path, key_set: Path) -> None:
         sealed = verify_edition(file.read_bytes(), seal.read_bytes().decode("ascii", "replace").strip(), published)
     click.echo(f"第 {sealed.number} 版 / edition {sealed.number} {sealed.digest}\n"
                f"{sealed.issuer}, 生效 / effective {sealed.effective_at}")  # fmt: skip
-
-
-@click.group("log")
-def log_group() -> None:
-    """The audit log."""
-
-
-@log_group.command("verify")
-def log_verify() -> None:
-    """Recompute the whole log from its entries and compare with tiles and the signed checkpoint."""
-    with told(), office(current_settings()) as opened:
-        report = verify_log(opened.parts, opened.log_keys)
-        click.echo(f"{report.size} entries, root {report.root.hex()}, {report.unsequenced} waiting for their place")

@@ -103,6 +103,9 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("log.damaged", 500, _B, "日志与最近签署的检查点不符", "The stored log is not the one we last signed", "请立即停止写入并报告大数据中心", "Stop writing and tell the big-data centre at once"),
     ("log.entry-too-long", 500, _B, "审计条目过长", "An audit entry is too long", "请联系运维", "Tell the operator"),
     ("log.tile-path", 404, _C, "日志分片路径不规范", "The tile path is not canonical", "请对照 C2SP tlog-tiles", "See C2SP tlog-tiles"),
+    ("export.malformed", 422, _C, "导出文件格式错误或不完整", "The export is malformed or cut", "请使用导出时的原始文件", "Use the file as it was exported"),
+    ("export.entry", 422, _C, "导出条目与日志检查点不符", "An exported entry does not belong to the checkpoint", "请视为被改动并报告大数据中心", "Treat it as altered and tell the centre"),
+    ("export.too-long", 422, _C, "符合条件的条目过多", "Too many entries match", "请缩小时间范围或筛选条件，或使用 broker log export", "Narrow the period or the filter, or use broker log export"),
     # operator
     ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
     ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),

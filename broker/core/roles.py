@@ -11,3 +11,7 @@ class Role(StrEnum):
     APPROVAL = "approval"  # submits verifications and reads its own
     LIST_EDITOR = "list-editor"  # drafts lists and hands them in
     LIST_APPROVER = "list-approver"  # reviews what another person has handed in, and publishes it
+    CENTRE = "centre"  # reads, searches and exports the audit log; embargoes, erases
+    AUDITOR = "auditor"  # reads, searches and exports the audit log
+    WITNESS = "witness"  # hands in its signature under a checkpoint, and reads the audit log
+    PORTAL = "portal"  # asks for persons who asked about them

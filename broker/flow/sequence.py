@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+
 from broker.core import checkpoint, merkle
 from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
 from broker.ports import Work
+from broker.ports.proof import Indexed
 
 
 def sequence(parts: Parts) -> int:
@@ -27,6 +33,7 @@ def sequence(parts: Parts) -> int:
         head = checkpoint.Checkpoint(parts.log_origin, growth.size, growth.root)
         note = checkpoint.sign(head, parts.log_signers)
         work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, work.pulse().now)
+        work.index_entries(_indexed(size, waiting))
         # Crash before this commit: the entries still wait, the next run gives them the same places. After it: done.
         work.commit()
     return len(waiting)
@@ -40,3 +47,17 @@ def _require_signed_state(parts: Parts, work: Work, size: int, read_tile: merkle
     head = checkpoint.Checkpoint(parts.log_origin, size, merkle.root(size, read_tile))
     if last is None or not last.startswith(head.text + "\n"):
         raise BrokerProblem("log.damaged", got=str(size))
+
+
+def _indexed(first: int, entries: Sequence[tuple[int, bytes]]) -> list[Indexed]:
+    """By what these entries can be found again; a fact that is not text is not searched for."""
+    rows = []
+    for position, (_, body) in enumerate(entries, first):
+        says = orjson.loads(body)
+        client, case, operator, subject = (
+            value if isinstance(value := says.get(name), str) else None
+            for name in ("client", "case", "operator", "subject")
+        )
+        at = datetime.fromisoformat(says["at"])
+        rows.append(Indexed(position, at, says["kind"], client, case, operator, subject))
+    return rows

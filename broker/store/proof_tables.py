@@ -1,3 +1,22 @@
-"""The tables for what proves: witnessed checkpoints, exports, retention, the subject's view."""
+"""The tables for what proves: what entries are found by, witnesses' lines, embargoes."""
 
 from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text
+
+from broker.store.tables import Moment, metadata
+
+log_index = Table(  # what the entries say, once they have their place; made from them, and proved by nothing
+    "log_index",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("client_id", Text),
+    Column("case_number", Text),
+    Column("operator", Text),
+    Column("subject", Text),
+)
+Index("log_index_at", log_index.c.at)
+Index("log_index_case", log_index.c.case_number, log_index.c.position)
+Index("log_index_subject", log_index.c.subject, log_index.c.position)

@@ -39,6 +39,7 @@ class Statements:
         """Compile nothing yet; SQLAlchemy does so on first use and keeps it."""
         self.is_sqlite = is_sqlite
         self._insert = sqlite.insert if is_sqlite else postgresql.insert
+        self._wholes: dict[str, Any] = {}
         self.pulse = text(f"SELECT version, {_CLOCK[is_sqlite]} FROM policy")  # noqa: S608 - a constant of ours
         self._for_admission()
         self._for_lookups()
@@ -290,6 +291,12 @@ class Statements:
 
     # Many rows in one statement: PostgreSQL is given each column as an array, so that one prepared statement serves
     # whatever number of rows comes; SQLite, which has no round trip to save, is given them one after the other.
+
+    def many(self, table: Table) -> Any:
+        """Whole rows of a table, many at a time."""
+        if table.name not in self._wholes:
+            self._wholes[table.name] = self._many(table)
+        return self._wholes[table.name]
 
     def _many(self, table: Table, *, without: Sequence[str] = ()) -> Any:
         names = [column.name for column in table.c if column.name not in without]

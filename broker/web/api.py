@@ -16,11 +16,11 @@ from broker.core.receipt import Bundle
 from broker.core.roles import Role
 from broker.flow.admit import Caller, Submission, admit_all
 from broker.flow.parts import Parts
+from broker.flow.prove import checkpoint_size, tile_reader
 from broker.flow.register import close_case
 from broker.ports import StoredVerification, Work
 from broker.web.desk import FrontDesk
 from broker.web.guard import JSON, Signed, read_body, reading, recorded, verified_document
-from broker.web.log import checkpoint_size, tile_reader
 from broker.web.view import verification_view
 from broker.web.waiting import WaitingRoom
 

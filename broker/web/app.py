@@ -20,6 +20,7 @@ from broker.ports import StoredVerification
 from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
+from broker.web.audit import Audit
 from broker.web.editions import Editions
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
@@ -55,6 +56,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
     Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), list_check(surface)).add_to(app)
     Log(parts).add_to(app)
+    Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
     errors.register(app)

@@ -1,23 +1,25 @@
 """The audit log as anyone may see it, by C2SP tlog-tiles: checkpoint, hash tiles and consistency proofs.
 
-Hashes only. Entries name operators and pseudonyms, so their bundles are not served here.
+Hashes only. Entries name operators and pseudonyms, so their bundles are ``web.audit``'s, for those who may read them.
 """
 
 from __future__ import annotations
 
 import base64
-from functools import cache
 
 import orjson
 from flask import Flask, Response, request
 
 from broker.core import merkle
-from broker.core.errors import BrokerProblem, CallerProblem
+from broker.core.errors import CallerProblem
 from broker.flow.parts import Parts
+from broker.flow.prove import checkpoint_size, tile_reader
 from broker.ports import Work
 from broker.web.parameters import number
 
-_FOR_EVER = "public, max-age=31536000, immutable"  # a tile of a given width never changes
+_FOR_EVER = "public, max-age=31536000, immutable"  # a full tile never changes
+_SHORT = "public, max-age=60"  # nor does a partial one of a given width, but a wider one soon takes its place
+_SOON = "public, max-age=2"  # as long as an entry waits for its place under load: a newer checkpoint is never far
 
 
 class Log:
@@ -41,21 +43,19 @@ class Log:
         with self._parts.store.read() as work:
             note = _latest(work)
         response = Response(note.encode(), content_type="text/plain; charset=utf-8")
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"] = _SOON
         return response
 
     def tile(self, path: str) -> Response:
         """A tile of hashes; a partial one is cut from whatever is stored by now."""
         wanted = merkle.parse_tile_path(f"tile/{path}")
-        if wanted.level == merkle.ENTRIES:
-            raise CallerProblem("log.tile-path", expected="a tile of hashes; entries are not public")
         with self._parts.store.read() as work:
             stored = work.tiles([(wanted.level, wanted.index)]).get((wanted.level, wanted.index), b"")
         size = wanted.width * merkle.HASH_SIZE
         if len(stored) < size:
             raise CallerProblem("log.not-yet")
         response = Response(stored[:size], content_type="application/octet-stream")
-        response.headers["Cache-Control"] = _FOR_EVER
+        response.headers["Cache-Control"] = _FOR_EVER if wanted.width == merkle.TILE_WIDTH else _SHORT
         return response
 
     def consistency(self) -> Response:
@@ -67,24 +67,6 @@ class Log:
             hashes = merkle.consistency_proof(old, new, tile_reader(work))
         proof = {"old": old, "new": new, "hashes": [base64.b64encode(one).decode() for one in hashes]}
         return Response(orjson.dumps(proof), content_type="application/json")
-
-
-def tile_reader(work: Work) -> merkle.ReadTile:
-    """Reads tiles in a transaction, each once. Raises ``BrokerProblem`` ``log.tile`` for one that should be there."""
-
-    @cache
-    def read(level: int, index: int) -> bytes:
-        found = work.tiles([(level, index)])
-        if not found:
-            raise BrokerProblem("log.tile", got=f"nothing at {level}/{index}")
-        return found[level, index]
-
-    return read
-
-
-def checkpoint_size(note: str) -> int:
-    """The size in a checkpoint that we signed ourselves."""
-    return int(note.split("\n", 2)[1])
 
 
 def _latest(work: Work) -> str:

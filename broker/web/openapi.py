@@ -18,7 +18,19 @@ from broker.core.problems import PROBLEMS
 from broker.web.errors import MEDIA_TYPE
 from broker.web.routes import ROUTES, Route
 
-SCHEMAS = ("request", "verification", "receipt", "outcome", "problem", "guide", "plan", "items", "catalog", "draft")
+SCHEMAS = (
+    "request",
+    "verification",
+    "receipt",
+    "outcome",
+    "problem",
+    "guide",
+    "plan",
+    "items",
+    "catalog",
+    "draft",
+    "audit",
+)
 _JSON, _HTML = "application/json", "text/html"
 _ALWAYS = ("broker.fault", "request.unreadable", "route.method")
 _OTHER_SCHEMA = re.compile(r"^urn:exemption-broker:schema:([a-z]+):1#/[$]defs/")
@@ -119,7 +131,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _answer(words: str, media_type: str, schema: str) -> dict[str, Any]:
-    return {"description": words, "content": {media_type: {"schema": _schema(schema)}}}
+    return {"description": words, "content": {one: {"schema": _schema(schema)} for one in media_type.split(", ")}}
 
 
 def _refusals(route: Route) -> dict[str, Any]:

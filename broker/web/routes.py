@@ -62,6 +62,7 @@ class Route:
 
 
 _APPROVAL, _EDITOR, _APPROVER = (Role.APPROVAL,), (Role.LIST_EDITOR,), (Role.LIST_APPROVER,)
+_CENTRE, _AUDITOR, _WITNESS, _PORTAL = (Role.CENTRE,), (Role.AUDITOR,), (Role.WITNESS,), (Role.PORTAL,)
 _KEY = "[a-z][a-z0-9.-]{0,59}"
 _NUMBER = Parameter("number", "path", "The verification's id, as its submission returned it.", "[0-9a-f]{32}")
 _PREFER = Parameter(
@@ -214,11 +215,26 @@ ROUTES: tuple[Route, ...] = (
         {200: ("A signed note.", "text/plain", "string")}, ("log.not-yet", *_READS),
     ),
     Route(
+        "GET", "/log/tile/entries/{path}", "entries",
+        "An entry bundle (C2SP tlog-tiles). Not public: entries name operators and pseudonyms. Reading is an entry.",
+        {200: ("Up to 256 entries, each behind its length in two bytes.", "application/octet-stream", "binary")},
+        (*_SIGNED, "log.tile-path", "log.not-yet"),
+        (Parameter("path", "path", "Index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
+        roles=(*_CENTRE, *_AUDITOR, *_WITNESS),
+    ),
+    Route(
         "GET", "/log/tile/{path}", "tile",
-        "A tile of hashes (C2SP tlog-tiles), partial ones included; entry bundles are not public.",
+        "A tile of hashes (C2SP tlog-tiles), partial ones included.",
         {200: ("Up to 256 hashes of 32 bytes.", "application/octet-stream", "binary")},
         ("log.tile-path", "log.not-yet", *_READS),
         (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
+    ),
+    Route(
+        "POST", "/v1/log/exports", "export",
+        "Entries by period and filter, with checkpoint and proofs (docs/proof.md); the export is an entry itself.",
+        {200: ("JSON Lines, or CSV where `format` asks for it.", "application/jsonl, text/csv", "string")},
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "log.not-yet", "log.tile", "export.too-long"), (),
+        "audit.export", roles=(*_CENTRE, *_AUDITOR),
     ),
     Route(
         "GET", "/log/proof/consistency", "consistency", "The hashes that show one log size to begin with another.",

@@ -369,7 +369,7 @@ def check_answer(method: str, path: str, answer: TestResponse) -> None:
 
 def _operation(method: str, path: str) -> Mapping[str, Any] | None:
     for route in ROUTES:
-        form = re.sub(r"\{\w+\}", ".+" if route.name == "tile" else "[^/]+", route.path)
+        form = re.sub(r"\{\w+\}", ".+" if route.name in {"tile", "entries"} else "[^/]+", route.path)
         if route.method == method and re.fullmatch(form, path):
             responses: Mapping[str, Any] = _DOCUMENT["paths"][route.path][method.lower()]["responses"]
             return responses

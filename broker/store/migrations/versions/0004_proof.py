@@ -1,16 +1,50 @@
-"""The tables for what proves: witnessed checkpoints, exports, retention, the subject's view."""
+"""The tables for what proves: what entries are found by, witnesses' lines, retention, the subject's view."""
 
 from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+# The entries that have their place already, as the sequencer indexes them from now on.
+_INDEX_SQLITE = """
+INSERT INTO log_index (position, at, kind, client_id, case_number, operator, subject)
+SELECT log_leaf.position, CAST(ROUND((julianday(body ->> '$.at') - 2440587.5) * 86400000.0) AS INTEGER), kind,
+       body ->> '$.client', body ->> '$.case', body ->> '$.operator', body ->> '$.subject'
+FROM log_leaf JOIN (SELECT id, kind, CAST(body AS TEXT) AS body FROM entry) AS said ON said.id = log_leaf.entry_id
+"""
+_INDEX_POSTGRES = """
+INSERT INTO log_index (position, at, kind, client_id, case_number, operator, subject)
+SELECT log_leaf.position, CAST(ROUND(EXTRACT(EPOCH FROM (body ->> 'at')::timestamptz) * 1000) AS BIGINT), kind,
+       body ->> 'client', body ->> 'case', body ->> 'operator', body ->> 'subject'
+FROM log_leaf JOIN (SELECT id, kind, convert_from(body, 'UTF8')::jsonb AS body FROM entry) AS said
+     ON said.id = log_leaf.entry_id
+"""
+
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and index what is there."""
+    op.create_table(
+        "log_index",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("case_number", sa.Text(), nullable=True),
+        sa.Column("operator", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("position"),
+    )
+    op.execute(_INDEX_SQLITE if op.get_bind().dialect.name == "sqlite" else _INDEX_POSTGRES)
+    op.create_index("log_index_at", "log_index", ["at"], unique=False)
+    op.create_index("log_index_case", "log_index", ["case_number", "position"], unique=False)
+    op.create_index("log_index_subject", "log_index", ["subject", "position"], unique=False)
 
 
 def downgrade() -> None:
     """Take the tables away again."""
+    op.drop_table("log_index")

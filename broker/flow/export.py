@@ -1,0 +1,80 @@
+"""Export: what the centre takes out of the audit log, with its proofs; an entry tells of it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from broker.core import merkle
+from broker.core.case import Party
+from broker.core.entry import entry
+from broker.core.errors import CallerProblem
+from broker.core.log_export import Filter, Head, Line
+from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.parts import Parts
+from broker.flow.prove import checkpoint_size, tile_reader
+
+PAGE = 500  # entries read in one transaction, well below the time a statement may take
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants out of the log, and why."""
+
+    wanted: Filter
+    by: str
+    reason: str
+    holder: Party | None = None  # whose data; the entry names the pseudonym
+
+
+def export_log(
+    parts: Parts, asked: Wanted, identify: Identify | None = None, most: int | None = None
+) -> tuple[Head, Iterator[Line]]:
+    """The head and the lines, which are read page by page while they are taken.
+
+    The entry ``exported`` with filter, person and reason is committed before the first line is given. Raises
+    ``CallerProblem`` ``log.not-yet`` while the log is empty, ``export.too-long`` where there are more than ``most``.
+    """
+    wanted = asked.wanted
+    if asked.holder is not None:
+        wanted = replace(wanted, subject=parts.vault.pseudonym(asked.holder.subject))
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        told: dict[str, str] = {}
+        if identify is not None:
+            caller = identify(parts.policy(work, pulse), pulse.now)
+            if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+                raise CallerProblem("signature.replayed")
+            told = {"client": caller.client.id, "key": caller.key_id}
+        note = work.latest_checkpoint()
+        if note is None:
+            raise CallerProblem("log.not-yet", retry_after=1)
+        head = Head(parts.log_origin, checkpoint_size(note), note, wanted, pulse.now)
+        if most is not None and len(work.find_entries(wanted, 0, head.size, most + 1)) > most:
+            raise CallerProblem("export.too-long", expected=f"at most {most} entries")
+        work.record([entry("exported", pulse.now, by=asked.by, why=asked.reason, size=head.size,
+                           filter=wanted.document(), **told)])  # fmt: skip
+        # Crash before this commit: nothing was given. After it: the entry says what was asked for, given or not.
+        work.commit()
+    return head, _lines(parts, head)
+
+
+def _lines(parts: Parts, head: Head) -> Iterator[Line]:
+    """Page by page, each in a transaction of its own: below a signed size the log never changes."""
+    start = 0
+    while True:
+        with parts.store.read() as work:
+            page = work.find_entries(head.wanted, start, head.size, PAGE)
+            read = tile_reader(work)
+            lines = [
+                Line(one.position, one.body, () if head.wanted.whole else _proof(one.position, head.size, read))
+                for one in page
+            ]
+        yield from lines
+        if len(page) < PAGE:
+            return
+        start = page[-1].position + 1
+
+
+def _proof(position: int, size: int, read: merkle.ReadTile) -> tuple[bytes, ...]:
+    return tuple(merkle.inclusion_proof(position, size, read))
