@@ -35,6 +35,7 @@ from broker.store.engine import Database
 from broker.store.work import SqlStore
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
+from broker.transport.roads import SourceRoads
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
 
@@ -77,7 +78,8 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     signer = keys.load_private(_key_file(folder / _SIGNER))
     log_signers = [keys.load_private(_key_file(folder / name)) for name in _LOG_KEYS]
     database = Database(settings.database_url)
-    transport = HttpsTransport()
+    roads = SourceRoads()
+    transport = HttpsTransport(ca_file=settings.ca_file or None, roads=roads)
     schemas = Path(settings.schemas_folder)
     parts = Parts(
         store=SqlStore(database, read_client_key),
@@ -93,6 +95,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
         limits=Limits(),
+        roads=roads,
         calendar=working_calendar(),
     )
     drain = Drain(lambda source: look_up(parts, source))

@@ -28,6 +28,8 @@ class Settings:
     """Folder of the signing, wrapping and pseudonym keys; made by ``broker keys init``."""
     platforms_file: str = "var/platforms.yaml"
     """How this deployment reaches each platform: endpoints, credentials by reference, service ids."""
+    ca_file: str = ""
+    """Certificate authorities (PEM) that are believed of sources besides the system's, for networks with their own."""
     catalog_file: str = str(ROOT / "data_catalog.yaml")
     """The sharing list's file; `broker serve` refuses to start where it is not the newest edition."""
     schemas_folder: str = str(ROOT / "schemas")

@@ -3,16 +3,22 @@
 What a conversation yields decides its road: HTTP, here, or a department's table, in :mod:`broker.transport.tables`.
 Limits: the source's budget covers all requests of one conversation, reading included; a body has at most
 :data:`MAX_BODY` bytes and no content encoding; redirects are not followed, proxies in the environment are not looked
-at. A request is repeated in one case only, see :meth:`HttpsTransport._heard`. A circuit breaker would stand in
-:meth:`HttpsTransport._drive`, before the first request.
+at.
+
+A request is repeated at most once, within the budget, and only where nothing was answered or the source itself asks for
+it: nobody listened, the connection ended before the first byte, or 503 or 429 came with a Retry-After that fits. So a
+request may arrive twice: a lookup changes nothing at its source and carries its id; of two working secrets the later is
+kept. After an answer nothing is repeated.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -22,6 +28,7 @@ from broker.core.answer import Answer, Reason, Reply
 from broker.core.catalog import Source
 from broker.log import fault
 from broker.ports import Conversation, HttpRequest, HttpResponse, TableQuery, TableRows
+from broker.ports.health import Roads
 from broker.transport import deadline
 from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, Unreachable, connect, written
 from broker.transport.road import Road
@@ -31,6 +38,8 @@ CONCURRENCY: Final = 32  # conversations of one source at a time
 KEPT_CONNECTIONS: Final = 160  # to one host, idle: a platform carries up to ten sources
 _HEADERS: Final = {"User-Agent": "exemption-broker"}
 _PORTS: Final = {"http": 80, "https": 443}
+REPEAT_SECONDS: Final = (0.05, 0.2)  # before a request is repeated: a moment of chance, so that a crowd spreads
+_CHANCE: Final = random.SystemRandom()
 _Place: TypeAlias = tuple[str, str, int]  # scheme, host, port
 
 log = logging.getLogger(__name__)
@@ -39,8 +48,12 @@ log = logging.getLogger(__name__)
 class HttpsTransport:
     """Implements :class:`broker.ports.Transport`; one per process, shared by its threads, built after any fork."""
 
-    def __init__(self, *, ca_file: str | None = None) -> None:
-        """``ca_file`` adds certificate authorities to the system's, for networks with their own."""
+    def __init__(self, *, ca_file: str | None = None, roads: Roads | None = None) -> None:
+        """``ca_file`` adds certificate authorities to the system's, for networks with their own.
+
+        ``roads`` is told how each conversation went.
+        """
+        self._roads = roads
         self._tls = ssl.create_default_context()
         self._tls.hostname_checks_common_name = False  # a name is believed in subjectAltName only
         self._tls.set_alpn_protocols(["http/1.1"])
@@ -73,6 +86,7 @@ class HttpsTransport:
         self._tables.close()
 
     def _drive(self, source: Source, conversation: Conversation) -> Reply:
+        began, sound = time.monotonic(), True
         deadline.begin(source.budget_ms / 1000)
         try:
             request = next(conversation)
@@ -82,12 +96,15 @@ class HttpsTransport:
             reply: Reply = end.value
             return reply
         except Road as road:
+            sound = road.sound
             return road.answer
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch
             fault(log, "a conversation broke", error, source=source.key)
             return Answer(Reason.MALFORMED)
         finally:
             conversation.close()
+            if self._roads is not None:
+                self._roads.heard(source.key, round((time.monotonic() - began) * 1000), sound=sound)
 
     def _exchange(self, request: HttpRequest | TableQuery) -> HttpResponse | TableRows:
         """The response, on the road that the request's kind takes."""
@@ -98,33 +115,29 @@ class HttpsTransport:
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
         try:
+            return self._once(pool, pool.take, raw)
+        except Road as road:
+            if road.again is None or not _fits(road.again):
+                raise
+            time.sleep(road.again)
+        return self._once(pool, pool.new, raw)
+
+    def _once(self, pool: Pool, taken: Callable[[], Connection], raw: bytes) -> HttpResponse:
+        try:
             deadline.remaining()
-            connection, status, headers = self._heard(pool, pool.take(), raw)
+            connection = taken()
             try:
+                status, headers = connection.ask(raw)
                 _refuse(status, headers)
                 body = connection.body()
+            except HungUp as end:  # a kept connection may have died on the way to us: then at once
+                raise Road(Reason.SOURCE_DOWN, again=0.0 if connection.reused else _moment()) from end
             finally:
                 pool.give_back(connection)  # which closes it unless everything was read
         except (OSError, Unreachable, Malformed) as error:
-            raise Road(_reason(error)) from error
+            nobody = isinstance(error, Unreachable) and isinstance(error.__cause__, ConnectionError)
+            raise Road(_reason(error), again=_moment() if nobody else None) from error
         return HttpResponse(status, headers, body)
-
-    def _heard(self, pool: Pool, connection: Connection, raw: bytes) -> tuple[Connection, int, Mapping[str, str]]:
-        """A connection whose response has begun. A kept one may have died on the way to us: then once more, anew.
-
-        So a request may arrive twice. A lookup changes nothing at its source and carries its id; of two working
-        secrets the later is kept.
-        """
-        try:
-            return connection, *connection.ask(raw)
-        except HungUp:
-            connection.close()
-            if connection.reused:
-                return self._heard(pool, pool.new(), raw)
-            raise
-        except BaseException:
-            connection.close()
-            raise
 
     def _pool(self, place: _Place) -> Pool:
         pool = self._pools.get(place)
@@ -163,9 +176,9 @@ def _place(url: str) -> tuple[_Place, str, str]:
 def _refuse(status: int, headers: Mapping[str, str]) -> None:
     """End the conversation for what no connector needs to see."""
     if status == 429:
-        raise Road(Reason.THROTTLED, "429")
+        raise Road(Reason.THROTTLED, "429", _asked_for(headers))
     if status >= 500:
-        raise Road(Reason.SOURCE_DOWN, str(status))
+        raise Road(Reason.SOURCE_DOWN, str(status), _asked_for(headers) if status == 503 else None)
     if 300 <= status < 400:
         raise Road(Reason.MALFORMED, str(status))
     encoded = headers.get("content-encoding", "identity") != "identity"
@@ -173,6 +186,21 @@ def _refuse(status: int, headers: Mapping[str, str]) -> None:
         raise Road(Reason.MALFORMED, str(status))
     if int(headers.get("content-length", "0")) > MAX_BODY:  # digits: the parser has looked
         raise Road(Reason.MALFORMED, str(status))
+
+
+def _asked_for(headers: Mapping[str, str]) -> float | None:
+    """When the source itself wants the request repeated; a date is not counted in: whose clock would it be?"""
+    told = headers.get("retry-after", "")
+    return int(told) + _moment() if told.isascii() and told.isdigit() and len(told) < 6 else None
+
+
+def _moment() -> float:
+    return _CHANCE.uniform(*REPEAT_SECONDS)
+
+
+def _fits(pause: float) -> bool:
+    """Whether a pause leaves the repeated request at least as much time as it took itself."""
+    return pause * 2 <= deadline.remaining()
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:

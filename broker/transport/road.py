@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from broker.core.answer import Answer, Reason
+
+_BROKEN: Final = frozenset({Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED})
 
 
 class Road(Exception):
     """The conversation ends here, with this answer; its connector is not asked."""
 
-    def __init__(self, reason: Reason, code: str = "") -> None:
-        """``code`` is the far end's own, never free text of its."""
+    def __init__(self, reason: Reason, code: str = "", again: float | None = None) -> None:
+        """``code`` is the far end's own, never free text of its.
+
+        ``again``: the seconds after which the request may be repeated; None where it must not be.
+        """
         super().__init__(reason.value)
         self.answer = Answer(reason, source_code=code)
+        self.again = again
+
+    @property
+    def sound(self) -> bool:
+        """Whether the road itself held: a source that throttles or refuses us was reached."""
+        return self.answer.reason not in _BROKEN

@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from broker.core.answer import Answer, Reason
+from broker.core.gate import Breaker
 from broker.ports import Conversation, HttpRequest, HttpResponse
 from broker.transport.connection import MAX_BODY
-from broker.transport.https import CONCURRENCY, HttpsTransport
+from broker.transport.https import CONCURRENCY, REPEAT_SECONDS, HttpsTransport
+from broker.transport.roads import FAILURES, SourceRoads
 from tests.asking import SOURCES, answers_of
 
 BUDGET = 0.6
@@ -178,7 +180,80 @@ def test_each_road_has_its_reason(transport: HttpsTransport, name: str) -> None:
     with scripted(script) as server:
         for _ in range(2):
             assert timed(transport, talk(server.port)).reason is reason
-        assert server.requests == 2, "a request was repeated or swallowed"
+        asked = 4 if name == "hang-up" else 2  # what nobody has answered is asked once more
+        assert server.requests == asked, "a request was repeated or swallowed"
+
+
+def first(script: Script, then: Script) -> Script:
+    """Do one thing with the first request and another with all that follow."""
+    scripts = iter([script])
+
+    def turn(connection: socket.socket) -> None:
+        next(scripts, then)(connection)
+
+    return turn
+
+
+SOON = b"\r\nRetry-After: 0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "requests"),
+    [
+        (sending(close=True), Reason.VALID, 2),
+        (sending(whole(head=b"HTTP/1.1 503 Oops" + SOON)), Reason.VALID, 2),
+        (sending(whole(head=b"HTTP/1.1 429 Slow" + SOON)), Reason.VALID, 2),
+        (sending(whole(head=b"HTTP/1.1 429 Slow\r\nRetry-After: 1\r\n")), Reason.THROTTLED, 1),
+        (sending(whole(head=b"HTTP/1.1 429 Slow\r\nRetry-After: soon\r\n")), Reason.THROTTLED, 1),
+        (sending(whole(head=b"HTTP/1.1 429 Slow\r\n")), Reason.THROTTLED, 1),
+        (sending(whole(head=b"HTTP/1.1 503 Oops\r\n")), Reason.SOURCE_DOWN, 1),
+        (sending(whole(head=b"HTTP/1.1 500 Oops" + SOON)), Reason.SOURCE_DOWN, 1),
+        (sending(OK + b"Content-Length: 30\r\n\r\n{", close=True), Reason.MALFORMED, 1),
+    ],
+)
+def test_only_what_nobody_answered_or_the_source_asks_for_is_repeated_once(
+    transport: HttpsTransport, script: Script, reason: Reason, requests: int
+) -> None:
+    with scripted(first(script, sending(whole()))) as server:
+        assert timed(transport, talk(server.port)).reason is reason
+        assert server.requests == requests
+
+
+def test_a_request_is_repeated_no_more_than_once(transport: HttpsTransport) -> None:
+    with scripted(sending(whole(head=b"HTTP/1.1 503 Oops" + SOON))) as server:
+        assert timed(transport, talk(server.port)).reason is Reason.SOURCE_DOWN
+        assert server.requests == 2
+
+
+def test_where_nobody_listens_we_look_once_more(transport: HttpsTransport) -> None:
+    """A source that is being restarted: its port is closed, and open again a moment later."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+    began = time.monotonic()
+    assert timed(transport, talk(port)).reason is Reason.SOURCE_DOWN
+    assert time.monotonic() - began >= REPEAT_SECONDS[0]
+
+
+def test_the_roads_are_told_of_each_conversation_whatever_the_source_says() -> None:
+    roads = SourceRoads()
+    transport = HttpsTransport(roads=roads)
+    good, broken = sending(whole()), sending(whole(head=b"HTTP/1.1 500 Oops\r\n"))
+    try:
+        with scripted(good) as server:
+            timed(transport, talk(server.port))
+            server.script = broken
+            for _ in range(FAILURES - 1):
+                timed(transport, talk(server.port))
+            assert roads.travelled(SOURCE.key).breaker is Breaker.CLOSED
+            timed(transport, talk(server.port))
+            travelled = roads.travelled(SOURCE.key)
+            assert (travelled.breaker, len(travelled.durations_ms)) == (Breaker.OPEN, 1)
+            roads.follow(SOURCE.key, Breaker.HALF_OPEN)
+            server.script = good
+            timed(transport, talk(server.port))
+            assert roads.travelled(SOURCE.key).breaker is Breaker.CLOSED
+    finally:
+        transport.close()
 
 
 def test_a_good_answer_arrives_whole_and_its_connection_is_kept(transport: HttpsTransport) -> None:
