@@ -95,6 +95,7 @@ class Source:
     calls_per_second: int
     options: Mapping[str, Any] = field(default_factory=dict)  # what the connector needs to know (codes, field map)
     state: RowState = RowState.PROPOSED
+    calls_per_day: int | None = None  # None: its owner has set none
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +335,7 @@ def _source(key: str, entry: Mapping[str, Any]) -> Source:
         calls_per_second=entry["calls_per_second"],
         options=entry.get("options", {}),
         state=RowState(entry["state"]),
+        calls_per_day=entry.get("calls_per_day"),
     )
 
 

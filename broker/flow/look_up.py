@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from broker.core.answer import (
     Answer,
@@ -26,12 +26,16 @@ from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
+from broker.core.gate import BARRED, OPEN_FOR, Breaker, Passage, new_gate, passage
+from broker.core.health import day_of_batch, is_barred
 from broker.core.receipt import moment
 from broker.flow.parts import Parts
 from broker.flow.questions import question_from
 from broker.flow.settle import SALT_BYTES, Heard, settle
 from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
+
+PROMISED_AGAIN = timedelta(minutes=10)  # how long a promised answer is left alone when the day's calls are used up
 
 _log = logging.getLogger(__name__)
 
@@ -46,15 +50,27 @@ class _Lookup:
     stopped: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was claimed: how many, which of them were opened, when, and how the gate let them through."""
+
+    claimed: int
+    lookups: Sequence[_Lookup]
+    asked_at: datetime
+    passage: Passage | None = None
+
+
 def look_up(parts: Parts, source: str) -> int:
-    """Work on one batch of a source's due lookups; returns how many there were."""
-    claimed, lookups, asked_at = _claim(parts, source)
-    if lookups:
-        _record(parts, lookups, _ask(parts, lookups, asked_at), asked_at)
-    return claimed
+    """Work on one batch of a source's due lookups; returns how many there were, those that must wait included."""
+    batch = _claim(parts, source)
+    if batch.lookups:
+        _record(parts, batch, _ask(parts, batch.lookups, batch.asked_at))
+    if batch.passage is not None and batch.passage.wait_ms:
+        parts.pause(batch.passage.wait_ms / 1000)
+    return batch.claimed
 
 
-def _claim(parts: Parts, source: str) -> tuple[int, list[_Lookup], datetime]:
+def _claim(parts: Parts, source: str) -> _Batch:
     """Lease the batch and write its entries: whoever is asked from here on stands in the log.
 
     A lookup that cannot be read (its row damaged, its case's key destroyed) keeps its lease and is left alone until
@@ -64,17 +80,37 @@ def _claim(parts: Parts, source: str) -> tuple[int, list[_Lookup], datetime]:
         pulse = work.pulse()
         claims = work.claim(source, parts.limits.batch, pulse.now, parts.limits.lease_ms)
         if not claims:
-            return 0, [], pulse.now
+            return _Batch(0, (), pulse.now)
         policy = parts.policy(work, pulse)
         opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
-        # Late: counting calls locks the grant's row, where all workers of the source meet.
-        stopped = _stopped(parts, work, policy, opened, pulse.now)
-        lookups = [replace(one, stopped=stopped.get(one.claim.id)) for one in opened]
+        # Late: gates and grants are rows where all workers of the source meet, and they are locked until the commit.
+        opened, passage = _let_through(parts, work, opened, pulse.now)
+        stopped = _stopped(parts, work, policy, [one for one in opened if one.stopped is None], pulse.now)
+        lookups = [replace(one, stopped=one.stopped or stopped.get(one.claim.id)) for one in opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
-        # Crash before this commit: no lease, no entry, nobody asked. After it: the entries say `asked`, the lease runs
-        # out and the lookups are asked again, under the same lookup id, with another entry.
+        # Crash before this commit: no lease, no entry, no call counted, nobody asked. After it: the entries say
+        # `asked`, the lease runs out and the lookups are asked again, under the same lookup id, with another entry.
         work.commit()
-    return len(claims), lookups, pulse.now
+    return _Batch(len(claims), lookups, pulse.now, passage)
+
+
+def _let_through(
+    parts: Parts, work: Work, opened: Sequence[_Lookup], now: datetime
+) -> tuple[list[_Lookup], Passage | None]:
+    """Those that may be asked now and those that the gate bars; what must wait is put back, as if never claimed."""
+    if not opened:
+        return [], None
+    source = opened[0].source
+    passed = passage(work.gate(source.key) or new_gate(source, now), source, len(opened), now)
+    work.set_gate(passed.gate)
+    parts.roads.follow(source.key, passed.gate.breaker)
+    if passed.barred:
+        # Whom the source has told to come back later is not sent away for good: a promised answer is worth the wait.
+        promised = [one.claim.id for one in opened if one.claim.memo is not None]
+        work.put_back(promised, passed.gate.until or now + PROMISED_AGAIN)
+        return [replace(one, stopped=passed.barred) for one in opened if one.claim.memo is None], passed
+    work.put_back([one.claim.id for one in opened[passed.asked :]], now)
+    return list(opened[: passed.asked]), passed
 
 
 def _stopped(parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime) -> dict[str, str]:
@@ -165,7 +201,9 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
 def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]:
     """One reply per lookup, in order; outside any transaction."""
     replies: dict[str, Reply] = {
-        one.claim.id: Answer(Reason.NOT_PERMITTED) for one in lookups if one.stopped is not None
+        one.claim.id: BARRED.get(one.stopped, Answer(Reason.NOT_PERMITTED))
+        for one in lookups
+        if one.stopped is not None
     }
     by_source: dict[int, list[_Lookup]] = {}
     for one in lookups:
@@ -183,7 +221,8 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]
     return [replies[one.claim.id] for one in lookups]
 
 
-def _record(parts: Parts, lookups: Sequence[_Lookup], replies: Sequence[Reply], asked_at: datetime) -> None:
+def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
+    lookups, asked_at = batch.lookups, batch.asked_at
     with parts.store.write() as work:
         verifications = sorted({one.claim.verification for one in lookups})
         held = {one.id: one for one in work.hold(verifications, [one.claim.id for one in lookups])}
@@ -210,10 +249,25 @@ def _record(parts: Parts, lookups: Sequence[_Lookup], replies: Sequence[Reply], 
         work.wait(put_off)
         policy = parts.policy(work, pulse)
         following = settle(parts, work, policy, list(held.values()), heard, pulse.now)
+        _remember(parts, work, batch, heard.findings, pulse.now)
         # Crash before this commit: no reply was recorded; the lease runs out and the source is asked again under the
         # same lookup id. After it: every reply, its entry and all decisions they complete are true together.
         work.commit()
     parts.wake.wake(sorted({one.source for one in following}))
+
+
+def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Finding], now: datetime) -> None:
+    """How the source was: its day, and its breaker where the batch has moved it."""
+    source = batch.lookups[0].claim.source
+    travelled = parts.roads.travelled(source)
+    mine = [one for one in batch.lookups if one.claim.id in found]
+    asked = [found[one.claim.id].answer for one in mine if one.stopped is None]
+    barred = sum(is_barred(one.stopped) for one in mine)
+    before = batch.passage.gate.breaker if batch.passage else travelled.breaker
+    if travelled.durations_ms and travelled.breaker is not before:
+        work.set_breaker(source, travelled.breaker, now + OPEN_FOR if travelled.breaker is Breaker.OPEN else None)
+    if asked or barred:
+        work.add_health(day_of_batch(source, day_of(now).isoformat(), asked, barred, travelled.durations_ms, now))
 
 
 def _kept(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,10 @@ from broker.core.answer import Answer
 from broker.core.catalog import Edition, Source, catalog_from
 from broker.core.envelope import Signer
 from broker.core.errors import OperatorProblem
+from broker.core.gate import Breaker
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
+from broker.ports.health import Roads, Travelled
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,20 @@ class Limits:
     sequence_batch: int = 2_000
     deliver_batch: int = 16
     delivery_attempts: int = 12
+
+
+class Untold:
+    """Implements ``ports.Roads`` for a transport that tells nothing: no durations, and no breaker ever opens."""
+
+    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+        """Not kept."""
+
+    def follow(self, source: str, breaker: Breaker) -> None:
+        """Not kept."""
+
+    def travelled(self, source: str) -> Travelled:  # noqa: ARG002 - the same of every source
+        """Nothing."""
+        return Travelled()
 
 
 @dataclass
@@ -49,6 +66,8 @@ class Parts:
     post: Callable[[str, bytes], int]  # a signed callback: (url, body) → HTTP status; 0 where nothing answered
     limits: Limits = field(default_factory=Limits)
     calendar: Calendar = field(default_factory=Calendar)
+    roads: Roads = field(default_factory=Untold)
+    pause: Callable[[float], None] = time.sleep  # how a worker waits for its turn at a source's gate, in seconds
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)
 

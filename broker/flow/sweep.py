@@ -5,7 +5,12 @@ There is no repair path: a swept lookup goes through ``look_up`` like any other.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from broker.core.day import day_of
 from broker.flow.parts import Parts
+
+HEALTH_KEPT = timedelta(days=90)  # a quarter's figures for the talk with a source's owner
 
 
 def sweep(parts: Parts) -> list[str]:
@@ -17,7 +22,9 @@ def sweep(parts: Parts) -> list[str]:
 
 
 def tidy(parts: Parts) -> None:
-    """Forget spent nonces whose signatures are too old to be accepted anyway."""
+    """Forget spent nonces whose signatures are too old to be accepted anyway, and how the sources were long ago."""
     with parts.store.write() as work:
-        work.forget_nonces(work.pulse().now)
+        now = work.pulse().now
+        work.forget_nonces(now)
+        work.forget_health(day_of(now - HEALTH_KEPT).isoformat())
         work.commit()

@@ -1,9 +1,71 @@
-"""The unit of work's part for how the sources are."""
+"""The unit of work's part for how the sources are, and what is remembered of the roads to them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from broker.core.gate import Breaker, Gate
+from broker.core.health import Day
+
+
+@dataclass(frozen=True, slots=True)
+class Travelled:
+    """What the roads to a source were like since somebody last asked: durations, and where its breaker stands now."""
+
+    durations_ms: Sequence[int] = ()
+    breaker: Breaker = Breaker.CLOSED
+
+
+class Roads(Protocol):
+    """What this process remembers of the roads to the sources; the transport tells it, ``look_up`` asks it."""
+
+    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+        """One conversation is over; ``sound`` says that the road held, whatever the source said."""
+        ...
+
+    def follow(self, source: str, breaker: Breaker) -> None:
+        """Take over what all workers together have found, before a batch is asked."""
+        ...
+
+    def travelled(self, source: str) -> Travelled:
+        """What was heard since the last call, and the breaker after it."""
+        ...
 
 
 class HealthWork(Protocol):
     """One transaction's methods for how the sources are."""
+
+    def gate(self, source: str) -> Gate | None:
+        """A source's gate, locked until this transaction ends; None before the source was first asked."""
+        ...
+
+    def set_gate(self, gate: Gate) -> None:
+        """Keep a gate; the caller has locked it."""
+        ...
+
+    def set_breaker(self, source: str, breaker: Breaker, until: datetime | None) -> None:
+        """What a batch has found out about a source's road."""
+        ...
+
+    def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:
+        """Undo this transaction's own claim of these lookups: they are due as before, nobody was asked."""
+        ...
+
+    def add_health(self, batch: Day) -> None:
+        """Add a batch to its source's day. The workers of one source meet in this row: last before the commit."""
+        ...
+
+    def gates(self) -> list[Gate]:
+        """Every gate as it stands."""
+        ...
+
+    def health(self, since: str) -> list[Day]:
+        """Every source's days from this one on."""
+        ...
+
+    def forget_health(self, before: str) -> None:
+        """Drop the days before this one."""
+        ...

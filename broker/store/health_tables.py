@@ -1,3 +1,43 @@
-"""The tables for how the sources are: their health, their breakers, calls against limits, shared secrets."""
+"""The tables for how the sources are: their health, their gates with breaker and limits, shared secrets."""
 
 from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table, Text
+
+from broker.core.health import BOUNDS_MS
+from broker.store.tables import Moment, metadata
+
+source_gate = Table(  # one row per source that was ever asked
+    "source_gate",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),  # thousandths of a call
+    Column("filled_at", Moment, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("breaker", Text, nullable=False),  # closed | open | half_open
+    Column("until_at", Moment),
+)
+
+BUCKETS = (*(f"within_{bound}_ms" for bound in BOUNDS_MS), "longer")
+
+source_health = Table(  # one row per source and day
+    "source_health",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("not_held", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("barred", Integer, nullable=False),
+    Column("last_ok_at", Moment),
+    Column("last_fail_at", Moment),
+    Column("last_failure", Text, nullable=False),
+    Column("timed", Integer, nullable=False),
+    Column("total_ms", BigInteger, nullable=False),
+    Column("least_ms", Integer, nullable=False),
+    Column("most_ms", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in BUCKETS),
+    PrimaryKeyConstraint("source", "day"),
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ WEB_PROCESSES = 2
 WORKERS = 2
 # Below what may wait at a time without being turned away: 56 in each web process.
 CONNECTIONS = {"a": 48, "b": 96}
+UNREACHED_RATE = 10_000  # calls per second, of each source
 UNREACHED = 1_000_000_000  # a daily cap that is counted like any other
 
 
@@ -101,7 +102,7 @@ class Ours:
             register.register_key(parts, ClientKey(CLIENT, read_client_key(pem, key_id), begin, None, None), pem)
             for grant in _grants(begin):
                 register.register_grant(parts, grant)
-            publish(parts, read_catalog(REPOSITORY / "data_catalog.yaml").document, None, "bench")
+            publish(parts, unthrottled(read_catalog(REPOSITORY / "data_catalog.yaml").document), None, "bench")
 
     @property
     def receipt_keys(self) -> dict[str, Any]:
@@ -144,6 +145,15 @@ class Ours:
     def logs(self) -> list[Path]:
         """What its processes printed."""
         return sorted(self.folder.glob("*.log"))
+
+
+def unthrottled(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The shipped list with the highest rate the grammar knows.
+
+    Its 200 calls a second spare real sources; here they would be what is measured. The gate still counts each call.
+    """
+    rate = {"calls_per_second": UNREACHED_RATE}
+    return {**document, "sources": {key: source | rate for key, source in document["sources"].items()}}
 
 
 def _grants(begin: datetime) -> Sequence[Grant]:

@@ -63,7 +63,7 @@ class Checker:
         "policy", "edition", "client", "client_key", "access_grant", "grant_usage", "nonce", "case_file",
         "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
         "holder_usage",
-        "log_index",
+        "log_index", "source_gate", "source_health",
     )  # fmt: skip
 
     database: Database

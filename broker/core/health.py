@@ -1,0 +1,159 @@
+"""How a source has been: counts, durations in a small histogram, and what that says – added up, never averaged twice.
+
+One row per source and day. A batch is a :class:`Day` of its own, added to what the row holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from broker.core.answer import Answer, Outcome, Reason
+from broker.core.gate import BARRED, Gate
+
+BOUNDS_MS: Final = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+"""Upper bounds of the histogram's buckets; what took longer stands in one more."""
+
+FAULTS: Final = frozenset(
+    {Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON, Reason.STALE}
+    | {Reason.AUTHENTICATION, Reason.CATALOGUE_DRIFT, Reason.SOURCE_CONFIGURATION, Reason.THROTTLED}
+    | {Reason.NOT_PERMITTED, Reason.SOURCE_REFUSED_QUESTION}
+)
+"""Reasons for which somebody must act at the source or in its settings; all others are what a source is there for."""
+
+UNASKED: Final = frozenset({Reason.NOT_CONFIGURED, Reason.INSUFFICIENT})  # of these the source heard nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one source did on one day."""
+
+    source: str
+    day: str
+    held: int = 0
+    not_held: int = 0
+    unknown: int = 0
+    failed: int = 0  # those among the unknown that are a fault
+    barred: int = 0  # answered by the gate; the source was not asked
+    last_ok_at: datetime | None = None
+    last_fail_at: datetime | None = None
+    last_failure: str = ""  # the reason
+    timed: int = 0
+    total_ms: int = 0
+    least_ms: int = 0
+    most_ms: int = 0
+    buckets: tuple[int, ...] = field(default=(0,) * (len(BOUNDS_MS) + 1))
+
+    @property
+    def asked(self) -> int:
+        """How many lookups the source was asked."""
+        return self.held + self.not_held + self.unknown
+
+    @property
+    def average_ms(self) -> float | None:
+        """The mean duration, None where nothing was timed."""
+        return round(self.total_ms / self.timed, 1) if self.timed else None
+
+    @property
+    def p95_ms(self) -> int | None:
+        """The bound below which 95 of 100 stayed; the longest of all where that is less, or no bound is known."""
+        reached = 0
+        for bound, count in zip((*BOUNDS_MS, self.most_ms), self.buckets, strict=True):
+            reached += count
+            if self.timed and reached * 100 >= self.timed * 95:
+                return min(bound, self.most_ms)
+        return None
+
+
+def day_of_batch(
+    source: str, day: str, answers: Iterable[Answer], barred: int, durations: Sequence[int], now: datetime
+) -> Day:
+    """What one batch did, as a day of its own."""
+    heard = [answer for answer in answers if answer.reason not in UNASKED]
+    faults = [answer.reason.value for answer in heard if answer.reason in FAULTS]
+    buckets = [0] * (len(BOUNDS_MS) + 1)
+    for took in durations:
+        buckets[sum(bound < took for bound in BOUNDS_MS)] += 1
+    return Day(
+        source,
+        day,
+        held=sum(answer.outcome is Outcome.HELD for answer in heard),
+        not_held=sum(answer.outcome is Outcome.NOT_HELD for answer in heard),
+        unknown=sum(answer.outcome is Outcome.UNKNOWN for answer in heard),
+        failed=len(faults),
+        barred=barred,
+        last_ok_at=now if len(faults) < len(heard) else None,
+        last_fail_at=now if faults else None,
+        last_failure=faults[-1] if faults else "",
+        timed=len(durations),
+        total_ms=sum(durations),
+        least_ms=min(durations, default=0),
+        most_ms=max(durations, default=0),
+        buckets=tuple(buckets),
+    )
+
+
+def merged(days: Sequence[Day]) -> Day | None:
+    """The newest day with the last success and failure of all of them; None of none."""
+    if not days:
+        return None
+    newest = max(days, key=lambda one: one.day)
+    failures = [one for one in days if one.last_fail_at is not None]
+    last = max(failures, key=lambda one: str(one.last_fail_at), default=newest)
+    successes = [one.last_ok_at for one in days if one.last_ok_at is not None]
+    return replace(
+        newest,
+        last_ok_at=max(successes, default=None),
+        last_fail_at=last.last_fail_at,
+        last_failure=last.last_failure,
+    )
+
+
+def state_of(day: Day | None, gate: Gate | None) -> str:
+    """One word: ``unasked``, ``away`` (its breaker is not closed), ``failing`` (a fault was last), else ``ok``."""
+    if gate is not None and gate.breaker.value != "closed":
+        return "away"
+    if day is None or (day.last_ok_at is None and day.last_fail_at is None):
+        return "unasked"
+    failing = day.last_fail_at is not None and (day.last_ok_at is None or day.last_ok_at < day.last_fail_at)
+    return "failing" if failing else "ok"
+
+
+def source_view(source: str, name: Any, day: Day | None, gate: Gate | None) -> dict[str, Any]:
+    """A source's health as the API tells it; ``day`` is today's, with the last success and failure of the week."""
+    told = day or Day(source, gate.day if gate else "")
+    return {
+        "source": source,
+        "name": dict(name),
+        "state": state_of(day, gate),
+        "breaker": {"state": gate.breaker.value if gate else "closed", "until": _moment(gate.until if gate else None)},
+        "last_ok_at": _moment(told.last_ok_at),
+        "last_fail_at": _moment(told.last_fail_at),
+        "last_failure": told.last_failure or None,
+        "today": {
+            "day": told.day,
+            "calls": gate.calls if gate and gate.day == told.day else 0,
+            "held": told.held,
+            "not_held": told.not_held,
+            "unknown": told.unknown,
+            "failed": told.failed,
+            "barred": told.barred,
+        },
+        "duration_ms": {
+            "min": told.least_ms if told.timed else None,
+            "avg": told.average_ms,
+            "max": told.most_ms if told.timed else None,
+            "p95": told.p95_ms,
+        },
+    }
+
+
+def is_barred(rule: str | None) -> bool:
+    """Whether the gate, and not a grant or a case, kept a lookup from being asked."""
+    return rule in BARRED
+
+
+def _moment(when: datetime | None) -> str | None:
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z") if when else None
