@@ -121,10 +121,10 @@ class Road(Protocol):
         ...
 
 
-def ask(road: Road, key: str, form: Form, subject: Party, related: Party | None = None) -> Answer:
-    """The answer as the flow would keep it: asked, checked and trimmed."""
+def ask(road: Road, key: str, form: Form, subject: Party, related: Party | None = None, **hints: Any) -> Answer:
+    """The answer as the flow would keep it: asked, checked and trimmed. ``hints`` are fields of the question."""
     source, now = SOURCES[key], datetime.now(UTC)
-    asked = question(key, form, subject, related)
+    asked = replace(question(key, form, subject, related), **hints)
     connection = road.connections.get(source.platform) or Connection(source.platform, "http://127.0.0.1:9", {})
     conversation = CONNECTORS[source.connector].ask(asked, source, connection, now)
     return checked(asked, road.send(source, conversation), source, now)
@@ -161,7 +161,9 @@ class MemoryRoad:
         environ: dict[str, Any] = {
             f"HTTP_{name.upper().replace('-', '_')}": text for name, text in request.headers.items()
         }
-        environ |= {"PATH_INFO": urlsplit(request.url).path, "wsgi.input": io.BytesIO(request.body)}
+        target = urlsplit(request.url)
+        environ |= {"REQUEST_METHOD": request.method, "PATH_INFO": target.path, "QUERY_STRING": target.query}
+        environ |= {"wsgi.input": io.BytesIO(request.body)}
         status: list[int] = []
         body = b"".join(self.applications[platform](environ, lambda line, _: status.append(int(line.split()[0]))))
         return HttpResponse(status[0], {}, body)

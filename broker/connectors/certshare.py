@@ -1,33 +1,31 @@
-"""The e-licence sharing platform of Shandong and its cities (证照共享): account and token, SM2-encrypted answers.
+"""The e-licence sharing platform of Shandong and its cities (证照共享): certificates by holder, by number, by 用证码.
 
-``POST <endpoint>/<operation>`` with ``{"head": {accessId, accessToken}, "data": {…, useCause}}``; the answer is
-``{"head": {status, message}, "data": …}`` whose data is hex SM2 ciphertext (C1‖C2‖C3) to our key.
+How it is called stands in :mod:`broker.connectors.certshare_call`, files in :mod:`broker.connectors.certshare_files`,
+and the holder's consent in :mod:`broker.connectors.certshare_consent`.
 
 Connection: credentials ``account``, ``password``, ``private_key`` (PEM; without it answers are expected in the clear,
-with it a clear answer is UNTRUSTED); options ``use_cause`` ("object" or "string") and ``services``.
-Source options: those of :mod:`broker.connectors.reading`, and ``verify``.
+with it a clear answer is UNTRUSTED); options ``use_cause`` ("object" or "string"), ``services``, ``consent``, ``base``
+(what stands before ``/ChannelVerify``, where it is not the endpoint's parent) and ``download_origin``.
+Source options: those of :mod:`broker.connectors.reading`, ``verify``, ``file`` and ``consent``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any
 
-import orjson
-
+from broker.connectors.certshare_call import RESULTS, STATUSES, Decrypt, Platform, access_token, number_of, use_cause
+from broker.connectors.certshare_consent import consented
+from broker.connectors.certshare_files import file_fields
 from broker.connectors.reading import (
     AnswerOk,
     Record,
     Settled,
     at,
-    body_of,
     code_of,
-    credential,
     is_long_term,
-    json_of,
     moment,
     object_of,
     parameter,
@@ -38,174 +36,126 @@ from broker.connectors.reading import (
     the_one,
     told,
 )
-from broker.core.answer import Answer, Matter, Question, Reason
+from broker.core.answer import Answer, Outcome, Question, Reason, Reply, Waiting
 from broker.core.catalog import Form, Source
 from broker.core.day import CHINA
-from broker.core.errors import OperatorProblem, SourceProblem
+from broker.core.identifiers import certificate_type_of
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
 
-Decrypt: TypeAlias = Callable[[str, bytes], bytes]
-"""Private key (PEM) and C1‖C2‖C3 to plaintext; ``SourceProblem`` when the text is not for this key."""
-
-STATUSES: Final[Mapping[int, Reason]] = {  # head.status
-    0: Reason.VALID,
-    2: Reason.CATALOGUE_DRIFT,  # this interface is not offered
-    10: Reason.NOT_FOUND,
-    11: Reason.AUTHENTICATION,
-    12: Reason.SOURCE_REFUSED_QUESTION,  # a required parameter is empty
-    13: Reason.CATALOGUE_DRIFT,  # the type does not exist or is not published
-    21: Reason.REVOKED,  # or cancelled
-    22: Reason.EXPIRED,
-    23: Reason.RESTRICTED,
-    99: Reason.SOURCE_DOWN,  # any other exception
-    100: Reason.NOT_PERMITTED,  # this account must apply for this type first
-    101: Reason.SOURCE_CONFIGURATION,
-    102: Reason.SOURCE_REFUSED_QUESTION,
-    103: Reason.SOURCE_REFUSED_QUESTION,  # holder type
-    105: Reason.CATALOGUE_DRIFT,  # no catalogue
-    106: Reason.CATALOGUE_DRIFT,  # several catalogues
-    107: Reason.CATALOGUE_DRIFT,  # no template
-    108: Reason.CATALOGUE_DRIFT,  # several templates
-    109: Reason.SOURCE_REFUSED_QUESTION,  # certificate number empty
-    110: Reason.SOURCE_REFUSED_QUESTION,  # holder number empty
-    111: Reason.SOURCE_REFUSED_QUESTION,  # holder name empty
-    113: Reason.SOURCE_REFUSED_QUESTION,  # certificate type
-}
-
-RESULTS: Final[Mapping[int, Reason]] = {  # data.result of verifyCertInfo
-    0: Reason.VALID,
-    1: Reason.NOT_YET_ACTIVE,
-    2: Reason.FROZEN,
-    3: Reason.REVOKED,  # revoked, cancelled, expired or changed: no longer valid
-    4: Reason.AMBIGUOUS,  # not enough information, several hits
-    5: Reason.NOT_FOUND,
-    6: Reason.SOURCE_REFUSED_QUESTION,  # certData empty
-    7: Reason.MISMATCH,
-}
-
-_DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,3}")
+__all__ = ["RESULTS", "STATUSES", "CertShare", "Decrypt", "access_token", "use_cause"]
 
 
 class CertShare:
-    """Queries and verifies certificates by holder."""
+    """Queries certificates, verifies them, and fetches their files."""
 
     def __init__(self, answer_ok: AnswerOk, decrypt: Decrypt) -> None:
         self._answer_ok = answer_ok
         self._decrypt = decrypt
 
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
-        """One request; several certificates of one holder are one answer only if a single one is valid."""
+        """One request, and for a file one or two more; several certificates are one answer only if one is valid."""
         try:
-            return (yield from self._ask(question, source, connection, now))
+            return (yield from _Inquiry(self._answer_ok, self._decrypt, question, source, connection, now).answer())
         except Settled as end:
             return end.answer
 
-    def _ask(
-        self, question: Question, source: Source, connection: Connection, now: datetime
-    ) -> Generator[HttpRequest, HttpResponse, Answer]:
-        operation, data = _operation(question, source, connection)
-        response = yield _request(question, connection, operation, data)
-        document = self._payload(response, source, connection)
-        if question.form is Form.VERIFY:
-            return _verified(document)
-        return _certificate(records_of(document), question, source, now)
 
-    def _payload(self, response: HttpResponse, source: Source, connection: Connection) -> object:
-        """The decrypted data of an answer whose status is 0, checked against the source's schema."""
-        envelope = json_of(body_of(response))
-        status = at(envelope, "head.status")
-        reason = STATUSES.get(_number(status), Reason.MALFORMED)
-        if reason is not Reason.VALID:
-            settle(reason, status)
-        document = self._in_clear(envelope.get("data"), connection)
-        if not self._answer_ok(source.key, document):
-            settle(Reason.MALFORMED, status)
+class _Inquiry:
+    """One question on its way."""
+
+    def __init__(
+        self,
+        answer_ok: AnswerOk,
+        decrypt: Decrypt,
+        question: Question,
+        source: Source,
+        connection: Connection,
+        now: datetime,
+    ) -> None:
+        self._answer_ok = answer_ok
+        self._platform = Platform(connection, decrypt, question.lookup_id)
+        self._question = question
+        self._source = source
+        self._now = now
+        self._type = service_of(source, connection)
+        self._by_consent = source.options.get("consent", connection.options.get("consent", False)) is True
+        self._cause = use_cause(question.matter, connection.options.get("use_cause", "object"))
+
+    def answer(self) -> Generator[HttpRequest, HttpResponse, Reply]:
+        """What the platform makes of it."""
+        if self._question.form is Form.VERIFY:
+            document = yield from self._platform.call("verifyCertInfo", self._asserted())
+            return _verified(self._sound(document))
+        document = yield from self._certificates()
+        if isinstance(document, Waiting):
+            return document
+        record, answer = _certificate(records_of(self._sound(document)), self._question, self._source, self._now)
+        if self._question.form is Form.QUERY or answer.outcome is not Outcome.HELD:
+            return answer
+        found = yield from file_fields(self._platform, record, self._question, self._source, self._cause)
+        return replace(answer, fields={**answer.fields, **found})
+
+    def _certificates(self) -> Generator[HttpRequest, HttpResponse, Any]:
+        """By what the holder shows, else by the number the case names, else by the holder."""
+        question = self._question
+        if self._by_consent and (question.token or question.memo):
+            return (yield from consented(self._platform, question, self._type, self._cause, self._now))
+        if question.token:
+            return self._of_our_type((yield from self._shown()))
+        named = [one for one in question.certificates if certificate_type_of(one) == self._type]
+        if len(named) == 1:
+            asked: dict[str, Any] = {"certIdentifier": named[0], "useCause": self._cause}
+            return _listed((yield from self._platform.call("queryCertInfo", asked)))
+        subject = question.subject
+        asked = {"holderCode": subject.number, "holderTypeCode": subject.id_type, "certTypeCode": self._type}
+        return (yield from self._platform.call("queryCertInfoByHolderCode", asked | {"useCause": self._cause}))
+
+    def _shown(self) -> Generator[HttpRequest, HttpResponse, Any]:
+        asked = {"qrcode": self._question.token, "useCause": self._cause}
+        return _listed((yield from self._platform.call("queryCertInfoByQRcode", asked)))
+
+    def _of_our_type(self, shown: Any) -> Any:
+        """A 用证码 may show another certificate than the one asked for; that one says nothing about ours."""
+        if not isinstance(shown, list):
+            return shown
+        ours = [one for one in shown if certificate_type_of(text_of(at(one, "cert_identifier")) or "") == self._type]
+        return ours or settle(Reason.INSUFFICIENT, "0")
+
+    def _sound(self, document: Any) -> Any:
+        if not self._answer_ok(self._source.key, document):
+            settle(Reason.MALFORMED, "0")
         return document
 
-    def _in_clear(self, data: object, connection: Connection) -> object:
-        """Either all of ``data`` is ciphertext or its ``certData``; a key of ours demands that one of them is."""
-        key = connection.credentials.get("private_key")
-        inner = data.get("certData", data) if isinstance(data, dict) else data
-        if key is None or inner is None:
-            return inner
-        if not isinstance(inner, str):
-            settle(Reason.UNTRUSTED)
-        document = json_of(self._plaintext(key, inner))
-        return document.get("certData", document) if isinstance(document, dict) else document
-
-    def _plaintext(self, key: str, ciphertext: str) -> bytes:
-        try:
-            return self._decrypt(key, bytes.fromhex(ciphertext))
-        except (SourceProblem, ValueError):
-            settle(Reason.UNTRUSTED)
-        except OperatorProblem:
-            settle(Reason.NOT_CONFIGURED)
-
-
-def _operation(question: Question, source: Source, connection: Connection) -> tuple[str, dict[str, Any]]:
-    subject, service = question.subject, service_of(source, connection)
-    cause = use_cause(question.matter, connection.options.get("use_cause", "object"))
-    if question.form is Form.QUERY:
-        asked = {"holderCode": subject.number, "holderTypeCode": subject.id_type, "certTypeCode": service}
-        return "queryCertInfoByHolderCode", asked | {"useCause": cause}
-    if question.form is Form.VERIFY:
-        face = {theirs: parameter(spec, question) for theirs, spec in source.options.get("verify", {}).items()}
-        asserted = {"holderCode": subject.number, "holder": subject.name} | face
+    def _asserted(self) -> dict[str, Any]:
+        question = self._question
+        face = {theirs: parameter(spec, question) for theirs, spec in self._source.options.get("verify", {}).items()}
+        asserted = {"holderCode": question.subject.number, "holder": question.subject.name} | face
         if "certNo" not in asserted:
             settle(Reason.INSUFFICIENT)  # the platform wants the certificate's number, which no question carries
-        return "verifyCertInfo", {"certTypeCode": service, "certData": asserted, "useCause": cause}
-    raise Settled(Reason.NOT_CONFIGURED)
+        return {"certTypeCode": self._type, "certData": asserted, "useCause": self._cause}
 
 
-def use_cause(matter: Matter, shape: str) -> dict[str, str] | str:
-    """用证事由 from the case: an object, or the same as a JSON string for the platforms that want text."""
-    cause = {
-        "certificateSystemName": matter.system,
-        "certificateCopyCause": matter.reason,
-        "certificateCallCategory": "0",  # for a service item; we never ask outside one
-        "certificateMatterName": matter.item_name,
-        "certificateEventCode": matter.item_code,
-    }
-    return orjson.dumps(cause).decode() if shape == "string" else cause
-
-
-def access_token(password: str) -> str:
-    """What the platform compares: the MD5 of the account's password, 32 lower-case hex digits."""
-    return hashlib.md5(password.encode(), usedforsecurity=False).hexdigest()
-
-
-def _request(question: Question, connection: Connection, operation: str, data: Mapping[str, Any]) -> HttpRequest:
-    token = access_token(credential(connection, "password"))
-    head = {"accessId": credential(connection, "account"), "accessToken": token}
-    return HttpRequest(
-        "POST",
-        f"{connection.endpoint}/{operation}",
-        {"Content-Type": "application/json", "X-Request-Id": question.lookup_id},
-        orjson.dumps({"head": head, "data": data}),
-    )
-
-
-def _number(value: object) -> int:
-    """A code sent as a number or as the same number's digits; -1, which is no code, for anything else."""
-    digits = text_of(value) or ""
-    return int(digits) if _DIGITS.fullmatch(digits) else -1
+def _listed(document: Any) -> Any:
+    """One certificate as the list that a query by holder gives."""
+    return [document] if isinstance(document, dict) else document
 
 
 def _verified(document: object) -> Answer:
     result = object_of(document).get("result")
-    return Answer(RESULTS.get(_number(result), Reason.MALFORMED), source_code=code_of(result))
+    return Answer(RESULTS.get(number_of(result), Reason.MALFORMED), source_code=code_of(result))
 
 
-def _certificate(records: Sequence[Record], question: Question, source: Source, now: datetime) -> Answer:
+def _certificate(records: Sequence[Record], question: Question, source: Source, now: datetime) -> tuple[Record, Answer]:
+    """The certificate meant, and what it says."""
     if not records:
-        return Answer(Reason.NOT_FOUND, source_code="0")
+        settle(Reason.NOT_FOUND, "0")
     standing = [(_standing(record, source, now), record) for record in records]
     valid = [record for reason, record in standing if reason is Reason.VALID]
     if valid:
-        return told(the_one(valid, source.options), question, source, "0")
+        one = the_one(valid, source.options)
+        return one, told(one, question, source, "0")
     reason, record = standing[0]
-    answer = told(record, question, source, "0")
-    return Answer(reason, answer.fields, answer.holder_number, answer.as_of, answer.source_code)
+    return record, replace(told(record, question, source, "0"), reason=reason)
 
 
 def _standing(record: Record, source: Source, now: datetime) -> Reason:

@@ -102,6 +102,7 @@ class Question:
     matter: Matter = field(repr=False)
     token: str = field(default="", repr=False)  # 用证码: what the holder showed, good for one use
     memo: str = field(default="", repr=False)  # what the connector left with its last ``Waiting``; "" the first time
+    certificates: tuple[str, ...] = field(default=(), repr=False)  # identifiers (GB/T 36904) the holder has named
 
 
 @dataclass(frozen=True, slots=True)

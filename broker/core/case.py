@@ -11,7 +11,12 @@ from enum import StrEnum
 from typing import Any
 
 from broker.core.errors import CallerProblem
-from broker.core.identifiers import is_credit_code, is_identifier
+from broker.core.identifiers import (
+    CertificateCheck,
+    check_certificate_identifier,
+    is_credit_code,
+    is_identifier,
+)
 
 CREDIT_CODE = "001"
 CITIZEN_ID = "111"
@@ -46,6 +51,7 @@ class Party:
     number: str = field(repr=False)
     name: str = field(repr=False)
     token: str = field(default="", repr=False, compare=False)  # 用证码 or real-name token, as shown for this request
+    certificates: tuple[str, ...] = field(default=(), repr=False, compare=False)  # identifiers (GB/T 36904) they named
 
     @property
     def is_organisation(self) -> bool:
@@ -95,6 +101,12 @@ class Request:
         return next((party for party in self.parties if party.role == role), None)
 
 
+def doubtful_certificates(request: Request) -> int:
+    """How many identifiers have a check character that fits neither way: a reason to warn, and none to refuse."""
+    named = [one for party in (request.applicant, *request.parties) for one in party.certificates]
+    return sum(check_certificate_identifier(one) is CertificateCheck.MISMATCH for one in named)
+
+
 def request_from(document: Mapping[str, Any]) -> Request:
     """The request a schema-valid document tells.
 
@@ -134,4 +146,8 @@ def request_from(document: Mapping[str, Any]) -> Request:
 def _party(entry: Mapping[str, Any], role: str, pointer: str) -> Party:
     if not is_identifier(entry["id_type"], entry["number"]):
         raise CallerProblem("request.identifier", got=entry["id_type"], pointer=f"{pointer}/number")
-    return Party(role, entry["id_type"], entry["number"], entry["name"], entry.get("token", ""))
+    certificates = tuple(entry.get("certificates", ()))
+    for position, identifier in enumerate(certificates):
+        if check_certificate_identifier(identifier) is CertificateCheck.MALFORMED:
+            raise CallerProblem("request.identifier", got="certificate", pointer=f"{pointer}/certificates/{position}")
+    return Party(role, entry["id_type"], entry["number"], entry["name"], entry.get("token", ""), certificates)

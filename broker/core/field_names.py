@@ -73,6 +73,9 @@ _NAMES: dict[str, tuple[str, str]] = {
     "award_number": ("证书编号", "Award number"),
     "policy_number": ("保险单号", "Policy number"),
     "voucher_number": ("凭证号码", "Voucher number"),
+    "file": ("证照文件", "File of the certificate"),
+    "file_type": ("文件格式", "File type"),
+    "file_digest": ("文件摘要", "Digest of the file"),
     # property
     "owner_name": ("权利人", "Owner"),
     "buyer_name": ("买受人", "Buyer"),

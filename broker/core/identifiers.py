@@ -113,6 +113,12 @@ def check_certificate_identifier(text: str) -> CertificateCheck:
     return CertificateCheck.WITHOUT_ISSUER if without_issuer else CertificateCheck.MISMATCH
 
 
+def certificate_type_of(identifier: str) -> str:
+    """The certificate type code inside a certificate identifier, "" where it is none."""
+    match = _CERTIFICATE.fullmatch(identifier)
+    return match[1] if match else ""
+
+
 def mod37_36(text: str) -> str:
     """The ISO 7064 MOD 37,36 check character; ``ValueError`` for anything but digits and capitals."""
     if not set(text) <= set(_MOD36_ALPHABET):

@@ -115,6 +115,7 @@ def question(
         fields=lookup.fields,
         matter=matter,
         token=lookup.subject.token,
+        certificates=lookup.subject.certificates,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise
-from broker.core.case import MAX_PARTIES, Request, request_from
+from broker.core.case import MAX_PARTIES, Request, doubtful_certificates, request_from
 from broker.core.day import day_of
 from broker.core.decide import Progress, advance
 from broker.core.entry import Entry, entry
@@ -21,6 +22,8 @@ from broker.flow.parts import Parts, new_id
 from broker.flow.settle import Matters, conclude, due_lookups
 from broker.ports import CaseFile, Client, NewDelivery, NewLookup, NewVerification, Policy, StoredVerification, Work
 from broker.ports.grants import Parties
+
+_log = logging.getLogger(__name__)
 
 NONCE_KEPT = timedelta(minutes=2)  # twice the window in which a signature is fresh (± 30 s), so none outlives its nonce
 
@@ -165,6 +168,10 @@ class _Admission:
 
     def _plan(self, draft: _Draft) -> None:
         draft.request = request_from(draft.document)
+        doubtful = doubtful_certificates(draft.request)
+        if doubtful:
+            facts = {"client": _caller(draft).client.id, "request": draft.request.request_id, "identifiers": doubtful}
+            _log.warning("certificate identifiers with a doubtful check character", extra={"facts": facts})
         edition = self.parts.edition_in_force(self.work, self.policy, self.now)
         draft.plan = plan(edition, draft.request, day_of(self.now))
 

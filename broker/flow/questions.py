@@ -22,6 +22,7 @@ def question_bytes(question: Question) -> bytes:
             "related": _party(question.related) if question.related else None,
             "fields": list(question.fields),
             "token": question.token,
+            "certificates": list(question.certificates),
             "matter": {
                 "system": matter.system,
                 "case_number": matter.case_number,
@@ -53,6 +54,7 @@ def question_from(lookup_id: str, body: bytes) -> Question:
         fields=tuple(document["fields"]),
         matter=Matter(**matter),
         token=document["token"],
+        certificates=tuple(document.get("certificates", ())),  # questions of the release before have none
     )
 
 

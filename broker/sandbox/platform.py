@@ -21,6 +21,8 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     now: float
+    method: str = "POST"
+    query: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Reply:
     body: bytes = field(repr=False)
     content_type: str = "application/json"
     source: str = ""
+    status: str = "200 OK"
 
 
 class Platform(Protocol):

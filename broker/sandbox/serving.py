@@ -23,7 +23,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from broker.core.errors import OperatorProblem
-from broker.sandbox.certshare_platform import CertSharePlatform
+from broker.sandbox.certshare_platform import Account, CertSharePlatform
 from broker.sandbox.exchange_platform import ExchangePlatform
 from broker.sandbox.holdings import holdings
 from broker.sandbox.platform import Call, Platform, Reply
@@ -38,7 +38,7 @@ DRIP_SECONDS: Final = 1.0
 COUNTED_LOOKUPS: Final = 500_000  # a long benchmark must not fill the memory
 BEHAVIOURS: Final = frozenset(
     {"ok", "slow", "error500", "throttled", "redirect", "page", "hang", "drip", "malformed", "empty", "huge"}
-    | {"not_permitted", "wrong_person", "ambiguous", "stale", "future"}
+    | {"not_permitted", "wrong_person", "ambiguous", "stale", "future", "undecided", "refused"}
 )
 _EVERY: Final = "*"
 _PR_SET_PDEATHSIG: Final = 1
@@ -102,7 +102,8 @@ class Application:
         if path.startswith("/_sandbox/"):
             return self._control(path, body, start)
         headers = {key[5:].lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-        call = Call(path, headers, body, time.time())
+        method, query = environ.get("REQUEST_METHOD", "POST"), environ.get("QUERY_STRING", "")
+        call = Call(path, headers, body, time.time(), method, query)
         reply = self._platform.handle(call, lambda source: self._levers.behaviour(source)[0])
         self._levers.count(reply.source, headers.get("x_request_id", ""))
         return self._send(reply, start)
@@ -138,7 +139,7 @@ class Application:
 
 
 def _honest(reply: Reply) -> tuple[str, str, bytes]:
-    return "200 OK", reply.content_type, reply.body
+    return reply.status, reply.content_type, reply.body
 
 
 _ROAD: Final[dict[str, Callable[[Reply], tuple[str, str, bytes]]]] = {
@@ -181,7 +182,8 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
         if not isinstance(private, Sm2Signer):
             raise OperatorProblem("key.unusable", expected="an SM2 key")
         encrypt = private.verifier().encrypt
-        return CertSharePlatform(told["account"], told["password"], encrypt, held, options["services"])
+        account = Account(told["account"], told["password"], encrypt, frozenset(options["services"]))
+        return CertSharePlatform(account, held, connection["endpoint"].rpartition("/")[0])
     return ExchangePlatform(
         prefix=options["prefix"],
         secret_path=options["secret_path"],

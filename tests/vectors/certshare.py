@@ -11,7 +11,7 @@ from broker.core.catalog import Form, Source
 from tests.vectors.vector import Vector
 
 LICENCE, TITLE, CARD = "ecert-business-licence", "ecert-real-estate-title", "ecert-id-card"
-Q, V = Form.QUERY, Form.VERIFY
+Q, V, F = Form.QUERY, Form.VERIFY, Form.FILE
 
 VECTORS = (
     Vector("held", LICENCE, Q, "company_valid", Reason.VALID),
@@ -30,6 +30,11 @@ VECTORS = (
     Vector("not-permitted", LICENCE, V, "company_valid", Reason.NOT_PERMITTED, "not_permitted"),
     Vector("unknown-to-it", LICENCE, Q, "company_valid", Reason.AUTHENTICATION, "ok", (("password", "wrong"),)),
     Vector("not-enough", TITLE, V, "person_two_titles", Reason.INSUFFICIENT),
+    Vector("held", LICENCE, F, "company_valid", Reason.VALID),
+    Vector("revoked", LICENCE, F, "company_revoked", Reason.REVOKED),
+    Vector("not-found", TITLE, F, "person_single", Reason.NOT_FOUND),
+    Vector("ambiguous", TITLE, F, "person_two_titles", Reason.AMBIGUOUS),
+    Vector("wrong-person", LICENCE, F, "company_valid", Reason.WRONG_PERSON, "wrong_person"),
     Vector("stale", LICENCE, Q, "company_valid", Reason.EXPIRED, "stale"),
 )
 
