@@ -116,18 +116,23 @@ class Road(Protocol):
         """Change how a platform treats all of its sources."""
         ...
 
-    def send(self, source: Source, conversation: Conversation) -> Answer:
+    def send(self, source: Source, conversation: Conversation) -> Reply:
         """Drive one conversation to its end."""
         ...
 
 
 def ask(road: Road, key: str, form: Form, subject: Party, related: Party | None = None, **hints: Any) -> Answer:
     """The answer as the flow would keep it: asked, checked and trimmed. ``hints`` are fields of the question."""
-    source, now = SOURCES[key], datetime.now(UTC)
+    now = datetime.now(UTC)
     asked = replace(question(key, form, subject, related), **hints)
+    return checked(asked, answers_of([reply(road, asked, now)])[0], SOURCES[key], now)
+
+
+def reply(road: Road, asked: Question, now: datetime) -> Reply:
+    """What the connector makes of a question asked at this moment."""
+    source = SOURCES[asked.source]
     connection = road.connections.get(source.platform) or Connection(source.platform, "http://127.0.0.1:9", {})
-    conversation = CONNECTORS[source.connector].ask(asked, source, connection, now)
-    return checked(asked, road.send(source, conversation), source, now)
+    return road.send(source, CONNECTORS[source.connector].ask(asked, source, connection, now))
 
 
 @dataclass
@@ -144,15 +149,15 @@ class MemoryRoad:
         """Pull the platform's lever."""
         self.levers[platform].set({"behaviour": behaviour})
 
-    def send(self, source: Source, conversation: Conversation) -> Answer:
+    def send(self, source: Source, conversation: Conversation) -> Reply:
         """Carry requests and responses by hand."""
         response: HttpResponse | None = None
         while True:
             try:
                 request = next(conversation) if response is None else conversation.send(response)
             except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+                reply: Reply = end.value
+                return reply
             response = self.exchange(source.platform, request)
 
     def exchange(self, platform: str, request: HttpRequest) -> HttpResponse:
@@ -197,7 +202,7 @@ class SocketRoad:
         """Tell the platform's process."""
         self.sandbox.behave(platform, behaviour)
 
-    def send(self, source: Source, conversation: Conversation) -> Answer:
+    def send(self, source: Source, conversation: Conversation) -> Reply:
         """Let the real transport drive it."""
         return answers_of(self.transport.converse(source, [conversation]))[0]
 

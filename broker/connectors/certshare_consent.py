@@ -1,7 +1,7 @@
 """The consent transaction: the holder is asked on their phone, and the certificate is given once they have agreed.
 
-``ChannelVerify/begin/verify`` with the 用证码 they showed → ``trxId``; ``current/status`` → 2 authorised, 1 waiting, any
-other failed; then the query by ``trxId``. That these calls have the same head and encryption as the others is inferred.
+``ChannelVerify/begin/verify`` with the 用证码 they showed → ``trxId``; ``current/status`` → 2 authorised, 1 waiting,
+any other failed; then the query by ``trxId``. That these calls have the head and encryption of the others is inferred.
 Option ``consent`` of the connection or the source switches it on; a question without a 用证码 does without.
 """
 

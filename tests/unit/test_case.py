@@ -20,7 +20,7 @@ import broker.core
 import broker.flow
 from broker import ports
 from broker.core.answer import Answer
-from broker.core.case import APPLICANT, Basis, Channel, Operator, Party, Request, request_from
+from broker.core.case import APPLICANT, Basis, Channel, Operator, Party, Request, doubtful_certificates, request_from
 from broker.core.errors import CallerProblem
 from broker.flow import admit
 from tests.flow import kit
@@ -40,6 +40,29 @@ def test_a_request_document_becomes_the_request_it_tells() -> None:
     assert request.parties == (Party("legal_representative", "111", kit.citizen(1), "张某1"),)
     assert request.agent == Party("agent", "111", kit.citizen(9), "代办")
     assert (request.agent_basis, request.materials, request.facts) == ("授权委托书1号", ("licence",), {"rented": True})
+
+
+LICENCE = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.{check}"
+
+
+def named(identifier: str) -> Request:
+    """A request in which the applicant names a certificate."""
+    document = kit.request(1)
+    document["applicant"] = document["applicant"] | {"certificates": [identifier]}
+    return request_from(document)
+
+
+@pytest.mark.parametrize(("check", "doubtful"), [("U", 0), ("V", 1)])
+def test_a_doubtful_check_character_of_a_certificate_is_counted_and_not_refused(check: str, doubtful: int) -> None:
+    request = named(LICENCE.format(check=check))
+    assert request.applicant.certificates == (LICENCE.format(check=check),)
+    assert doubtful_certificates(request) == doubtful
+
+
+def test_what_is_no_certificate_identifier_is_refused() -> None:
+    with pytest.raises(CallerProblem, match="request.identifier") as refused:
+        named("1.2.156.3005.2.X")
+    assert refused.value.pointer == "/applicant/certificates/0"
 
 
 def test_a_role_finds_its_party_and_the_applicant_is_a_role() -> None:

@@ -9,25 +9,39 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
 from broker.connectors import CertShare
+from broker.connectors.certshare_consent import PATIENCE
 from broker.connectors.certshare_files import MAX_FILE
-from broker.core.answer import Answer, Reason
+from broker.core.answer import Answer, Awaited, Question, Reason, Reply, Waiting, checked
 from broker.core.catalog import Form
 from broker.ports import HttpRequest, HttpResponse
 from broker.sandbox.certshare_files import CODE_SECONDS, LINK_SECONDS, use_code
 from broker.sandbox.certshare_platform import CertSharePlatform
-from broker.sandbox.holdings import holdings
+from broker.sandbox.holdings import holdings, type_code
 from broker.sandbox.platform import Call
 from broker.sandbox.population import populate
 from broker.signing import keys
 from broker.signing.sm2 import Sm2Signer
-from tests.asking import ANSWER_OK, SOURCES, MemoryRoad, ask, decrypt, memory_road, no_decrypt, party, question
+from tests.asking import (
+    ANSWER_OK,
+    SOURCES,
+    MemoryRoad,
+    answers_of,
+    ask,
+    decrypt,
+    memory_road,
+    no_decrypt,
+    party,
+    question,
+    reply,
+    with_changes,
+)
 
 LICENCE, CARD, TITLE = "ecert-business-licence", "ecert-id-card", "ecert-real-estate-title"
 HELD = holdings(populate(1))
@@ -121,7 +135,9 @@ def test_an_identifier_of_another_type_leaves_the_query_by_holder(road: MemoryRo
 
 
 def test_no_hint_shows_in_a_repr(road: MemoryRoad) -> None:
-    asked = replace(question(LICENCE, Form.QUERY, party(road.roles["company_valid"])), token="ZZ1", certificates=("1.2.3",))
+    asked = replace(
+        question(LICENCE, Form.QUERY, party(road.roles["company_valid"])), token="ZZ1", certificates=("1.2.3",)
+    )
     assert "ZZ1" not in repr(asked)
     assert "1.2.3" not in repr(asked)
 
@@ -134,7 +150,7 @@ def asked_file(road: MemoryRoad, **wanted: str) -> Answer:
     source = SOURCES[LICENCE]
     listed = replace(source, options={**source.options, "file": wanted})
     connector = conversation_of(road, listed)
-    return road.send(listed, connector)
+    return answers_of([road.send(listed, connector)])[0]
 
 
 def conversation_of(road: MemoryRoad, listed: Any) -> Any:
@@ -324,3 +340,103 @@ def test_an_altered_question_for_a_file_is_refused(
     document["data"] |= change
     response = road.exchange("sd-certshare", replace(request, body=orjson.dumps(document)))
     assert orjson.loads(response.body)["head"]["status"] == status
+
+
+# ---- the consent transaction
+
+
+@pytest.fixture
+def consenting(road: MemoryRoad) -> Iterator[MemoryRoad]:
+    """A platform whose certificates need the holder's consent."""
+    connection = road.connections["sd-certshare"]
+    road.connections["sd-certshare"] = with_changes(connection, {}, {"consent": True})
+    yield road
+    road.connections["sd-certshare"] = connection
+
+
+def begun(road: MemoryRoad, form: Form = Form.QUERY, role: str = "company_valid") -> tuple[Question, Waiting]:
+    """A question that has made the platform ask the holder, as it is asked again."""
+    shown_code = use_code(identifier(road, LICENCE, role), time.time())
+    asked = replace(question(LICENCE, form, party(road.roles[role])), token=shown_code)
+    waiting = reply(road, asked, datetime.now(UTC))
+    assert isinstance(waiting, Waiting)
+    return replace(asked, memo=waiting.memo), waiting
+
+
+def again(road: MemoryRoad, asked: Question, after: timedelta = timedelta()) -> Reply:
+    road.sent.clear()
+    return reply(road, asked, datetime.now(UTC) + after)
+
+
+def test_the_holder_is_asked_before_the_certificate_is(consenting: MemoryRoad) -> None:
+    asked, waiting = begun(consenting)
+    sent = orjson.loads(consenting.sent[-1].body)["data"]
+    assert consenting.sent[-1].url.endswith("/ChannelVerify/begin/verify")
+    assert sent == {"qrcode": asked.token, "certCodes": [type_code(LICENCE)]}
+    assert waiting.awaited is Awaited.CONSENT
+    assert timedelta() < waiting.until - waiting.again_at <= PATIENCE
+
+
+@pytest.mark.parametrize("form", [Form.QUERY, Form.FILE])
+def test_with_the_holders_consent_the_certificate_is_given(consenting: MemoryRoad, form: Form) -> None:
+    asked, _ = begun(consenting, form)
+    answer = again(consenting, asked)
+    assert isinstance(answer, Answer)
+    assert answer.reason is Reason.VALID
+    assert ("file" in answer.fields) == (form is Form.FILE)
+    assert operations(consenting)[:2] == ["status", "queryCertInfosByVerifyTrx"]
+
+
+def test_an_undecided_holder_is_waited_for_but_not_for_ever(consenting: MemoryRoad) -> None:
+    asked, waiting = begun(consenting)
+    consenting.behave("sd-certshare", "undecided")
+    still = again(consenting, asked)
+    assert isinstance(still, Waiting)
+    assert (still.until, still.memo) == (waiting.until, waiting.memo)
+    assert operations(consenting) == ["status"]
+    late = again(consenting, asked, PATIENCE)
+    assert isinstance(late, Answer)
+    assert late.reason is Reason.LATE
+
+
+def test_a_holder_who_refuses_has_not_permitted_it(consenting: MemoryRoad) -> None:
+    asked, _ = begun(consenting)
+    consenting.behave("sd-certshare", "refused")
+    answer = again(consenting, asked)
+    assert isinstance(answer, Answer)
+    assert (answer.reason, answer.source_code) == (Reason.NOT_PERMITTED, "3")
+    assert operations(consenting) == ["status"]
+
+
+def test_consent_begun_twice_is_one_transaction(consenting: MemoryRoad) -> None:
+    """Status 60001: the worker that asked first may have died before it could keep the number."""
+    first, _ = begun(consenting)
+    second, _ = begun(consenting)
+    assert orjson.loads(first.memo)[0] == orjson.loads(second.memo)[0]
+
+
+def test_the_consent_of_another_person_does_not_answer_for_this_one(consenting: MemoryRoad) -> None:
+    asked, _ = begun(consenting)
+    other = replace(asked, subject=party(consenting.roles["company_revoked"]))
+    answer = again(consenting, other)
+    assert isinstance(answer, Answer)
+    assert checked(other, answer, SOURCES[LICENCE], datetime.now(UTC)).reason is Reason.WRONG_PERSON
+
+
+def test_a_transaction_nobody_has_begun_is_refused(consenting: MemoryRoad) -> None:
+    asked, waiting = begun(consenting)
+    forged = replace(asked, memo=waiting.memo.replace(orjson.loads(waiting.memo)[0], "0" * 32))
+    answer = again(consenting, forged)
+    assert isinstance(answer, Answer)
+    assert answer.reason is Reason.SOURCE_REFUSED_QUESTION
+
+
+def test_without_a_code_the_certificate_is_asked_for_by_holder(consenting: MemoryRoad) -> None:
+    answer = ask(consenting, LICENCE, Form.QUERY, party(consenting.roles["company_valid"]))
+    assert answer.reason is Reason.VALID
+    assert operations(consenting) == ["queryCertInfoByHolderCode"]
+
+
+def test_no_transaction_number_shows_in_a_repr(consenting: MemoryRoad) -> None:
+    asked, waiting = begun(consenting)
+    assert orjson.loads(waiting.memo)[0] not in repr((asked, waiting))
