@@ -47,6 +47,10 @@ class Form(StrEnum):
     FILE = "file"
 
 
+FILE_FIELDS = frozenset({"file", "file_type", "file_digest"})
+"""What a source gives in the form ``file`` besides its mapped fields: Base64, media type, SHA-256 of the bytes."""
+
+
 class Level(StrEnum):
     """Who exercises a power or keeps a resource."""
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jsonschema
 from jsonschema.exceptions import best_match, relevance
 
-from broker.core.catalog import Form, Mode
+from broker.core.catalog import FILE_FIELDS, Form, Mode
 from broker.core.findings import Finding, Where, found
 from broker.core.identifiers import is_certificate_type, is_credit_code
 
@@ -299,8 +299,9 @@ def _field_maps(document: Document) -> Iterator[Finding]:
     for key, source in document["sources"].items():
         known = source.get("options", {}).get("fields")
         if isinstance(known, Mapping):
+            sent = FILE_FIELDS if Form.FILE.value in source["forms"] else frozenset()
             for position, field in enumerate(source["fields"]):
-                if field not in known:
+                if field not in known and field not in sent:
                     yield found("field-unmapped", ("sources", key, "fields", position), field=field)
 
 

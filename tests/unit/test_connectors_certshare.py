@@ -285,7 +285,7 @@ LINK = "http://127.0.0.1:9/zzgxpt/download?id=" + "0" * 32
         ("http://127.0.0.1:9/_sandbox/calls?id=" + "0" * 32, Reason.UNTRUSTED),
         (LINK + "&x=1", Reason.UNTRUSTED),
         (LINK[:-1], Reason.UNTRUSTED),
-        ("file:///etc/passwd", Reason.UNTRUSTED),
+        ("ftp://127.0.0.1:9/zzgxpt/download?id=" + "0" * 32, Reason.UNTRUSTED),
         (None, Reason.UNTRUSTED),
     ],
 )
