@@ -24,6 +24,7 @@ from broker.core.day import CHINA
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
+from broker.core.grant_application import Terms
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
@@ -97,6 +98,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         limits=Limits(),
         roads=roads,
         calendar=working_calendar(),
+        terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
     )
     drain = Drain(lambda source: look_up(parts, source))
     if wake is None:

@@ -50,6 +50,10 @@ class Settings:
     """The audit log's name in its checkpoints."""
     sweep_seconds: float = 2.0
     """How often due work is looked for, whatever messages were lost."""
+    approval_days_unconditional: int = 1
+    """Working days in which a source department decides an application for a source shared unconditionally."""
+    approval_days_conditional: int = 10
+    """The same for a source shared conditionally."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from broker.core.errors import Problem
 from broker.flow.deliver import deliver
+from broker.flow.grants import remind
 from broker.flow.parts import Parts
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep, tidy
@@ -20,6 +21,7 @@ from broker.log import fault
 SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
 DELIVER_SECONDS = 0.5
 TIDY_SECONDS = 60.0
+REMIND_SECONDS = 3600.0  # of applications that are due; each at most once a day
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Housekeeping:
             ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
+            ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
         )
         self._threads = [
             threading.Thread(target=self._run, args=duty, name=f"duty-{duty[0]}", daemon=True) for duty in duties

@@ -9,6 +9,16 @@ from broker.cli.catalog import catalog_group
 from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.editions import edition_group
+from broker.cli.grants import (
+    grant_applications,
+    grant_apply,
+    grant_approve,
+    grant_refuse,
+    grant_remind,
+    grant_restore,
+    grant_revoke,
+    grant_suspend,
+)
 from broker.cli.log import log_group
 from broker.cli.plan import plan_command
 from broker.cli.processes import migrate_command, serve, sweep, work
@@ -29,3 +39,8 @@ for _command in (
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):
     catalog_group.add_command(_command)
+for _command in (
+    grant_apply, grant_approve, grant_refuse, grant_suspend, grant_revoke, grant_restore, grant_applications,
+    grant_remind,
+):  # fmt: skip
+    grant_group.add_command(_command)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.core.case import Basis, Operator, Request
-from broker.core.catalog import Form
+from broker.core.catalog import Form, Source
 from broker.core.plan import PlannedLookup
 
 IN_FORCE, SUSPENDED, REVOKED = "in_force", "suspended", "revoked"
@@ -95,6 +95,14 @@ def authorise(
             return Permit(grant.id)
         misses.add(miss)
     return Refusal(next(rule for rule in _TELLING if rule in misses))
+
+
+def kept_back(source: Source, lookup: PlannedLookup) -> bool:
+    """Whether the negative list of the edition in force keeps back what is asked, whatever older grants say."""
+    kept = source.withheld
+    return source.sharing == "none" or not (
+        set(kept.fields).isdisjoint(lookup.fields) and set(kept.items).isdisjoint(lookup.items)
+    )
 
 
 def still_in_force(grant: Grant | None, now: datetime) -> str | None:

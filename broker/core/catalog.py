@@ -80,6 +80,15 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A source's part of the negative list (不予共享清单): what no grant may carry, and the law that says so."""
+
+    fields: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One resource of one authority: what can be asked, in which form, how fresh, how sensitive, by which connector."""
 
@@ -100,6 +109,8 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)  # what the connector needs to know (codes, field map)
     state: RowState = RowState.PROPOSED
     calls_per_day: int | None = None  # None: its owner has set none
+    unit: str = ""  # the authority's credit code: who decides about grants; "": the big-data centre in its stead
+    withheld: Withheld = Withheld()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +351,13 @@ def _source(key: str, entry: Mapping[str, Any]) -> Source:
         options=entry.get("options", {}),
         state=RowState(entry["state"]),
         calls_per_day=entry.get("calls_per_day"),
+        unit=entry.get("unit", ""),
+        withheld=_withheld(entry.get("withheld", {})),
     )
+
+
+def _withheld(entry: Mapping[str, Any]) -> Withheld:
+    return Withheld(tuple(entry.get("fields", ())), tuple(entry.get("items", ())), entry.get("basis", ""))
 
 
 def _material(key: str, entry: Mapping[str, Any]) -> Material:

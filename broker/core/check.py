@@ -273,7 +273,10 @@ def _offers(document: Document) -> Iterator[Finding]:
         if form is not None and form not in source["forms"]:
             yield found("form-not-offered", (*row.where, "form"), source=name, form=form)
         asked = row.entry.get("fields", [])
+        kept_back = source.get("withheld", {}).get("fields", ())
         for position, field in enumerate(asked):
+            if field in kept_back:
+                yield found("field-withheld", (*row.where, "fields", position), source=name, field=field)
             if field not in source["fields"]:
                 yield found("field-not-offered", (*row.where, "fields", position), source=name, field=field)
         for position, rule in enumerate(row.entry.get("expect", [])):

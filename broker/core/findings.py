@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
     "field-not-offered": Rule(ERROR, "数源 {source} 不提供字段 {field}，该行无法免提交", "The source {source} does not offer {field}: this row can never exempt", "请改用数源提供的字段", "Use fields that the source offers"),
     "field-not-asked": Rule(ERROR, "比对字段 {field} 未列入 fields，数源的答复会被裁去", "The expectation reads {field}, which the row does not ask for", "请把该字段加入 fields", "Add the field to the row's fields"),
     "field-unmapped": Rule(ERROR, "字段 {field} 在 options.fields 中没有对应", "options.fields does not map {field}", "请补充字段对应关系", "Map the field, or do not offer it"),
+    "field-withheld": Rule(ERROR, "字段 {field} 在数源 {source} 的不予共享清单中", "The negative list of {source} keeps {field} back", "请删除该字段", "Remove the field"),
     "not-shared": Rule(ERROR, "数源 {source} 不予共享", "The source {source} is not shared", "请删除该行", "Remove the row"),
     "wrong-person": Rule(ERROR, "查询方式未比对持有人，可能张冠李戴", "Nothing says that the answer must be about the right person", "请比对 {fields} 之一，例如 {{field: {field}, op: equals, to: {to}}}", "Compare one of {fields}, for example {{field: {field}, op: equals, to: {to}}}"),
     "person-not-named": Rule(WARNING, "数源 {source} 的答复不指明持有人", "The answers of {source} name no holder", "请与数源约定返回持有人号码（options.holder）", "Agree with the source that it names the holder (options.holder)"),

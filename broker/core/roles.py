@@ -11,7 +11,8 @@ class Role(StrEnum):
     APPROVAL = "approval"  # submits verifications and reads its own
     LIST_EDITOR = "list-editor"  # drafts lists and hands them in
     LIST_APPROVER = "list-approver"  # reviews what another person has handed in, and publishes it
-    CENTRE = "centre"  # reads, searches and exports the audit log; embargoes, erases
-    AUDITOR = "auditor"  # reads, searches and exports the audit log
+    SOURCE = "source"  # speaks for a source department: decides applications, suspends and revokes grants
+    CENTRE = "centre"  # the big-data centre: reads, searches and exports the log, embargoes, erases, decides as owner
+    AUDITOR = "auditor"  # reads, searches and exports the audit log, and reviews what was flagged in it
     WITNESS = "witness"  # hands in its signature under a checkpoint, and reads the audit log
     PORTAL = "portal"  # asks for persons who asked about them

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise
+from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise, kept_back
 from broker.core.case import MAX_PARTIES, Request, doubtful_certificates, request_from
 from broker.core.day import day_of
 from broker.core.decide import Progress, advance
@@ -198,7 +198,13 @@ class _Admission:
     def _authorise_one(self, draft: _Draft, used: Used) -> None:
         request, lookups = _request(draft), _plan_of(draft).lookups
         grants = self.policy.grants_of.get(_caller(draft).client.id, ())
-        draft.permits = {key: authorise(grants, one, request, self.now, used) for key, one in lookups.items()}
+        sources = self.parts.edition(self.work, _plan_of(draft).edition).catalog.sources
+        draft.permits = {
+            key: Refusal("grant.withheld")
+            if kept_back(sources[one.source], one)
+            else authorise(grants, one, request, self.now, used)
+            for key, one in lookups.items()
+        }
         refusals = [permit for permit in draft.permits.values() if isinstance(permit, Refusal)]
         if lookups and len(refusals) == len(lookups):
             raise CallerProblem(refusals[0].rule, got=next(iter(lookups.values())).source)

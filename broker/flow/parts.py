@@ -18,6 +18,7 @@ from broker.core.catalog import Edition, Source, catalog_from
 from broker.core.envelope import Signer
 from broker.core.errors import OperatorProblem
 from broker.core.gate import Breaker
+from broker.core.grant_application import Terms
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 from broker.ports.health import Roads, Travelled
@@ -68,6 +69,7 @@ class Parts:
     calendar: Calendar = field(default_factory=Calendar)
     roads: Roads = field(default_factory=Untold)
     pause: Callable[[float], None] = time.sleep  # how a worker waits for its turn at a source's gate, in seconds
+    terms: Terms = field(default_factory=Terms)
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)
 

@@ -6,7 +6,6 @@ An edition is signed and immutable; verifications in flight keep theirs. Every s
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from broker.core.edition import digest_of, edition_seal
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.findings import Finding, has_errors
+from broker.core.person import person
 from broker.core.receipt import moment
 from broker.flow.admit import NONCE_KEPT, Identify
 from broker.flow.parts import Parts, new_id
@@ -71,11 +71,6 @@ def review(
         return replace(found, state="approved" if approve else "rejected", reviewed_by=by, review=comment)
 
     return _changed(parts, number, "submitted", change, _Act("reviewed", by, identify))
-
-
-def person(name: str) -> str:
-    """The one spelling under which a person is told from others: ``李 某`` is ``李某``, full-width is half-width."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def publish_draft(

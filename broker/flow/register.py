@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from broker.core.authorise import Grant
+from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.grant_application import withheld
 from broker.flow.admit import NONCE_KEPT, Identify
 from broker.flow.parts import Parts
 from broker.ports import Client, ClientKey, Work
@@ -37,10 +39,22 @@ def revoke_key(parts: Parts, key_id: str) -> None:
 
 
 def register_grant(parts: Parts, grant: Grant) -> None:
-    """A grant in force within its validity."""
+    """A grant in force within its validity. Raises ``CallerProblem`` ``application.withheld``."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        if policy.edition_at(pulse.now) is not None:
+            _shareable(parts.edition_in_force(work, policy, pulse.now).catalog, grant)
     _change(parts, lambda work, _: work.add_grant(grant), "register.exists", grant.id,
             lambda now: entry("grant_registered", now, grant=grant.id, client=grant.client, source=grant.source,
                               basis_reference=grant.legal_reference))  # fmt: skip
+
+
+def _shareable(catalog: Catalog, grant: Grant) -> None:
+    source = catalog.sources.get(grant.source)
+    kept = source and withheld(catalog, source, grant.fields, grant.items, grant.scenes)
+    if kept:
+        raise CallerProblem("application.withheld", got=kept)
 
 
 def set_grant_state(parts: Parts, grant: str, state: str) -> None:

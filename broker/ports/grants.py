@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from broker.core.grant_application import Application
+
 Parties = Sequence[tuple[str, str]]  # (role, pseudonym) of those who take part in a case, the applicant left out
 
 
@@ -21,4 +23,24 @@ class GrantsWork(Protocol):
 
     def change_parties(self, case: str, before: Parties, after: Parties) -> bool:
         """False where the case's parties are no longer those from before."""
+        ...
+
+    def add_application(self, application: Application) -> None:
+        """A new application."""
+        ...
+
+    def application(self, number: str) -> Application | None:
+        """An application, locked until this transaction ends."""
+        ...
+
+    def applications(self, *, open_only: bool = False) -> list[Application]:
+        """All applications, or those that nobody has decided yet, the newest first."""
+        ...
+
+    def change_application(self, application: Application) -> None:
+        """Keep what has become of an application; the caller has locked it."""
+        ...
+
+    def change_grant_state(self, grant: str, before: str, after: str) -> bool:
+        """False where the grant's state is no longer the one from before."""
         ...

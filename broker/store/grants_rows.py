@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from broker.core.grant_application import Actor, Application, ApplicationState, Scope, scope_from, scope_values
 from broker.ports.grants import Parties
 from broker.store import grants_tables as g
 from broker.store import tables as t
@@ -38,6 +40,64 @@ class GrantsRows(Rows):
         """False where the case's parties are no longer those from before."""
         standing = (t.case_file.c.id == case, t.case_file.c.parties == parties_text(before))
         return self._added(update(t.case_file).where(*standing).values(parties=parties_text(after)))
+
+    def add_application(self, application: Application) -> None:
+        """A new application."""
+        self._run(insert(g.grant_application), **_application_row(application))
+
+    def application(self, number: str) -> Application | None:
+        """An application, locked until this transaction ends."""
+        found = select(g.grant_application).where(g.grant_application.c.id == number).with_for_update()
+        row = self._run(found).one_or_none()
+        return None if row is None else _application(row)
+
+    def applications(self, *, open_only: bool = False) -> list[Application]:
+        """All applications, or those that nobody has decided yet, the newest first."""
+        table = g.grant_application
+        found = select(table).order_by(table.c.applied_at.desc(), table.c.id.desc())
+        if open_only:
+            found = found.where(table.c.state == ApplicationState.APPLIED.value)
+        return [_application(row) for row in self._run(found)]
+
+    def change_application(self, application: Application) -> None:
+        """Keep what has become of an application; the caller has locked it."""
+        one = g.grant_application.c.id == application.id
+        self._run(update(g.grant_application).where(one).values(_application_row(application)))
+
+    def change_grant_state(self, grant: str, before: str, after: str) -> bool:
+        """False where the grant's state is no longer the one from before."""
+        standing = (t.access_grant.c.id == grant, t.access_grant.c.state == before)
+        return self._added(update(t.access_grant).where(*standing).values(state=after))
+
+
+def _application_row(one: Application) -> dict[str, Any]:
+    decided = one.decided
+    return {
+        "id": one.id, "state": one.state.value, "client_id": one.client, "source": one.source,
+        "asked": _scope_text(one.asked), "applied_by": one.applied.by, "applied_unit": one.applied.unit,
+        "applied_at": one.applied_at, "owner": one.owner, "due_on": one.due_on, "due_certain": one.due_certain,
+        "renews": one.renews, "decided_by": decided and decided.by, "decided_unit": decided and decided.unit,
+        "decided_at": one.decided_at, "reason": one.reason, "given": one.given and _scope_text(one.given),
+        "reminded_on": one.reminded_on,
+    }  # fmt: skip
+
+
+def _application(row: Any) -> Application:
+    return Application(
+        id=row.id, state=ApplicationState(row.state), client=row.client_id, source=row.source,
+        asked=_scope(row.asked), applied=Actor(row.applied_by, row.applied_unit), applied_at=row.applied_at,
+        owner=row.owner, due_on=row.due_on, due_certain=row.due_certain, renews=row.renews,
+        decided=Actor(row.decided_by, row.decided_unit) if row.decided_by else None, decided_at=row.decided_at,
+        reason=row.reason, given=_scope(row.given) if row.given else None, reminded_on=row.reminded_on,
+    )  # fmt: skip
+
+
+def _scope_text(scope: Scope) -> str:
+    return json.dumps(scope_values(scope), ensure_ascii=False)
+
+
+def _scope(text: str) -> Scope:
+    return scope_from(json.loads(text))
 
 
 def parties_text(parties: Parties) -> str:

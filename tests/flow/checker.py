@@ -62,7 +62,7 @@ class Checker:
     TABLES = (
         "policy", "edition", "client", "client_key", "access_grant", "grant_usage", "nonce", "case_file",
         "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
-        "holder_usage",
+        "holder_usage", "grant_application",
         "log_index", "source_gate", "source_health",
     )  # fmt: skip
 

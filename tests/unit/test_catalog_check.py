@@ -174,6 +174,7 @@ EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
     ("field-not-asked", [(f"{ROW}/fields/1", GONE)]),
     ("field-unmapped", [("sources/licences/options/fields/valid_until", GONE)]),
     ("not-shared", [("sources/licences/sharing", "none")]),
+    ("field-withheld", [("sources/licences/withheld", {"fields": ["valid_until"], "basis": "法"})]),
     ("wrong-person", [(f"{ROW}/expect/0", GONE)]),
     ("wrong-person", [(f"{ROW}/expect/0", {"field": "holder_number", "op": "present"})]),
     ("person-not-named", [("sources/licences/fields", ["valid_until"])]),

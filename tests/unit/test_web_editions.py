@@ -18,10 +18,10 @@ from broker.cli import main
 from broker.core.edition import digest_of, verify_edition
 from broker.core.envelope import Algorithm, unb64
 from broker.core.errors import CallerProblem
+from broker.core.person import person
 from broker.core.receipt import moment
 from broker.core.roles import Role
 from broker.flow.parts import Parts
-from broker.flow.publish import person
 from broker.flow.register import register_grant
 from broker.signing import keys
 from broker.web.app import published_keys

@@ -22,9 +22,33 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("grant_id", "day", "operator", "subject"),
     )
+    op.create_table(
+        "grant_application",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("applied_by", sa.Text(), nullable=False),
+        sa.Column("applied_unit", sa.Text(), nullable=False),
+        sa.Column("applied_at", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("due_certain", sa.Boolean(), nullable=False),
+        sa.Column("renews", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_unit", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("given", sa.Text(), nullable=True),
+        sa.Column("reminded_on", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_grant_application_state", "grant_application", ["state"], unique=False)
 
 
 def downgrade() -> None:
     """Take the tables away again."""
+    op.drop_table("grant_application")
     op.drop_table("holder_usage")
     op.drop_column("case_file", "parties")

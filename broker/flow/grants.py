@@ -1,0 +1,264 @@
+"""Grants: a using department applies, the source department decides; what was given is renewed, suspended, revoked.
+
+Applicant and decider are different people of different departments. The systems that sign vouch for both: an approval
+system for whom it applies, a source department's system for its own people, the centre's platform for everybody who
+signs in there. Each step is one transaction with its entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import orjson
+
+from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED
+from broker.core.catalog import Catalog
+from broker.core.day import day_of
+from broker.core.entry import Entry, entry
+from broker.core.errors import CallerProblem
+from broker.core.grant_application import (
+    Actor,
+    Application,
+    ApplicationState,
+    Scope,
+    Trim,
+    approve,
+    check_actor,
+    check_decider,
+    check_owner,
+    check_reason,
+    check_renewal,
+    check_scope,
+    due_on,
+    grant_of,
+    needs_reminder,
+    refuse,
+    taken_away,
+)
+from broker.core.receipt import moment
+from broker.core.roles import Role
+from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.parts import Parts, new_id
+from broker.ports import Client, Policy, Pulse, Work
+
+_FROM = {SUSPENDED: (IN_FORCE,), REVOKED: (IN_FORCE, SUSPENDED), IN_FORCE: (SUSPENDED,)}  # what may become this
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a using department wants: for which system, of which source; ``renews`` names the grant it continues."""
+
+    client: str
+    source: str
+    scope: Scope
+    renews: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the source department decides, and why."""
+
+    approve: bool
+    reason: str
+    trim: Trim = field(default_factory=Trim)
+
+
+def apply(parts: Parts, wish: Wish, actor: Actor, identify: Identify | None = None) -> Application:
+    """Keep an application; its deadline runs from today.
+
+    Raises ``CallerProblem``: ``application.scope``, ``application.withheld``, ``application.renewal``.
+    """
+    check_actor(actor)
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy, caller = _identified(parts, work, pulse, identify)
+        catalog = parts.edition_in_force(work, policy, pulse.now).catalog
+        check_scope(catalog, wish.source, wish.scope)
+        source = catalog.sources[wish.source]
+        due, certain = due_on(parts.calendar, pulse.now, source.sharing, parts.terms)
+        made = Application(
+            new_id(pulse.now), ApplicationState.APPLIED, caller.client.id if caller else wish.client, wish.source,
+            wish.scope, actor, pulse.now, source.unit, due, certain, wish.renews,
+        )  # fmt: skip
+        if made.client not in policy.clients:
+            raise CallerProblem("application.scope", got=made.client, pointer="/client")
+        if made.renews:
+            check_renewal(made, policy.grants.get(made.renews))
+        work.add_application(made)
+        work.record([_applied(made, caller)])
+        # Crash before this commit: nobody has applied. After it, and with the answer lost: who applies again has two
+        # applications, and the source department sees both.
+        work.commit()
+    return made
+
+
+def decide(
+    parts: Parts, number: str, verdict: Verdict, decider: Actor, identify: Identify | None = None
+) -> Application:
+    """Approve, trim or refuse; what is approved is a grant at once, in force within its validity.
+
+    Raises ``CallerProblem``: ``application.unknown``, ``application.state``, ``application.self-approval``,
+    ``application.owner``, ``application.reason``, ``application.widened``, and what ``apply`` raises.
+    """
+    check_actor(decider)
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy, caller = _identified(parts, work, pulse, identify)
+        found = work.application(number)
+        if found is None:
+            raise CallerProblem("application.unknown", got=number)
+        catalog = parts.edition_in_force(work, policy, pulse.now).catalog
+        found = replace(found, owner=_owner(catalog, found.source))
+        check_decider(found, decider, verdict.reason)
+        _speaks_for(caller, decider, found.owner)
+        if verdict.approve:
+            if found.renews:
+                check_renewal(found, policy.grants.get(found.renews))  # it may have been revoked since
+            decided = approve(found, decider, verdict.reason, verdict.trim, pulse.now)
+            entries = _given(work, catalog, decided, pulse)
+        else:
+            decided, entries = refuse(found, decider, verdict.reason, pulse.now), []
+        work.change_application(decided)
+        work.record([_decided(decided, caller), *entries])
+        # Crash before this commit: it is undecided. After it: it is decided, and its grant in force for every process
+        # from its next transaction on; who decides again is told so.
+        work.commit()
+    return decided
+
+
+def withdraw(parts: Parts, grant: str, state: str, reason: str, actor: Actor, identify: Identify | None = None) -> None:
+    """Suspend, revoke or restore a grant, effective at once: lookups already queued under it are not asked.
+
+    By the source's department, or by the centre, which must stop over-broad access at once. Raises ``CallerProblem``:
+    ``application.grant``, ``application.grant-state``, ``application.owner``, ``application.reason``.
+    """
+    check_actor(actor)
+    check_reason(reason)
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy, caller = _identified(parts, work, pulse, identify)
+        found = policy.grants.get(grant)
+        if found is None:
+            raise CallerProblem("application.grant", got=grant)
+        owner = _owner(parts.edition_in_force(work, policy, pulse.now).catalog, found.source)
+        if caller is None or not _is_centre(caller, actor):
+            check_owner(owner, actor)
+            _speaks_for(caller, actor, owner)
+        if found.state not in _FROM[state] or not work.change_grant_state(grant, found.state, state):
+            raise CallerProblem("application.grant-state", got=found.state, expected=" or ".join(_FROM[state]))
+        work.move_policy()
+        told = {"grant": grant, "by": actor.by, "unit": actor.unit, "comment": reason, **_signed(caller)}
+        work.record([entry(f"grant_{state}", pulse.now, **told)])
+        # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
+        work.commit()
+
+
+def visible(client: Client, found: Sequence[Application]) -> list[Application]:
+    """The applications that concern a system: its own, its department's sources', or all for centre and auditors."""
+    if {Role.CENTRE, Role.AUDITOR} & set(client.roles):
+        return list(found)
+    decides = Role.SOURCE in client.roles
+    return [one for one in found if one.client == client.id or (decides and one.owner == client.unit)]
+
+
+def remind(parts: Parts) -> list[str]:
+    """Remind of what is due or overdue, at most once a working day each; returns the applications' ids."""
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        today = day_of(pulse.now)
+        due = [one for one in work.applications(open_only=True) if needs_reminder(one, parts.calendar, today)]
+        for one in due:
+            work.change_application(replace(one, reminded_on=today))
+        work.record([_reminded(one, today, pulse) for one in due])
+        addresses = _addresses(parts.policy(work, pulse), due)
+        # Crash before this commit: nobody was reminded, the next round does it. After it, before the callbacks: this
+        # day's reminder stands in the log and in the lists only.
+        work.commit()
+    for url, owners in addresses.items():
+        theirs = [{"id": one.id, "source": one.source, "due_on": one.due_on.isoformat(), "overdue": one.overdue(today)}
+                  for one in due if one.owner in owners]  # fmt: skip
+        parts.post(url, orjson.dumps({"reminder": "applications", "applications": theirs}))
+    return [one.id for one in due]
+
+
+def _addresses(policy: Policy, due: Sequence[Application]) -> dict[str, set[str]]:
+    """Where reminders go, and for which owners: to the departments' systems, and to the centre for nobody's sources."""
+    owners = {one.owner for one in due}
+    found: dict[str, set[str]] = {}
+    for client in policy.clients.values():
+        theirs = {client.unit} & owners if Role.SOURCE in client.roles else set()
+        theirs |= {""} & owners if Role.CENTRE in client.roles else set()
+        if theirs and client.callback_url and client.state == "active":
+            found.setdefault(client.callback_url, set()).update(theirs)
+    return found
+
+
+def _given(work: Work, catalog: Catalog, decided: Application, pulse: Pulse) -> list[Entry]:
+    grant = grant_of(decided)
+    if decided.given is not None:
+        check_scope(catalog, decided.source, decided.given)  # the list may have changed since it was applied for
+    if grant.valid_to <= pulse.now:
+        raise CallerProblem("application.scope", got=moment(grant.valid_to), pointer="/valid_to")
+    work.add_grant(grant)
+    work.move_policy()
+    return [entry("grant_registered", pulse.now, grant=grant.id, client=grant.client, source=grant.source,
+                  basis_reference=grant.legal_reference, renews=decided.renews)]  # fmt: skip
+
+
+def _owner(catalog: Catalog, source: str) -> str:
+    known = catalog.sources.get(source)
+    return "" if known is None else known.unit
+
+
+def _is_centre(caller: Caller, actor: Actor) -> bool:
+    return Role.CENTRE in caller.client.roles and caller.client.unit == actor.unit
+
+
+def _speaks_for(caller: Caller | None, actor: Actor, owner: str) -> None:
+    """A department's system vouches for its own people only; the centre's for all who sign in to its platform."""
+    if caller is None or Role.CENTRE in caller.client.roles:
+        return
+    if not owner or actor.unit != caller.client.unit:
+        raise CallerProblem("application.owner", got=actor.unit, expected=owner or Role.CENTRE.value)
+
+
+def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> tuple[Policy, Caller | None]:
+    """The policy, and who signed, their nonce spent; nobody where an administrator types at the machine itself."""
+    policy = parts.policy(work, pulse)
+    if identify is None:
+        return policy, None
+    caller = identify(policy, pulse.now)
+    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+        raise CallerProblem("signature.replayed")
+    return policy, caller
+
+
+def _signed(caller: Caller | None) -> Mapping[str, str]:
+    return {} if caller is None else {"signer": caller.client.id, "key": caller.key_id}
+
+
+def _applied(one: Application, caller: Caller | None) -> Entry:
+    return entry(
+        "applied", one.applied_at, application=one.id, client=one.client, source=one.source, by=one.applied.by,
+        unit=one.applied.unit, scenes=list(one.asked.scenes), items=list(one.asked.items),
+        fields=list(one.asked.fields), forms=list(one.asked.forms), purpose=one.asked.purpose,
+        basis_reference=one.asked.legal_reference, daily_calls=one.asked.daily_calls, due_on=one.due_on.isoformat(),
+        renews=one.renews, **_signed(caller),
+    )  # fmt: skip
+
+
+def _decided(one: Application, caller: Caller | None) -> Entry:
+    if one.decided is None or one.decided_at is None:
+        raise TypeError(one.state)
+    return entry(
+        f"application_{one.state.value}", one.decided_at, application=one.id, client=one.client, source=one.source,
+        by=one.decided.by, unit=one.decided.unit, comment=one.reason, less=taken_away(one) or None, **_signed(caller),
+    )  # fmt: skip
+
+
+def _reminded(one: Application, today: date, pulse: Pulse) -> Entry:
+    facts: dict[str, Any] = {"application": one.id, "source": one.source, "owner": one.owner}
+    return entry("application_reminded", pulse.now, due_on=one.due_on.isoformat(), overdue=one.overdue(today), **facts)
