@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from broker.cli.shared import current_settings, office, told
+from broker.cli.shared import current_settings, office, read_witnesses, seen_text, told
 from broker.core.log_export import Filter, as_csv, as_json_lines, verify_export
 from broker.flow.export import Wanted, export_log
 from broker.flow.review import verify_log
@@ -72,10 +72,13 @@ def log_export(  # noqa: PLR0913, PLR0917 - one parameter per option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
               help="The published key set (/.well-known/jwks.json), saved as a file.")  # fmt: skip
-def log_verify_export(file: Path, key_set: Path) -> None:
+@click.option("--witness-keys", "names", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The witnesses' verifier keys, one a line, as they publish them.")  # fmt: skip
+def log_verify_export(file: Path, key_set: Path, names: Path | None) -> None:
     """Verify an export offline: every entry against the signed checkpoint, with nothing but the published keys."""
     with told(), file.open("rb") as lines:
         log_keys = list(keys.from_jwks(json.loads(key_set.read_text("utf-8")), "log").values())
-        found = verify_export(lines, log_keys)
+        found = verify_export(lines, log_keys, read_witnesses(names))
     words = "整个日志，无遗漏 / the whole log, nothing missing" if found.whole else "部分条目 / some of its entries"
     click.echo(f"{found.entries} of {found.size} entries of {found.log}, root {found.root.hex()}: {words}")
+    click.echo(seen_text(found.seen))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from broker.bootstrap import Office, open_office
 from broker.config import Settings, settings_from
+from broker.core.cosignature import Seen, WitnessKey, witness_key
+from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem, Problem
 from broker.core.problems import PROBLEMS
+from broker.core.receipt import moment
+from broker.signing import keys
 from broker.store.migrate import current, head
 
 
@@ -57,3 +63,18 @@ def told() -> Iterator[None]:
         facts = " ".join(f"{name}={value}" for name, value in named if value)
         click.echo(f"{problem.code} {facts}\n{kind.zh}。{kind.next_zh}。\n{kind.en}. {kind.next_en}.", err=True)
         sys.exit(1)
+
+
+def read_witnesses(file: Path | None) -> list[tuple[WitnessKey, Verifier]]:
+    """The witnesses whose verifier keys stand in a file, one a line; none without a file."""
+    lines = [] if file is None else file.read_text("utf-8").split("\n")
+    found = [witness_key(line.strip()) for line in lines if line.strip()]
+    return [(one, keys.public_key(Algorithm.ED25519, one.public)) for one in found]
+
+
+def seen_text(seen: Sequence[Seen]) -> str:
+    """Who co-signed, in words."""
+    if not seen:
+        return "无已知见证方联署 / co-signed by no witness that was named"
+    told_ = ", ".join(f"{one.witness} {moment(datetime.fromtimestamp(one.seconds, UTC))}" for one in seen)
+    return f"见证方联署 / co-signed by {told_}"

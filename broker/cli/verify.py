@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from broker.cli.editions import edition_group
-from broker.cli.shared import told
+from broker.cli.shared import read_witnesses, seen_text, told
 from broker.core.edition import verify_edition
 from broker.core.receipt import bundle_from, verify_bundle
 from broker.core.receipt_text import receipt_text
@@ -24,19 +24,23 @@ def receipt_group() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
               help="The published key set (/.well-known/jwks.json), saved as a file.")  # fmt: skip
+@click.option("--witness-keys", "names", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The witnesses' verifier keys, one a line, as they publish them.")  # fmt: skip
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
-def receipt_verify(file: Path, key_set: Path, lang: str) -> None:
+def receipt_verify(file: Path, key_set: Path, names: Path | None, lang: str) -> None:
     """Verify a receipt or a bundle (receipt with log proof) offline, with nothing but the published keys."""
     with told():
         published = json.loads(key_set.read_text("utf-8"))
         log_keys = list(keys.from_jwks(published, "log").values())
-        verified = verify_bundle(bundle_from(file.read_bytes()), keys.from_jwks(published, "receipt"), log_keys)
+        known, witnesses = keys.from_jwks(published, "receipt"), read_witnesses(names)
+        verified = verify_bundle(bundle_from(file.read_bytes()), known, log_keys, witnesses)
     click.echo(receipt_text(verified.payload, lang))
     if verified.position is None:
         click.echo("签名有效；未附日志收录证明 / signature valid; no log proof given")
     else:
         click.echo(f"签名有效，日志收录于第 {verified.position} 位（共 {verified.size} 条）/ "
                    f"signature valid, included at {verified.position} of {verified.size}")  # fmt: skip
+        click.echo(seen_text(verified.seen))
 
 
 @edition_group.command("verify")

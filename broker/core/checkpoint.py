@@ -88,7 +88,7 @@ def sign(checkpoint: Checkpoint, signers: Sequence[Signer]) -> str:
     """
     note = f"{checkpoint.text}\n{_lines(checkpoint.text, checkpoint.origin, signers)}"
     try:
-        unharmed = _parse_checkpoint(_split(note)[0]) == checkpoint
+        unharmed = _parse_checkpoint(split_note(note)[0]) == checkpoint
     except CallerProblem as problem:
         raise ValueError("such a checkpoint cannot be written") from problem
     if not unharmed:
@@ -96,12 +96,12 @@ def sign(checkpoint: Checkpoint, signers: Sequence[Signer]) -> str:
     return note
 
 
-def cosign(note: str, name: str, signers: Sequence[Signer]) -> str:
-    """The note with a witness's lines added under its own name; what is signed is the text, not the other lines.
+def signed_also(note: str, name: str, signers: Sequence[Signer]) -> str:
+    """The note with somebody else's lines added under their name; what is signed is the text, not the other lines.
 
-    Verify the note, and its consistency with the last one seen, before.
+    A witness's line is another kind: ``core.cosignature``.
     """
-    text, _ = _split(note)
+    text, _ = split_note(note)
     return note + _lines(text, name, signers)
 
 
@@ -143,7 +143,7 @@ def open_note(note: str, name: str, verifiers: Sequence[Verifier], *, at_least: 
     Raises ``CallerProblem`` ``log.checkpoint-malformed``, ``log.checkpoint-signature`` or ``log.checkpoint-unsigned``.
     """
     needed = max(1, len(verifiers) if at_least is None else at_least)
-    text, signatures = _split(note)  # (1)
+    text, signatures = split_note(note)  # (1)
     known = {(name, key_hash(name, verifier)): verifier for verifier in verifiers}
     signed = set()
     for key, signature in signatures:
@@ -163,7 +163,7 @@ def key_hash(name: str, key: Signer | Verifier | NoteKey) -> bytes:
 
 def verifier_key(name: str, key: Signer | Verifier | NoteKey) -> str:
     """The key as signed-note tools take it: ``name+key hash in hex+base64(type ‖ public key)``, the "vkey"."""
-    _require_name(name)
+    require_name(name)
     return f"{name}+{key_hash(name, key).hex()}+{_b64(SIGNATURE_TYPES[key.algorithm] + key.public)}"
 
 
@@ -180,12 +180,12 @@ def parse_verifier_key(text: str) -> NoteKey:
 
 
 def _lines(text: str, name: str, signers: Sequence[Signer]) -> str:
-    _require_name(name)
+    require_name(name)
     signed = [key_hash(name, signer) + signer.sign(text.encode()) for signer in signers]
     return "".join(f"— {name} {_b64(signature)}\n" for signature in signed)
 
 
-def _split(note: str) -> tuple[str, list[tuple[tuple[str, bytes], bytes]]]:
+def split_note(note: str) -> tuple[str, list[tuple[tuple[str, bytes], bytes]]]:
     """The text and, for each line behind the last empty one, ((key name, key hash), signature)."""
     try:
         size = len(note.encode())
@@ -205,7 +205,8 @@ def _signature(line: str) -> tuple[tuple[str, bytes], bytes]:
     return (match[1], signature[:KEY_HASH_SIZE]), signature[KEY_HASH_SIZE:]
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise ``ValueError`` for what cannot stand as a key name in a signature line."""
     if not _KEY_NAME.fullmatch(name):
         raise ValueError("a key name has no spaces and no plus")
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from broker.core import checkpoint, merkle
 from broker.core.cells import csv_text, plain
+from broker.core.cosignature import Seen, WitnessKey, seen_by
 from broker.core.envelope import Verifier, canonical, parse
 from broker.core.errors import CallerProblem
 from broker.core.receipt import moment
@@ -127,9 +128,12 @@ class VerifiedExport:
     root: bytes
     entries: int
     whole: bool
+    seen: tuple[Seen, ...] = ()
 
 
-def verify_export(data: Iterable[bytes], log_keys: Sequence[Verifier]) -> VerifiedExport:
+def verify_export(
+    data: Iterable[bytes], log_keys: Sequence[Verifier], witnesses: Sequence[tuple[WitnessKey, Verifier]] = ()
+) -> VerifiedExport:
     """What an export's lines (of bytes, JSON or CSV) prove, needing nothing but the log's published keys.
 
     (1) a head, entries in ascending places, and an end that counts them;
@@ -142,6 +146,7 @@ def verify_export(data: Iterable[bytes], log_keys: Sequence[Verifier]) -> Verifi
     if head.get("export") != 1 or not isinstance(head.get("checkpoint"), str) or not isinstance(head.get("log"), str):
         raise CallerProblem("export.malformed", expected="a head")  # (1)
     signed = checkpoint.verify(head["checkpoint"], head["log"], log_keys, at_least=1)  # (2)
+    seen = tuple(seen_by(head["checkpoint"], witnesses))
     whole = head.get("whole") is True
     if signed.size != head.get("size"):
         raise CallerProblem("export.malformed", expected="the checkpoint's size")
@@ -165,7 +170,7 @@ def verify_export(data: Iterable[bytes], log_keys: Sequence[Verifier]) -> Verifi
         raise CallerProblem("export.malformed", expected="an end")
     if whole and (count != signed.size or tree.root() != signed.root):  # (3)
         raise CallerProblem("export.entry", got=f"{count} entries", expected=f"the {signed.size} that were signed")
-    return VerifiedExport(head["log"], signed.size, signed.root, count, whole)
+    return VerifiedExport(head["log"], signed.size, signed.root, count, whole, seen)
 
 
 class _Growing:

@@ -9,7 +9,6 @@ or ``pending``, carries the receipt's digest; the log proof shows that entry.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Any
 from broker.core import checkpoint, merkle
 from broker.core.case import Request
 from broker.core.catalog import Edition
+from broker.core.cosignature import Seen, WitnessKey, seen_by
 from broker.core.decide import Decision, Kind, Tried
 from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
 from broker.core.errors import CallerProblem
@@ -137,23 +137,34 @@ def bundle_from(body: bytes) -> Bundle:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedReceipt:
-    """A receipt whose signature holds; ``position`` and ``size`` are None where no log proof was given."""
+    """A receipt whose signature holds; ``position`` and ``size`` are None where no log proof was given.
+
+    ``seen`` tells which of the witnesses that were named co-signed the checkpoint, and when.
+    """
 
     payload: Mapping[str, Any]
     position: int | None
     size: int | None
+    seen: tuple[Seen, ...] = ()
 
 
-def verify_bundle(bundle: Bundle, keys: Mapping[str, Verifier], log_keys: Sequence[Verifier]) -> VerifiedReceipt:
+def verify_bundle(
+    bundle: Bundle,
+    keys: Mapping[str, Verifier],
+    log_keys: Sequence[Verifier],
+    witnesses: Sequence[tuple[WitnessKey, Verifier]] = (),
+) -> VerifiedReceipt:
     """What a bundle proves, needing nothing but published keys.
 
     (1) the receipt's signature by a known key, over the bytes as received;
     (2) the entry names exactly these receipt bytes by digest, and this verification;
-    (3) the checkpoint is signed by the log that the receipt names;
+    (3) the checkpoint is signed by the log that the receipt names, and no line of a known witness is false;
     (4) the entry is included in that checkpoint's tree.
     Without a proof only (1) is shown. Raises ``CallerProblem`` with the code of the first thing that does not hold.
     """
-    payload = json.loads(unseal(bundle.receipt, keys, RECEIPT_TYPE))  # (1)
+    payload = parse(unseal(bundle.receipt, keys, RECEIPT_TYPE), limit=MAX_RECEIPT)  # (1)
+    if not isinstance(payload, dict) or not {"verification", "log"} <= payload.keys():
+        raise CallerProblem("envelope.malformed", expected="a receipt")
     if not bundle.proof:
         return VerifiedReceipt(payload, None, None)
     entry = parse(bundle.entry)
@@ -162,7 +173,8 @@ def verify_bundle(bundle: Bundle, keys: Mapping[str, Verifier], log_keys: Sequen
         raise CallerProblem("receipt.entry")  # (2)
     proof = checkpoint.parse_proof(bundle.proof)
     head = checkpoint.verify(proof.checkpoint, payload["log"], log_keys, at_least=1)  # (3)
+    seen = tuple(seen_by(proof.checkpoint, witnesses))
     leaf = merkle.leaf_hash(bundle.entry)
     if not merkle.verify_inclusion(leaf, proof.index, head.size, list(proof.hashes), head.root):  # (4)
         raise CallerProblem("receipt.inclusion")
-    return VerifiedReceipt(payload, proof.index, head.size)
+    return VerifiedReceipt(payload, proof.index, head.size, seen)

@@ -137,7 +137,7 @@ def test_published_notes_open_with_their_published_keys(text: str, line: str, vk
 def test_the_published_private_key_gives_the_published_signature() -> None:
     text, line, vkey = VECTORS[0]
     note = f"{text}\n— {WITNESS} {b64(bytes(68))}\n"
-    assert checkpoint.cosign(note, "PeterNeumann", [Ed25519Key(GO_SEED)]) == f"{note}{line}\n"
+    assert checkpoint.signed_also(note, "PeterNeumann", [Ed25519Key(GO_SEED)]) == f"{note}{line}\n"
     assert checkpoint.verifier_key("PeterNeumann", Ed25519Key(GO_SEED)) == vkey
 
 
@@ -218,8 +218,8 @@ def test_a_checkpoint_is_not_written_without_a_signature() -> None:
 def test_lines_of_unknown_keys_are_ignored() -> None:
     stranger = f"— {ORIGIN} {b64(b'abcd' + bytes(100))}\n"
     assert checkpoint.verify(NOTE + stranger, ORIGIN, [LOG, SM2]) == HEAD
-    assert checkpoint.verify(checkpoint.cosign(NOTE, ORIGIN, [OTHER]), ORIGIN, [LOG]) == HEAD
-    sixteen = checkpoint.cosign(NOTE, WITNESS, [Ed25519Key(bytes([n]) * 32) for n in range(3, 17)])
+    assert checkpoint.verify(checkpoint.signed_also(NOTE, ORIGIN, [OTHER]), ORIGIN, [LOG]) == HEAD
+    sixteen = checkpoint.signed_also(NOTE, WITNESS, [Ed25519Key(bytes([n]) * 32) for n in range(3, 17)])
     assert checkpoint.verify(sixteen, ORIGIN, [LOG, SM2]) == HEAD
 
 
@@ -252,7 +252,7 @@ def test_a_key_signs_under_its_own_name_only() -> None:
 
 
 def test_a_witness_adds_its_line_and_is_verified_by_its_name() -> None:
-    note = checkpoint.cosign(NOTE, WITNESS, [OTHER])
+    note = checkpoint.signed_also(NOTE, WITNESS, [OTHER])
     assert note.startswith(NOTE)
     assert checkpoint.verify(note, ORIGIN, [LOG, SM2]) == HEAD
     assert checkpoint.verify(note, ORIGIN, [OTHER], name=WITNESS) == HEAD
@@ -262,7 +262,7 @@ def test_a_witness_adds_its_line_and_is_verified_by_its_name() -> None:
 
 
 def test_a_checkpoint_of_another_log_is_refused_although_a_trusted_witness_signed_it() -> None:
-    note = checkpoint.cosign(checkpoint.sign(replace(HEAD, origin="example.com/other"), [LOG]), WITNESS, [OTHER])
+    note = checkpoint.signed_also(checkpoint.sign(replace(HEAD, origin="example.com/other"), [LOG]), WITNESS, [OTHER])
     with pytest.raises(CallerProblem, match=r"^log\.origin$"):
         checkpoint.verify(note, ORIGIN, [OTHER], name=WITNESS)
 
@@ -270,7 +270,7 @@ def test_a_checkpoint_of_another_log_is_refused_although_a_trusted_witness_signe
 @pytest.mark.parametrize("name", ["", "two words", "a+b", "a\u3000b", "a\x01b"])
 def test_a_name_that_a_note_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="key name"):
-        checkpoint.cosign(NOTE, name, [OTHER])
+        checkpoint.signed_also(NOTE, name, [OTHER])
     with pytest.raises(ValueError, match="key name"):
         checkpoint.verifier_key(name, OTHER)
 

@@ -1,0 +1,249 @@
+"""Verifies what the broker signs; written from docs/proof.md and schemas/ alone, and importing nothing of the broker.
+
+    python independent_verifier.py receipt|edition|export FILE --keys JWKS [--seal SEAL] [--witness-keys NAMES]
+
+Ends with 0 and what is proved, or with 1. As a module: any exception means that it is not proved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+Key = tuple[str, bytes]  # the algorithm, or a witness's name, and the raw public key
+
+
+def must(holds: object, why: str) -> None:
+    if not holds:
+        raise ValueError(why)
+
+
+def unb64(text: str, alphabet: bytes = b"+/") -> bytes:
+    """Base64, or with ``-_`` base64url without padding; one spelling of each value."""
+    padded = text + "=" * (-len(text) % 4) * (alphabet == b"-_")
+    data = base64.b64decode(padded, altchars=alphabet, validate=True)
+    one_spelling = base64.b64encode(data, altchars=alphabet).decode() == padded
+    must(one_spelling and (alphabet == b"+/" or "=" not in text), "another spelling of base64")
+    return data
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    must(len(dict(pairs)) == len(pairs), "a key twice")
+    return dict(pairs)
+
+
+def strict(data: bytes) -> dict[str, Any]:
+    """An object of JSON without duplicate keys and NaN."""
+    document = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=lambda text: must(not text, text))
+    must(isinstance(document, dict), "not an object")
+    return dict(document)
+
+
+# SM2 (GB/T 32918), which cryptography does not have
+P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+GX = 0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7
+GY = 0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0
+Point = tuple[int, int] | None
+
+
+def add(one: Point, two: Point) -> Point:
+    if one is None or two is None:
+        return one or two
+    (x1, y1), (x2, y2) = one, two
+    if x1 == x2 and (y1 + y2) % P == 0:
+        return None
+    slope = 3 * (x1 * x1 - 1) * pow(2 * y1, -1, P) if one == two else (y2 - y1) * pow(x2 - x1, -1, P)
+    x3 = (slope * slope - x1 - x2) % P
+    return x3, (slope * (x1 - x3) - y1) % P
+
+
+def times(factor: int, point: Point) -> Point:
+    rest = times(factor >> 1, add(point, point)) if factor else None
+    return add(rest, point) if factor & 1 else rest
+
+
+def check_sm2(public: bytes, message: bytes, r: int, s: int) -> None:
+    x, y = int.from_bytes(public[1:33], "big"), int.from_bytes(public[33:], "big")
+    must(x < P and y < P and (y * y - x * x * x + 3 * x - B) % P == 0, "not a point of SM2")
+    must(0 < r < N and 0 < s < N and (r + s) % N, "range")
+    curve = b"".join(value.to_bytes(32, "big") for value in (P - 3, B, GX, GY, x, y))
+    za = hashlib.new("sm3", b"\x00\x801234567812345678" + curve).digest()
+    point = add(times(s, (GX, GY)), times((r + s) % N, (x, y)))
+    e = int.from_bytes(hashlib.new("sm3", za + message).digest(), "big")
+    must(point and (e + point[0]) % N == r, "signature")
+
+
+def check(key: Key, message: bytes, signature: bytes) -> None:
+    algorithm, public = key
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    must(len(signature) == 64, "signature")
+    if algorithm == "SM2-SM3":
+        check_sm2(public, message, r, s)
+    elif algorithm == "EdDSA":
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    else:
+        point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+        point.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+
+
+KINDS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("EC", "SM2"): "SM2-SM3"}
+
+
+def keys_of(jwks: dict[str, Any], role: str) -> dict[str, Key]:
+    found: dict[str, Key] = {}
+    for one in jwks["keys"]:
+        algorithm = KINDS.get((one.get("kty"), one.get("crv")))
+        if algorithm is None or role not in one["roles"]:
+            continue
+        must(one["alg"] == algorithm and one["kid"] not in found, "key set")
+        raw = [unb64(one[name], b"-_") for name in ("x", "y") if name in one]
+        found[one["kid"]] = algorithm, raw[0] if algorithm == "EdDSA" else b"\x04" + raw[0] + raw[1]
+    return found
+
+
+def unseal(token: str, keys: dict[str, Key], typ: str) -> dict[str, Any]:
+    head, payload, signature = [unb64(part, b"-_") for part in token.split(".")] if token.count(".") == 2 else [b""] * 3
+    header = strict(head)
+    must(header.keys() == {"alg", "kid", "typ"} and header["typ"] == typ, "header")
+    key = keys[header["kid"]]
+    must(header["alg"] == key[0], "the key decides the algorithm")
+    check(key, token.rpartition(".")[0].encode(), signature)
+    return strict(payload)
+
+
+TYPES = {"EdDSA": b"\x01", "SM2-SM3": b"\xffexemption-broker/note/SM2-SM3", "ES256": b"\xffexemption-broker/note/ES256"}
+LINE = re.compile(r"— ([^\s+\x00-\x1f]+) ([A-Za-z0-9+/=]+)")
+PROOF = re.compile(r"c2sp\.org/tlog-proof@v1\n(?:extra ([A-Za-z0-9+/=]+)\n)?index (0|[1-9][0-9]{0,17})\n"
+                   r"((?:[A-Za-z0-9+/]{43}=\n){0,63})\n(.+)", re.DOTALL)  # fmt: skip
+
+
+def key_hash(name: str, kind: bytes, public: bytes) -> bytes:
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:4]
+
+
+def witness_from(line: str) -> Key:
+    name, hashed, encoded = line.strip().split("+", 2)
+    public = unb64(encoded)[1:]
+    must(unb64(encoded)[:1] == b"\x04" and key_hash(name, b"\x04", public).hex() == hashed, "witness key")
+    return name, public
+
+
+def checkpoint(note: str, origin: str, keys: dict[str, Key], witnesses: list[Key] | None) -> tuple[Any, ...]:
+    text, blank, lines = note.rpartition("\n\n")
+    fine = blank and lines.endswith("\n") and len(note.encode()) <= 1 << 17
+    must(fine and not re.search(r"[\x00-\x09\x0b-\x1f]", note), "note")
+    text, seen, signed = f"{text}\n", [], False
+    logs = {(origin, key_hash(origin, TYPES[key[0]], key[1])): key for key in keys.values()}
+    names = {(name, key_hash(name, b"\x04", public)): public for name, public in witnesses or []}
+    for line in lines[:-1].split("\n"):
+        name, encoded = match.groups() if (match := LINE.fullmatch(line)) else ("", "")
+        data = unb64(encoded)
+        known = name, data[:4]
+        must(len(data) > 4, "signature line")
+        if known in logs:
+            check(logs[known], text.encode(), data[4:])
+            signed = True
+        elif known in names:
+            said = f"cosignature/v1\ntime {int.from_bytes(data[4:12], 'big')}\n{text}"
+            check(("EdDSA", names[known]), said.encode(), data[12:])
+            seen.append(name)
+    told, root = text[:-1].split("\n"), unb64(text.split("\n")[2])
+    sized = re.fullmatch(r"0|[1-9][0-9]{0,17}", told[1])
+    must(signed and all(told) and told[0] == origin and sized and len(root) == 32, "checkpoint")
+    return int(told[1]), root, seen
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+def included(entry: bytes, index: int, size: int, path: list[bytes], root: bytes) -> None:
+    must(0 <= index < size and all(len(one) == 32 for one in path), "index")
+    place, last, found = index, size - 1, sha256(b"\x00" + entry).digest()
+    for one in path:
+        must(last, "path too long")
+        found = node(one, found) if place & 1 or place == last else node(found, one)
+        while place == last and place and not place & 1:
+            place, last = place >> 1, last >> 1
+        place, last = place >> 1, last >> 1
+    must(last == 0 and found == root, "not included")
+
+
+def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
+    bundle = strict(data) if data.strip().startswith(b"{") else {"receipt": data.decode().strip()}
+    payload = unseal(bundle["receipt"], keys_of(jwks, "receipt"), "exemption-receipt+jws")
+    if not bundle.get("proof"):
+        return {"verification": payload["verification"], "position": None}
+    entry, match = strict(bundle["entry"].encode()), PROOF.fullmatch(bundle["proof"])
+    must(entry["receipt"] == sha256(bundle["receipt"].encode()).hexdigest(), "the entry names another receipt")
+    must(entry["verification"] == payload["verification"], "the entry is another verification's")
+    extra, index, path, note = match.groups() if match else ("", "", "", "")
+    must(match and unb64(extra or "") is not None, "proof")
+    size, root, seen = checkpoint(note, payload["log"], keys_of(jwks, "log"), witnesses)
+    included(bundle["entry"].encode(), int(index), size, [unb64(one) for one in path.split()], root)
+    return {"verification": payload["verification"], "position": int(index), "size": size, "seen": seen}
+
+
+def edition(data: bytes, seal: str, jwks: dict[str, Any]) -> dict[str, Any]:
+    said = unseal(seal, keys_of(jwks, "receipt"), "sharing-list-edition+jws")
+    must(said["digest"] == sha256(data).hexdigest(), "another list")
+    return {"number": said["number"]}
+
+
+def export(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
+    head, *lines = map(strict, data.removesuffix(b"\n").split(b"\n"))
+    must(head["export"] == 1 and lines and lines[-1] == {"end": len(lines) - 1}, "head or end")
+    size, root, seen = checkpoint(head["checkpoint"], head["log"], keys_of(jwks, "log"), witnesses)
+    last, peaks, whole = -1, [(64, b"")], head["whole"] is True
+    must(size == head["size"] and (not whole or size == len(lines) - 1), "size")
+    for line in lines[:-1]:
+        must(type(line["position"]) is int and last < line["position"] < size, "places")
+        last, height, found = line["position"], 0, sha256(b"\x00" + line["entry"].encode()).digest()
+        while peaks[-1][0] == height:
+            height, found = height + 1, node(peaks.pop()[1], found)
+        peaks.append((height, found))
+        if not whole:
+            included(line["entry"].encode(), last, size, [unb64(one) for one in line["proof"]], root)
+    made = peaks.pop()[1] if len(peaks) > 1 else sha256(b"").digest()
+    while len(peaks) > 1:
+        made = node(peaks.pop()[1], made)
+    must(not whole or made == root, "not the log that was signed")
+    return {"log": head["log"], "size": size, "entries": len(lines) - 1, "whole": whole, "seen": seen}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["receipt", "edition", "export"])
+    parser.add_argument("file", type=Path)
+    for name in ("--keys", "--seal", "--witness-keys"):
+        parser.add_argument(name, type=Path)
+    said = parser.parse_args()
+    data, jwks = said.file.read_bytes(), json.loads(said.keys.read_bytes())
+    names = said.witness_keys.read_text("utf-8").split() if said.witness_keys else []
+    try:
+        if said.kind == "edition":
+            found = edition(data, said.seal.read_text("ascii").strip(), jwks)
+        else:
+            found = {"receipt": receipt, "export": export}[said.kind](data, jwks, [*map(witness_from, names)])
+    except (InvalidSignature, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        sys.exit(f"not proved: {error!r}")
+    sys.stdout.write(f"{json.dumps(found)}\n")
+
+
+if __name__ == "__main__":
+    main()
