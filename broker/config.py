@@ -22,6 +22,10 @@ class Settings:
 
     database_url: str = "sqlite:///var/broker.db"
     """PostgreSQL (``postgresql+psycopg://…``) for the fleet, SQLite for the embedded default."""
+    migration_url: str = ""
+    """The same PostgreSQL as the tables' owner, for ``broker migrate`` alone. Empty: as ``BROKER_DATABASE_URL``."""
+    app_role: str = "broker_app"
+    """The PostgreSQL role that everything but ``broker migrate`` runs as; given its rights there, where it exists."""
     redis_url: str = ""
     """Redis of the fleet. Empty: embedded, workers are threads of the web process."""
     keys_folder: str = "var/keys"

@@ -21,6 +21,7 @@ from broker.core.errors import OperatorProblem
 from broker.flow.publish import edition_digest
 from broker.housekeeping import Housekeeping
 from broker.store.catalog_file import read_catalog
+from broker.store.engine import Database
 from broker.store.migrate import migrate
 
 
@@ -77,10 +78,15 @@ def sweep() -> None:
 
 @click.command("migrate")
 def migrate_command() -> None:
-    """Bring the database to the current schema. The database itself must exist, to prevent typing errors."""
+    """Bring the database to the current schema. The database itself must exist, to prevent typing errors.
+
+    In PostgreSQL, BROKER_APP_ROLE is given the rights to work with rows, and to add to what only grows.
+    """
     settings = current_settings()
-    with told(), office(settings) as opened:
-        click.echo(f"schema {migrate(opened.database)}")
+    database = Database(settings.migration_url or settings.database_url)
+    with told():
+        click.echo(f"schema {migrate(database, settings.app_role)}")
+    database.dispose()
 
 
 def _require_edition(opened: Office, file: Path) -> None:

@@ -10,12 +10,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from broker.store.engine import Database, translated
+from broker.store.rights import grant_rights
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(database: Database) -> str:
+def migrate(database: Database, app_role: str = "") -> str:
     """Run what is missing, in one transaction; returns the revision reached. Safe to run twice and at once.
+
+    In PostgreSQL ``app_role``, where it exists, is given its rights on the tables as they are now.
 
     Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached.
     """
@@ -30,6 +33,8 @@ def migrate(database: Database) -> str:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")  # but not long behind the broker's work
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if app_role and not database.is_sqlite:
+            grant_rights(connection, app_role)
     return current(database)
 
 

@@ -66,7 +66,8 @@ def token(signer: Signer = SIGNERS[Algorithm.ED25519], typ: str = RECEIPT_TYPE, 
     payload = {
         "version": 1, "issuer": "broker.example", "verification": VERIFICATION, "client": "approval",
         "request": {"id": "r1", "digest": "0" * 64}, "case": "案-1", "region": "370400", "item": "some-item",
-        "applicant": "0" * 32, "edition": {"number": 3, "digest": "0" * 64}, "status": "final", "materials": [], "left_out": [],
+        "applicant": "0" * 32, "edition": {"number": 3, "digest": "0" * 64}, "status": "final",
+        "materials": [], "left_out": [],
         "decided_at": "2026-11-01T08:00:00.000Z", "log": LOG,
     } | changes  # fmt: skip
     return seal(canonical(payload), signer, typ)
@@ -111,8 +112,8 @@ class World:
 
     def bundle(self, **changes: Any) -> str:
         """The bundle, or what is left of it after changes to receipt, entry, index, path or note."""
-        given: dict[str, Any] = {"receipt": self.receipt, "entry": self.entry.decode(), "index": self.place, "path": self.path(),
-                 "note": self.note()} | changes  # fmt: skip
+        told = {"receipt": self.receipt, "entry": self.entry.decode(), "note": self.note()}
+        given: dict[str, Any] = {"index": self.place, "path": self.path(), **told, **changes}
         proof = checkpoint.InclusionProof(given["index"], tuple(given["path"]), given["note"], given.get("extra", b""))
         return json.dumps({"receipt": given["receipt"], "entry": given["entry"], "proof": proof.format()})
 
