@@ -20,7 +20,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench faults lock clean system
+.PHONY: help run test lint bench faults lock clean system browser
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +29,7 @@ run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker a
 	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
 
 # Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
-test: lint system ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
+test: lint system browser ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
 	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
@@ -67,6 +67,17 @@ system: | $(PY)
 	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openssl; } >/dev/null; \
 	fi; \
 	ready || { echo 'OpenSSL 3 (libcrypto.so.3 and the openssl command) is missing: apt-get install openssl' >&2; exit 1; }
+
+# The console is tested in a real browser, and a page without Chinese type proves nothing.
+browser:
+	@ready() { command -v chromium >/dev/null && fc-list :lang=zh-cn 2>/dev/null | grep -q .; }; \
+	if ready; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'installing chromium and a Chinese font ...'; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	        chromium fontconfig fonts-wqy-zenhei; } >/dev/null 2>&1 || true; \
+	fi; \
+	ready || { echo 'chromium or a Chinese font is missing: apt-get install chromium fontconfig fonts-wqy-zenhei' >&2; exit 1; }
 
 # Debian without python3-venv has no ensurepip; then the system's pip installs into the environment from outside.
 $(PY):

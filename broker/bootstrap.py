@@ -29,6 +29,7 @@ from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.ports import Connection, Wake
+from broker.ports.console import IdentityProvider
 from broker.signing import http_message, keys
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
@@ -36,6 +37,7 @@ from broker.store.engine import Database
 from broker.store.work import SqlStore
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
+from broker.transport.oidc import OidcProvider
 from broker.transport.roads import SourceRoads
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
@@ -63,6 +65,7 @@ class Office:
     drain: Drain
     receipt_keys: list[Verifier]
     log_keys: list[Verifier]
+    provider: IdentityProvider | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -105,7 +108,19 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
     receipt_keys = [signer.verifier(), *_public_keys(folder / _RETIRED)]
     log_keys = [*(key.verifier() for key in log_signers), *_public_keys(folder / _RETIRED_LOG)]
-    return Office(settings, parts, database, drain, receipt_keys, log_keys, [transport.close])
+    provider = _identity_provider(settings)
+    return Office(settings, parts, database, drain, receipt_keys, log_keys, provider, [transport.close])
+
+
+def _identity_provider(settings: Settings) -> OidcProvider | None:
+    """The identity provider of the console, None where it is not configured."""
+    if not settings.oidc_issuer:
+        return None
+    try:
+        secret = Path(settings.oidc_client_secret_file).read_text("utf-8").strip()
+    except OSError as error:
+        raise OperatorProblem("config.invalid", got="BROKER_OIDC_CLIENT_SECRET_FILE", expected="a file") from error
+    return OidcProvider(settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret, settings.oidc_label)
 
 
 def working_calendar() -> Calendar:

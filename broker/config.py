@@ -61,6 +61,15 @@ class Settings:
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
+    oidc_issuer: str = ""
+    """Identity provider of the console (OpenID Connect), as its discovery names itself. Empty: local accounts only."""
+    oidc_client_id: str = ""
+    """What the identity provider calls the console."""
+    oidc_client_secret_file: str = ""
+    """File that holds the console's secret at the identity provider."""
+    oidc_label: str = "OpenID Connect"
+    """What the console's button calls the identity provider."""
+
     @property
     def embedded(self) -> bool:
         """Whether workers are threads of the web process."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from broker.core.day import day_of
 from broker.flow.parts import Parts
+from broker.flow.people import IDLE
 
 HEALTH_KEPT = timedelta(days=90)  # a quarter's figures for the talk with a source's owner
 
@@ -22,9 +23,10 @@ def sweep(parts: Parts) -> list[str]:
 
 
 def tidy(parts: Parts) -> None:
-    """Forget spent nonces whose signatures are too old to be accepted anyway, and how the sources were long ago."""
+    """Forget spent nonces too old to be accepted anyway, sessions that have run out, and how sources were long ago."""
     with parts.store.write() as work:
         now = work.pulse().now
         work.forget_nonces(now)
         work.forget_health(day_of(now - HEALTH_KEPT).isoformat())
+        work.forget_sessions(now, now - IDLE)
         work.commit()

@@ -370,6 +370,8 @@ class Draft:
     reviewed_by: str | None = None
     review: str | None = None
     edition: int | None = None
+    revision: int = 1  # moves with every change of the body
+    editors: str | None = None  # who changed the body since it was drafted, joined by commas
 
 
 class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol):
@@ -592,8 +594,8 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
         """A draft and its body, as it stands."""
         ...
 
-    def change_draft(self, draft: Draft) -> None:
-        """Keep what has become of a draft; the caller has locked it."""
+    def change_draft(self, draft: Draft, body: bytes | None = None) -> None:
+        """Keep what has become of a draft, its body where that changed; the caller has locked it."""
         ...
 
     def move_policy(self) -> None:

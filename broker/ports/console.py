@@ -2,8 +2,169 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
+
+from broker.core.people import Assignment, Person
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a person proves who they are. The second factor's secret is encrypted under the person's own key."""
+
+    person: Person
+    password: str = field(repr=False)  # argon2id, in its own notation; "" where an identity provider vouches
+    must_change: bool
+    wrapped_key: bytes = field(repr=False)
+    totp: bytes = field(repr=False)  # encrypted; b"" until it is enrolled
+    totp_step: int  # the last step that was accepted: a code counts once
+    failures: int
+    locked_until: datetime | None
+    subject: str  # issuer and subject of the identity provider, "" for a local account
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One signed-in browser. ``stage``: which step of signing in comes next, ``open`` when all are done."""
+
+    digest: str  # SHA-256 of the cookie's value, which alone is stored
+    person: str
+    stage: str  # password | enrol | second | open
+    csrf: str = field(repr=False)
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Long work that goes on while its owner does something else."""
+
+    id: str
+    kind: str
+    owner: str  # login
+    state: str  # waiting | running | done | failed | cancelled
+    done: int
+    total: int
+    asked: str  # JSON: what is to be done
+    result: str | None  # JSON
+    created_at: datetime
+    ready_at: datetime
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is, as an identity provider vouches."""
+
+    issuer: str
+    subject: str
+
+    @property
+    def key(self) -> str:
+        """The one name of this identity: a subject means nothing without its issuer."""
+        return f"{self.issuer}#{self.subject}"
+
+
+class IdentityProvider(Protocol):
+    """Signs people in elsewhere (OpenID Connect: authorisation code with PKCE)."""
+
+    label: str  # what the button says
+
+    def begin(self, redirect_uri: str) -> tuple[str, str]:
+        """Where to send the browser, and what to remember until it comes back."""
+        ...
+
+    def finish(self, redirect_uri: str, memory: str, answer: str) -> Identity:
+        """Who came back; ``answer`` is the whole URL. Raises ``CallerProblem`` ``access.provider``."""
+        ...
 
 
 class ConsoleWork(Protocol):
     """One transaction's methods for the console."""
+
+    def add_person(self, credentials: Credentials, now: datetime) -> bool:
+        """False where the login, or the identity provider's subject, is taken."""
+        ...
+
+    def people(self) -> list[Person]:
+        """Everybody, by login."""
+        ...
+
+    def credentials(self, login: str) -> Credentials | None:
+        """A person's credentials by login; in a writing transaction locked until it ends."""
+        ...
+
+    def login_of_subject(self, subject: str) -> str | None:
+        """Whose identity an identity provider's subject is."""
+        ...
+
+    def change_credentials(self, credentials: Credentials) -> None:
+        """Keep everything but the assignments; the caller has read them in this transaction."""
+        ...
+
+    def assign(self, person: str, assignments: Sequence[Assignment], by: str, now: datetime) -> None:
+        """Let a person have these assignments and no others."""
+        ...
+
+    def add_session(self, session: Session) -> None:
+        """Open a session."""
+        ...
+
+    def session(self, digest: str) -> tuple[Session, Person] | None:
+        """A session and whose it is, assignments included."""
+        ...
+
+    def touch_session(self, digest: str, now: datetime) -> None:
+        """Note that a session was used."""
+        ...
+
+    def end_session(self, digest: str) -> None:
+        """Close one session."""
+        ...
+
+    def end_sessions(self, person: str) -> None:
+        """Close every session of a person."""
+        ...
+
+    def forget_sessions(self, now: datetime, idle_before: datetime) -> None:
+        """Drop what has run out, attempts and errands included."""
+        ...
+
+    def add_errand(self, digest: str, memory: str, expires_at: datetime) -> None:
+        """Remember a browser that was sent to the identity provider."""
+        ...
+
+    def take_errand(self, digest: str, now: datetime) -> str | None:
+        """What was remembered, once: it is gone afterwards."""
+        ...
+
+    def count_attempt(self, key: str, window: datetime) -> int:
+        """Count one attempt in a window, and say how many it has seen."""
+        ...
+
+    def add_job(self, job: Job) -> None:
+        """A job that waits for whoever works next."""
+        ...
+
+    def job(self, number: str) -> Job | None:
+        """A job as it stands."""
+        ...
+
+    def jobs(self, kind: str, limit: int) -> list[Job]:
+        """The newest jobs of a kind."""
+        ...
+
+    def claim_job(self, kind: str, now: datetime, lease_until: datetime) -> Job | None:
+        """The oldest job of a kind that nobody works on, leased to us."""
+        ...
+
+    def keep_job(self, job: Job) -> bool:
+        """Keep what has become of a job; False where it was cancelled, or claimed by another since."""
+        ...
+
+    def cancel_job(self, number: str) -> bool:
+        """True where a job that was not finished was cancelled by this."""
+        ...

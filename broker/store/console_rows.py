@@ -2,8 +2,193 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from broker.core.people import Assignment, ConsoleRole, Person, ScopeKind
+from broker.ports.console import Credentials, Job, Session
+from broker.store import console_tables as t
 from broker.store.rows import Rows
+
+_OPEN = ("waiting", "running")
+_JOB = [t.job.c[one.name] for one in fields(Job)]
 
 
 class ConsoleRows(Rows):
     """One transaction's methods for the console."""
+
+    def add_person(self, credentials: Credentials, now: datetime) -> bool:
+        """False where the login, or the identity provider's subject, is taken."""
+        row = _row(credentials) | {"created_at": now}
+        try:
+            with self.connection.begin_nested():
+                self._run(insert(t.person).values(**row))
+        except IntegrityError:
+            return False
+        return True
+
+    def people(self) -> list[Person]:
+        """Everybody, by login."""
+        assignments: dict[str, list[Assignment]] = {}
+        for row in self._run(select(t.person_role).order_by(t.person_role.c.role, t.person_role.c.scope_value)):
+            assignments.setdefault(row.person_id, []).append(_assignment(row))
+        rows = self._run(select(t.person).order_by(t.person.c.login))
+        return [_person(row, assignments.get(row.id, ())) for row in rows]
+
+    def credentials(self, login: str) -> Credentials | None:
+        """A person's credentials by login; in a writing transaction locked until it ends."""
+        row = self._run(self._locked(select(t.person).where(t.person.c.login == login))).one_or_none()
+        return None if row is None else _credentials(row, self._assignments(row.id))
+
+    def login_of_subject(self, subject: str) -> str | None:
+        """Whose identity an identity provider's subject is."""
+        found = self._run(select(t.person.c.login).where(t.person.c.subject == subject)).scalar_one_or_none()
+        return None if found is None else str(found)
+
+    def change_credentials(self, credentials: Credentials) -> None:
+        """Keep everything but the assignments; the caller has read them in this transaction."""
+        row = _row(credentials)
+        self._run(update(t.person).where(t.person.c.id == row.pop("id")).values(**row))
+
+    def assign(self, person: str, assignments: Sequence[Assignment], by: str, now: datetime) -> None:
+        """Let a person have these assignments and no others."""
+        self._run(delete(t.person_role).where(t.person_role.c.person_id == person))
+        for one in dict.fromkeys(assignments):
+            self._run(insert(t.person_role).values(
+                person_id=person, role=one.role.value, scope_kind=one.kind.value, scope_value=one.value,
+                given_by=by, given_at=now,
+            ))  # fmt: skip
+
+    def add_session(self, session: Session) -> None:
+        """Open a session."""
+        row = asdict(session)
+        self._run(insert(t.session).values(person_id=row.pop("person"), **row))
+
+    def session(self, digest: str) -> tuple[Session, Person] | None:
+        """A session and whose it is, assignments included: one statement, since every page begins with it."""
+        joined = t.session.join(t.person).outerjoin(t.person_role)
+        chosen = (t.session, t.person.c.login, t.person.c.name, t.person.c.unit, t.person.c.state,
+                  t.person_role.c.role, t.person_role.c.scope_kind, t.person_role.c.scope_value)  # fmt: skip
+        rows = self._run(select(*chosen).select_from(joined).where(t.session.c.digest == digest)).all()
+        if not rows:
+            return None
+        row = rows[0]
+        found = Session(digest, row.person_id, row.stage, row.csrf, row.created_at, row.seen_at, row.expires_at)
+        assignments = tuple(_assignment(one) for one in rows if one.role is not None)
+        return found, Person(row.person_id, row.login, row.name, row.unit, row.state, assignments)
+
+    def touch_session(self, digest: str, now: datetime) -> None:
+        """Note that a session was used."""
+        self._run(update(t.session).where(t.session.c.digest == digest).values(seen_at=now))
+
+    def end_session(self, digest: str) -> None:
+        """Close one session."""
+        self._run(delete(t.session).where(t.session.c.digest == digest))
+
+    def end_sessions(self, person: str) -> None:
+        """Close every session of a person."""
+        self._run(delete(t.session).where(t.session.c.person_id == person))
+
+    def forget_sessions(self, now: datetime, idle_before: datetime) -> None:
+        """Drop what has run out, attempts and errands included."""
+        over = (t.session.c.expires_at < now) | (t.session.c.seen_at < idle_before)
+        self._run(delete(t.session).where(over))
+        self._run(delete(t.attempt).where(t.attempt.c.window_at < idle_before))
+        self._run(delete(t.errand).where(t.errand.c.expires_at < now))
+
+    def add_errand(self, digest: str, memory: str, expires_at: datetime) -> None:
+        """Remember a browser that was sent to the identity provider."""
+        self._run(insert(t.errand).values(digest=digest, memory=memory, expires_at=expires_at))
+
+    def take_errand(self, digest: str, now: datetime) -> str | None:
+        """What was remembered, once: it is gone afterwards."""
+        taken = delete(t.errand).where(t.errand.c.digest == digest).returning(t.errand.c.memory, t.errand.c.expires_at)
+        row = self._run(taken).one_or_none()
+        return None if row is None or row.expires_at < now else str(row.memory)
+
+    def count_attempt(self, key: str, window: datetime) -> int:
+        """Count one attempt in a window, and say how many it has seen."""
+        made = (sqlite if self._sql.is_sqlite else postgresql).insert(t.attempt)
+        counted = made.values(key=key, window_at=window, count=1).on_conflict_do_update(
+            index_elements=["key", "window_at"], set_={"count": t.attempt.c.count + 1}
+        )
+        return int(self._run(counted.returning(t.attempt.c.count)).scalar_one())
+
+    def add_job(self, job: Job) -> None:
+        """A job that waits for whoever works next."""
+        self._run(insert(t.job).values(**asdict(job)))
+
+    def job(self, number: str) -> Job | None:
+        """A job as it stands."""
+        row = self._run(select(*_JOB).where(t.job.c.id == number)).one_or_none()
+        return None if row is None else Job(*row)
+
+    def jobs(self, kind: str, limit: int) -> list[Job]:
+        """The newest jobs of a kind."""
+        chosen = select(*_JOB).where(t.job.c.kind == kind).order_by(t.job.c.created_at.desc()).limit(limit)
+        return [Job(*row) for row in self._run(chosen)]
+
+    def claim_job(self, kind: str, now: datetime, lease_until: datetime) -> Job | None:
+        """The oldest job of a kind that nobody works on, leased to us."""
+        due = (t.job.c.kind == kind) & t.job.c.state.in_(_OPEN) & (t.job.c.ready_at <= now)
+        oldest = select(t.job.c.id).where(due).order_by(t.job.c.created_at).limit(1)
+        if not self._sql.is_sqlite:
+            oldest = oldest.with_for_update(skip_locked=True)
+        taken = update(t.job).where(t.job.c.id == oldest.scalar_subquery()).values(
+            state="running", ready_at=lease_until, fence=t.job.c.fence + 1
+        )  # fmt: skip
+        row = self._run(taken.returning(*_JOB)).one_or_none()
+        return None if row is None else Job(*row)
+
+    def keep_job(self, job: Job) -> bool:
+        """Keep what has become of a job; False where it was cancelled, or claimed by another since."""
+        ours = (t.job.c.id == job.id) & (t.job.c.fence == job.fence) & (t.job.c.state == "running")
+        kept = {"state": job.state, "done": job.done, "total": job.total, "result": job.result,
+                "ready_at": job.ready_at}  # fmt: skip
+        return self._added(update(t.job).where(ours).values(**kept))
+
+    def cancel_job(self, number: str) -> bool:
+        """True where a job that was not finished was cancelled by this."""
+        unfinished = (t.job.c.id == number) & t.job.c.state.in_(_OPEN)
+        return self._added(update(t.job).where(unfinished).values(state="cancelled"))
+
+    def _assignments(self, person: str) -> tuple[Assignment, ...]:
+        rows = self._run(select(t.person_role).where(t.person_role.c.person_id == person))
+        return tuple(_assignment(row) for row in rows)
+
+    def _locked(self, statement: Select[Any]) -> Select[Any]:
+        """PostgreSQL's readers may not lock, and say so by their isolation level; SQLite's writers are alone."""
+        isolation = self.connection.get_execution_options().get("isolation_level")
+        return statement if self._sql.is_sqlite or isolation else statement.with_for_update()
+
+
+def _row(credentials: Credentials) -> dict[str, Any]:
+    person = credentials.person
+    return {
+        "id": person.id, "login": person.login, "name": person.name, "unit": person.unit, "state": person.state,
+        "password": credentials.password, "must_change": credentials.must_change,
+        "wrapped_key": credentials.wrapped_key, "totp": credentials.totp, "totp_step": credentials.totp_step,
+        "failures": credentials.failures, "locked_until": credentials.locked_until,
+        "subject": credentials.subject or None,
+    }  # fmt: skip
+
+
+def _credentials(row: Any, assignments: tuple[Assignment, ...]) -> Credentials:
+    return Credentials(
+        _person(row, assignments), row.password, row.must_change, row.wrapped_key, row.totp, row.totp_step,
+        row.failures, row.locked_until, row.subject or "",
+    )  # fmt: skip
+
+
+def _person(row: Any, assignments: Sequence[Assignment]) -> Person:
+    return Person(row.id, row.login, row.name, row.unit, row.state, tuple(assignments))
+
+
+def _assignment(row: Any) -> Assignment:
+    return Assignment(ConsoleRole(row.role), ScopeKind(row.scope_kind), row.scope_value)

@@ -94,6 +94,8 @@ draft = Table(  # a list on its way to become an edition; kept afterwards, as th
     Column("reviewed_by", Text),
     Column("review", Text),
     Column("edition", Integer),
+    Column("revision", Integer, nullable=False, server_default="1"),  # moves with every change of the body
+    Column("editors", Text),  # who changed the body since, joined by commas
     Column("body", LargeBinary, nullable=False),
 )
 

@@ -457,11 +457,13 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         row = self._run(self._sql.read_draft, b_id=number).one_or_none()
         return None if row is None else (Draft(*row[:-1]), row.body)
 
-    def change_draft(self, draft: Draft) -> None:
-        """Keep what has become of a draft; the caller has locked it."""
+    def change_draft(self, draft: Draft, body: bytes | None = None) -> None:
+        """Keep what has become of a draft, its body where that changed; the caller has locked it."""
+        changed = {} if body is None else {"body": body}
         self._run(
             self._sql.change_draft, b_id=draft.id, state=draft.state, submitted_by=draft.submitted_by,
-            reviewed_by=draft.reviewed_by, review=draft.review, edition=draft.edition,
+            reviewed_by=draft.reviewed_by, review=draft.review, edition=draft.edition, digest=draft.digest,
+            revision=draft.revision, editors=draft.editors, **changed,
         )  # fmt: skip
 
     def move_policy(self) -> None:

@@ -17,10 +17,13 @@ from broker.core.grammar import Grammar
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import StoredVerification
+from broker.ports.console import IdentityProvider
 from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
 from broker.web.audit import Audit
+from broker.web.console import add_console
+from broker.web.console.area import Console
 from broker.web.editions import Editions
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
@@ -44,6 +47,8 @@ class Surface:
     """Where the JSON Schemas lie."""
     seats: int = 24
     """How many requests may wait at a time; fewer than the server's threads, so that some are always free."""
+    provider: IdentityProvider | None = None
+    """Who vouches for people of the console, besides its own accounts."""
 
 
 def create_app(parts: Parts, surface: Surface) -> Flask:
@@ -54,12 +59,14 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     document = openapi_document(surface.schemas_folder, public_url)
     room = WaitingRoom(lambda numbers: _decided(parts, numbers), surface.seats)
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
-    Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), list_check(surface)).add_to(app)
+    examine = list_check(surface)
+    Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), examine).add_to(app)
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
     errors.register(app)
+    add_console(app, Console(parts, public_url, examine, surface.provider))
 
     @app.after_request
     def _finish(response: Response) -> Response:

@@ -21,7 +21,7 @@ PROBLEM_TYPE = "urn:exemption-broker:problem:"
 MEDIA_TYPE = "application/problem+json"
 
 _LOG = logging.getLogger(__name__)
-_BY_STATUS = {404: "route.unknown", 405: "route.method", 413: "body.too-large", 415: "body.media-type"}
+BY_STATUS = {404: "route.unknown", 405: "route.method", 413: "body.too-large", 415: "body.media-type"}
 
 
 def register(app: Flask) -> None:
@@ -31,11 +31,17 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _last_resort)
 
 
-def problem_response(problem: Problem) -> Response:
-    """The answer to a problem, and its line in the log."""
+def logged(problem: Problem) -> str:
+    """Write a problem's line in the log; returns the instance id by which line and answer find each other."""
     kind = PROBLEMS[problem.code]
     instance = f"urn:uuid:{uuid.uuid4()}"
     _LOG.log(logging.WARNING if kind.status >= 500 else logging.INFO, "%s %s %s", kind.status, kind.code, instance)
+    return instance
+
+
+def problem_response(problem: Problem) -> Response:
+    """The answer to a problem, and its line in the log."""
+    kind, instance = PROBLEMS[problem.code], logged(problem)
     response = Response(
         orjson.dumps(problem_document(kind, problem, instance)), status=kind.status, content_type=MEDIA_TYPE
     )
@@ -67,7 +73,7 @@ def problem_document(kind: ProblemKind, problem: Problem, instance: str) -> dict
 
 def _http_error(error: HTTPException) -> Response:
     """What the framework refuses: an unknown route or method, a body that broke off."""
-    response = problem_response(Problem(_BY_STATUS.get(error.code or 0, "request.unreadable")))
+    response = problem_response(Problem(BY_STATUS.get(error.code or 0, "request.unreadable")))
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -75,9 +81,14 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _last_resort(fault: Exception) -> Response:
-    """A fault of ours: the log gets its class and where it came from, never its text, which may quote a request."""
+    """A fault of ours, as the caller may know it."""
+    response = problem_response(Problem("broker.fault"))
+    log_fault(fault)
+    return response
+
+
+def log_fault(fault: Exception) -> None:
+    """The log gets a fault's class and where it came from, never its text, which may quote a request."""
     frames = traceback.extract_tb(fault.__traceback__)
     places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
-    response = problem_response(Problem("broker.fault"))
     _LOG.error("fault %s at %s, answered as the line before", type(fault).__name__, places)
-    return response

@@ -29,5 +29,6 @@ def application() -> Flask:
         keys=office.receipt_keys,
         log_keys=office.log_keys,
         seats=max(1, settings.web_threads - _FREE_THREADS),
+        provider=office.provider,
     )
     return create_app(office.parts, surface)

@@ -64,6 +64,7 @@ class Checker:
         "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
         "holder_usage", "grant_application",
         "log_index", "source_gate", "source_health",
+        "person", "person_role", "session", "attempt", "errand", "job",
     )  # fmt: skip
 
     database: Database

@@ -1,0 +1,127 @@
+"""The people of the console: the roles they may have, within which scope, and which roles exclude each other.
+
+Whoever audits does nothing else that could be audited; that an editor does not approve their own list is held where
+it is approved (``flow.publish``), because it depends on the list and not on the role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from broker.core.errors import CallerProblem, OperatorProblem
+
+LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,39}\Z")
+SHORTEST_PASSWORD = 12  # characters; ASVS 5 6.2.1 asks for 8 at least and recommends 15
+LONGEST_PASSWORD = 128
+FREE_FAILURES = 5  # so often somebody may mistype before sign-in is delayed
+_FIRST_DELAY = timedelta(seconds=30)
+_LONGEST_DELAY = timedelta(hours=1)
+
+
+class ConsoleRole(StrEnum):
+    """What a person may do in the console; one person may have several that do not exclude each other."""
+
+    OPERATOR = "operator"  # 中心操作员: accounts, connections, the platform's health
+    LIST_EDITOR = "list-editor"  # 清单编制
+    LIST_APPROVER = "list-approver"  # 清单审核
+    SOURCE_DEPARTMENT = "source-department"  # 数源部门
+    AUDITOR = "auditor"  # 审计
+    READER = "reader"  # 只读
+
+
+class ScopeKind(StrEnum):
+    """To what a role may be limited."""
+
+    EVERYTHING = "everything"
+    STAGE = "stage"  # a stage of a life cycle, by its Chinese name
+    DEPARTMENT = "department"  # items it leads, sources it owns
+    UNIT = "unit"  # a body, by its credit code
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One role of one person, and its scope; ``value`` is empty for everything."""
+
+    role: ConsoleRole
+    kind: ScopeKind = ScopeKind.EVERYTHING
+    value: str = ""
+
+    def __str__(self) -> str:
+        return self.role.value if self.kind is ScopeKind.EVERYTHING else f"{self.role}:{self.kind}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account of the console. The login is the name under which the log knows the person, for ever."""
+
+    id: str
+    login: str
+    name: str = field(repr=False)
+    unit: str
+    state: str  # active | disabled
+    assignments: tuple[Assignment, ...] = ()
+
+    @property
+    def roles(self) -> frozenset[ConsoleRole]:
+        """Every role, whatever its scope."""
+        return frozenset(one.role for one in self.assignments)
+
+    def scopes(self, role: ConsoleRole) -> tuple[Assignment, ...]:
+        """The assignments of one role; empty where the person does not have it."""
+        return tuple(one for one in self.assignments if one.role is role)
+
+    def everywhere(self, role: ConsoleRole) -> bool:
+        """Whether the person has a role without any limit."""
+        return any(one.kind is ScopeKind.EVERYTHING for one in self.scopes(role))
+
+
+_AUDITS_NOTHING_OF_ITS_OWN = frozenset({ConsoleRole.AUDITOR, ConsoleRole.READER})
+
+
+def require_separation(assignments: Iterable[Assignment]) -> None:
+    """Raises ``OperatorProblem`` ``person.separation`` where an auditor would also act."""
+    roles = {one.role for one in assignments}
+    if ConsoleRole.AUDITOR in roles and not roles <= _AUDITS_NOTHING_OF_ITS_OWN:
+        raise OperatorProblem("person.separation", got=", ".join(sorted(roles)))
+
+
+def assignment_from(text: str) -> Assignment:
+    """``role`` or ``role:kind=value``. Raises ``OperatorProblem`` ``person.role``."""
+    role, _, scope = text.partition(":")
+    kind, _, value = scope.partition("=")
+    try:
+        made = Assignment(ConsoleRole(role), ScopeKind(kind) if scope else ScopeKind.EVERYTHING, value.strip())
+    except ValueError as error:
+        raise OperatorProblem("person.role", got=text, expected="role or role:kind=value") from error
+    if (made.kind is ScopeKind.EVERYTHING) != (not made.value):
+        raise OperatorProblem("person.role", got=text, expected="role or role:kind=value")
+    return made
+
+
+def require_login(login: str) -> str:
+    """A login as the log shall know it. Raises ``OperatorProblem`` ``person.login``."""
+    if not LOGIN.match(login):
+        raise OperatorProblem("person.login", got=login, expected=LOGIN.pattern)
+    return login
+
+
+def require_password(password: str, login: str, common: Collection[str]) -> None:
+    """Raises ``CallerProblem`` ``person.password``: too short, too long, too well known, or the login itself."""
+    told = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not a well-known one, not the login"
+    plain = password.casefold()
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or login in plain or len(set(plain)) < 5:
+        raise CallerProblem("person.password", expected=told)
+    if any(word in plain for word in common):
+        raise CallerProblem("person.password", expected=told)
+
+
+def delay_after(failures: int) -> timedelta:
+    """How long sign-in is closed after so many failures in a row: none at first, then doubling up to an hour."""
+    beyond = failures - FREE_FAILURES
+    if beyond < 0:
+        return timedelta()
+    return min(_FIRST_DELAY * (1 << min(beyond, 10)), _LONGEST_DELAY)

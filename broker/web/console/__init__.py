@@ -1,0 +1,36 @@
+"""The console: pages for those who keep the list, those who own the data, and those who audit.
+
+Every page stands in an *area*: one module ``broker/web/console/<area>.py`` with a function that returns its ``Area``.
+To add one:
+
+1.  write ``<area>.py`` after the shape of ``home.py``: a function ``<area>_area(console: Console) -> Area`` that makes
+    an ``Area``, gives it its pages with ``get`` and ``post`` – each with who is allowed in – and, where it belongs into
+    the navigation, a ``Nav``;
+2.  put its templates into ``broker/web/templates/console/<area>/``; each extends ``console/base.html`` and says every
+    word through ``_('…')``, in English;
+3.  translate those words in ``broker/web/console/words/<area>.po`` (Chinese; a test names what is missing);
+4.  name the function in ``AREAS`` below, in the order of the navigation.
+
+A page without a permission cannot be registered, and ``assemble`` refuses to start with a route that is not an area's.
+Reading that must be known (a case, an entry of the log, everything an auditor opens) is logged by ``viewed`` before
+anything is shown. A form carries ``{{ csrf_field() }}``; what it changes, a step of ``broker.flow`` changes, under the
+account's login as ``by``. Pages work without scripts; htmx only spares a reload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flask import Flask
+
+from broker.web.console.access import access_area
+from broker.web.console.area import Area, Console
+from broker.web.console.frame import assemble
+from broker.web.console.home import home_area
+
+AREAS: Sequence[Callable[[Console], Area]] = (home_area, access_area)
+
+
+def add_console(app: Flask, console: Console) -> None:
+    """Register every area's pages on an application."""
+    assemble(app, console, [make(console) for make in AREAS])

@@ -1,0 +1,165 @@
+"""The frame around every page: who comes, whether they may, whether the form is ours, and how a refusal looks.
+
+Deny by default: a route that no area has declared keeps the application from starting, and a request for a page
+whose permission does not hold ends here, before the view.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+
+from flask import Blueprint, Flask, Response, g, redirect, request, url_for
+from flask import abort as stop
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+from broker.core.errors import CallerProblem, Problem
+from broker.flow import people
+from broker.web import errors
+from broker.web.console import assets, page
+from broker.web.console.area import ROOT, Allowed, Area, Console, Page
+from broker.web.console.visit import Visit, cookie_name, current_visit, form_cookie, local_path
+from broker.web.console.words import begin_words, install_words
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",  # with none at all, a browser would send forms without their origin
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+_STEPS = {"password": "access_choose", "enrol": "access_enrol", "second": "access_second"}
+MAX_FORM = 512 * 1024  # an item's row whole is below 100 KB
+
+
+def assemble(app: Flask, console: Console, areas: Sequence[Area]) -> None:
+    """Put the areas' pages into an application, behind the guard."""
+    blueprint = Blueprint("console", __name__)
+    pages = {one.name: one for area in areas for one in area.pages}
+    if len(pages) != sum(len(area.pages) for area in areas):
+        raise ValueError("two pages of the console have one name")
+    for one in pages.values():
+        blueprint.add_url_rule(one.rule, one.name, one.view, methods=[one.method], provide_automatic_options=False)
+    blueprint.add_url_rule(f"{ROOT}/<path:rest>", "nowhere", _nowhere, methods=["GET"], provide_automatic_options=False)
+    blueprint.add_url_rule(
+        f"{ROOT}/static/<name>", "static", assets.static_file, methods=["GET"], provide_automatic_options=False
+    )
+    guard = _Guard(console, pages)
+    blueprint.before_request(guard.admit)
+    blueprint.after_request(_finish)
+    blueprint.register_error_handler(Problem, page.refusal)
+    blueprint.register_error_handler(HTTPException, _http_refusal)
+    blueprint.register_error_handler(Exception, _last_resort)
+    app.extensions["console"] = page.Frame(console, areas)
+    install_words(app)
+    app.register_blueprint(blueprint)
+    _refuse_undeclared(app, pages)
+
+
+def _refuse_undeclared(app: Flask, pages: Mapping[str, Page]) -> None:
+    known = {f"console.{name}" for name in pages} | {"console.nowhere", "console.static"}
+    found = {rule.endpoint for rule in app.url_map.iter_rules() if rule.rule.startswith(ROOT)}
+    if found != known:
+        raise ValueError(f"routes without a permission: {sorted(found ^ known)}")
+
+
+class _Guard:
+    """Stands before every page of the console."""
+
+    def __init__(self, console: Console, pages: Mapping[str, Page]) -> None:
+        self._console = console
+        self._pages = pages
+
+    def admit(self) -> AnyResponse | None:
+        """(1) the session, (2) the form, (3) the permission; None lets the request through."""
+        request.max_content_length = MAX_FORM
+        g.cookie_secure = self._console.public_url.startswith("https:")
+        begin_words()
+        found = self._pages.get((request.endpoint or "").partition(".")[2])
+        g.visit = None
+        if found is None:
+            return None  # the style sheet, and addresses that lead nowhere: nothing to protect
+        g.visit = self._visit()  # (1)
+        if request.method == "POST":
+            self._require_form()  # (2)
+        return self._permitted(found.allowed)  # (3)
+
+    def _visit(self) -> Visit | None:
+        secret = request.cookies.get(cookie_name(), "")
+        found = people.visit(self._console.parts, secret) if secret else None
+        return None if found is None else Visit(found[1], found[0], secret)
+
+    def _permitted(self, allowed: Allowed) -> AnyResponse | None:
+        if not allowed.stage:
+            return None
+        visit = current_visit()
+        if visit is None:
+            return _sent_to_sign_in()
+        if visit.session.stage != allowed.stage:
+            if visit.session.stage == "open":
+                return redirect(url_for("console.home_index"), 303)
+            return redirect(url_for(f"console.{_STEPS[visit.session.stage]}"), 303)
+        if allowed.stage == "open" and not allowed.admits(visit.person.roles):
+            people.note(
+                self._console.parts, "console_refused", login=visit.login, route=request.endpoint, code="console.role"
+            )
+            raise CallerProblem("console.role")
+        return None
+
+    def _require_form(self) -> None:
+        """A form comes from our own origin and carries the session's token, or the cookie's before there is one."""
+        visit = current_visit()
+        expected = visit.session.csrf if visit else request.cookies.get(form_cookie(), "")
+        given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
+        ours = request.headers.get("Origin", "") == self._console.public_url
+        if not (ours and expected and hmac.compare_digest(expected.encode(), given.encode())):
+            login = visit.login if visit else None
+            people.note(
+                self._console.parts, "console_refused", login=login, route=request.endpoint, code="console.form"
+            )
+            raise CallerProblem("console.form")
+
+
+def _sent_to_sign_in() -> AnyResponse:
+    """To the sign-in page and back to where one wanted to go; a form must be filled in again."""
+    back = local_path(request.full_path.rstrip("?")) if request.method == "GET" else ROOT
+    to = url_for("console.access_sign_in", next=back)
+    if request.headers.get("HX-Request"):
+        return Response("", 204, {"HX-Redirect": to})
+    return redirect(to, 303)
+
+
+def _nowhere(rest: str) -> Response:
+    """An address below the console that is no page."""
+    return stop(404, rest)
+
+
+def _finish(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    token = g.pop("form_token", None)
+    if token is not None:
+        response.set_cookie(
+            form_cookie(), token, secure=g.cookie_secure, httponly=True, samesite="Lax", path="/", max_age=3600
+        )
+    return response
+
+
+def _http_refusal(error: HTTPException) -> Response:
+    code = (
+        "page.unknown" if isinstance(error, NotFound) else errors.BY_STATUS.get(error.code or 0, "request.unreadable")
+    )
+    return page.refusal(CallerProblem(code))
+
+
+def _last_resort(fault: Exception) -> Response:
+    response = page.refusal(Problem("broker.fault"))
+    errors.log_fault(fault)
+    return response

@@ -1,0 +1,88 @@
+"""Every route against every role, from the routes themselves: what is let in is written here, all else is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from broker.core.people import ConsoleRole
+from broker.web.console import AREAS, frame
+from broker.web.console.area import Area, Console, Page
+from tests.console.kit import House
+
+EVERYBODY = set(ConsoleRole)
+OPERATOR, EDITOR, APPROVER, SOURCE, AUDITOR, READER = (
+    ConsoleRole.OPERATOR, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER, ConsoleRole.SOURCE_DEPARTMENT,
+    ConsoleRole.AUDITOR, ConsoleRole.READER,
+)  # fmt: skip
+
+# Who is let in, by the page's name. A page without its row here fails.
+MATRIX: dict[str, set[ConsoleRole]] = {
+    "home_index": EVERYBODY,
+    "access_account": EVERYBODY,
+    "access_changing": EVERYBODY,
+}
+# Pages around signing in, with the step of it they belong to; "" is open to anybody.
+STEPS = {
+    "access_sign_in": "", "access_signing_in": "", "access_provider": "", "access_back": "", "access_sign_out": "",
+    "access_language": "", "access_choose": "password", "access_choosing": "password", "access_enrol": "enrol",
+    "access_enrolling": "enrol", "access_second": "second", "access_confirming": "second",
+}  # fmt: skip
+
+
+def pages(house: House) -> dict[str, Page]:
+    """Every page of the console, by its name."""
+    console = Console(house.parts, house.url, lambda _: [])
+    return {page.name: page for make in AREAS for page in make(console).pages}
+
+
+def path_of(page: Page) -> str:
+    """A path of the page; what it names does not exist."""
+    return re.sub(r"<int:\w+>", "999999", re.sub(r"<(?:path:)?\w+>", "0" * 32, page.rule))
+
+
+def test_every_page_has_its_row_and_says_the_same(city: House) -> None:
+    found = pages(city)
+    assert {name: set(page.allowed.roles) for name, page in found.items() if page.allowed.stage == "open"} == MATRIX
+    assert {name: page.allowed.stage for name, page in found.items() if page.allowed.stage != "open"} == STEPS
+
+
+def test_every_role_is_let_into_its_pages_and_into_no_other(city: House) -> None:
+    """A refusal is told, is an entry of the log, and comes before anything else is looked at."""
+    found = pages(city)
+    for role in ConsoleRole:
+        visitor = city.http(city.role(role))
+        for name, page in found.items():
+            if name in STEPS:
+                continue
+            answer = visitor.get(path_of(page)) if page.method == "GET" else visitor.post(path_of(page))
+            refused = answer.status_code == 403 and "console.role" in answer.text
+            assert refused == (role not in MATRIX[name]), (role, name, answer.status_code)
+            assert answer.status_code < 500, (role, name)
+
+
+def test_nobody_is_let_in_without_a_session(city: House) -> None:
+    visitor = city.http(None)
+    for name, page in pages(city).items():
+        if STEPS.get(name) == "":
+            continue
+        if page.method == "GET":
+            assert visitor.get(path_of(page)).headers["Location"].startswith("/console/sign-in"), name
+        else:
+            assert visitor.post(path_of(page), csrf="x").status_code == 403, name
+
+
+def test_a_form_without_its_token_is_refused_on_every_page(city: House) -> None:
+    visitor = city.http(city.account("operator"))
+    for name, page in pages(city).items():
+        if page.method == "POST":
+            assert "console.form" in visitor.post(path_of(page), csrf="x").text, name
+
+
+def test_a_route_that_no_area_declares_keeps_the_application_from_starting(small: House) -> None:
+    app = Flask("other")
+    app.add_url_rule("/console/secret", "secret", lambda: "open to everybody")
+    with pytest.raises(ValueError, match="without a permission"):
+        frame.assemble(app, Console(small.parts, small.url, lambda _: []), [Area("home")])
