@@ -10,19 +10,21 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, Final
+from functools import cache, cached_property, lru_cache
+from typing import Any, Final, cast
 
 import orjson
 
-from broker.core.envelope import parse
+from broker.core.envelope import Algorithm, parse
 from broker.core.errors import CallerProblem
 from broker.core.identifiers import HOLDER_TYPES, is_certificate_type, is_identifier
 from broker.sandbox.certshare_files import LINK_SECONDS, Links, certificate_file, shown_by
 from broker.sandbox.holdings import Holdings, Record, type_code
 from broker.sandbox.platform import Call, Reply, records
+from broker.signing import keys
+from broker.signing.sm2 import Sm2Verifier
 
 Encrypt = Callable[[bytes], bytes]
 Behaviour = Callable[[str], str]
@@ -125,7 +127,8 @@ class CertSharePlatform:
             head = {"status": refused.status, "message": f"错误{refused.status}"}
             return Reply(orjson.dumps({"head": head, "data": None}), source=refused.source)
         head = {"status": status, "message": "接口调用成功"}
-        return Reply(orjson.dumps({"head": head, "data": self._encrypt(orjson.dumps(document))}), source=source)
+        protect = _PROTECTION.get(behaviour(source), self._encrypt)
+        return Reply(orjson.dumps({"head": head, "data": protect(orjson.dumps(document))}), source=source)
 
     def _download(self, call: Call) -> Reply:
         """The file behind a link: once, and only in time; a second try finds nothing."""
@@ -343,6 +346,19 @@ def _valid(found: list[Record], source: str) -> list[Record]:
     if not valid:
         raise _Refused(_status(found), source)
     return valid
+
+
+@cache
+def _stranger() -> Sm2Verifier:
+    """A key that is nobody's, for answers that are not for us."""
+    return cast("Sm2Verifier", keys.generate(Algorithm.SM2).verifier())
+
+
+_PROTECTION: Final[Mapping[str, Callable[[bytes], Any]]] = {
+    "unsigned": orjson.loads,
+    "wrong_key": lambda data: _stranger().encrypt(data).hex(),
+}
+"""Lies about the encryption: none at all, or for somebody else."""
 
 
 def _filled(value: object, status: int, source: str = "") -> str:

@@ -49,10 +49,21 @@ def records(held: Holdings, source: str, number: str, behaviour: str, now: float
     found = [
         _dated(record, asked, _DATA_TIME.get(behaviour, timedelta())) for record in held.get(source, {}).get(number, [])
     ]
+    if behaviour == "contradiction":
+        return []
+    if behaviour == "schema":
+        return [_bent(record) for record in found]
     if behaviour == "wrong_person":
         other = next((key for key in held.get(source, {}) if key != number), "")
         return [_about(record, other) for record in found]
     return [*found, found[0]] if behaviour == "ambiguous" and found else found
+
+
+def _bent(record: Record) -> Record:
+    """Every field a list, which no answer schema knows."""
+    if "face" in record:
+        return record | {"face": _bent(record["face"])}
+    return {key: [value] for key, value in record.items()}
 
 
 def _about(record: Record, number: str) -> Record:
@@ -66,6 +77,8 @@ def _dated(record: Record, asked: datetime, shift: timedelta) -> Record:
     face, updated = record.get("face", {}), asked + shift
     if "zzyxqjzrq" in face and shift < timedelta():
         return record | {"face": face | {"zzyxqjzrq": f"{updated:%Y-%m-%d}"}}
+    if "zzyxqqsrq" in face and shift > timedelta():
+        return record | {"face": face | {"zzyxqqsrq": f"{updated:%Y-%m-%d}"}}
     if record.get("gxsj") != UPDATED:
         return record
     return record | {"gxsj": updated.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")}

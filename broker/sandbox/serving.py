@@ -1,7 +1,8 @@
 """One simulated platform as a process: granian, one worker, raw WSGI; and the levers that make it misbehave.
 
 ``POST /_sandbox/behaviour {"behaviour": …, "delay_ms": …, "source": …}`` changes what happens from now on, to one
-source or to all; ``GET /_sandbox/calls`` counts what was asked; ``POST /_sandbox/reset`` forgets both.
+source or to all (:mod:`broker.sandbox.behaviours`); ``GET /_sandbox/calls`` counts what was asked;
+``POST /_sandbox/reset`` forgets both; ``GET /_sandbox/door`` says how the platform's door shall be.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,9 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from broker.core.errors import OperatorProblem
+from broker.sandbox.behaviours import AFTER_LEASE_SECONDS, BEHAVIOURS, HANG_SECONDS, Place, on_the_road
 from broker.sandbox.certshare_platform import Account, CertSharePlatform
+from broker.sandbox.door import WIRE_HEADER
 from broker.sandbox.exchange_platform import ExchangePlatform
 from broker.sandbox.holdings import holdings
 from broker.sandbox.platform import Call, Platform, Reply
@@ -33,13 +36,7 @@ from broker.signing.sm2 import Sm2Signer
 FOLDER_VARIABLE: Final = "SANDBOX_FOLDER"
 PLATFORM_VARIABLE: Final = "SANDBOX_PLATFORM"
 THREADS: Final = 32  # a hanging source keeps its threads; twice what one broker process asks at a time
-HANG_SECONDS: Final = 120.0
-DRIP_SECONDS: Final = 1.0
 COUNTED_LOOKUPS: Final = 500_000  # a long benchmark must not fill the memory
-BEHAVIOURS: Final = frozenset(
-    {"ok", "slow", "error500", "throttled", "redirect", "page", "hang", "drip", "malformed", "empty", "huge"}
-    | {"not_permitted", "wrong_person", "ambiguous", "stale", "future", "undecided", "refused"}
-)
 _EVERY: Final = "*"
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -52,6 +49,8 @@ class Levers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._behaviours: dict[str, tuple[str, float]] = {}
+        self._told: dict[str, tuple[str, Reply]] = {}  # by source: the last reply and the lookup it was for
+        self._known: dict[str, bool] = {}  # by source: whether a contradiction's last answer knew the record
         self._services: Counter[str] = Counter()
         self._lookups: Counter[str] = Counter()
 
@@ -62,6 +61,7 @@ class Levers:
             raise KeyError(behaviour)
         with self._lock:
             self._behaviours[wish.get("source") or _EVERY] = (behaviour, wish.get("delay_ms", 0) / 1000)
+            self._known.clear()
 
     def reset(self) -> None:
         """Behave, and forget the counts."""
@@ -69,10 +69,33 @@ class Levers:
             self._behaviours.clear()
             self._services.clear()
             self._lookups.clear()
+            self._told.clear()
 
     def behaviour(self, source: str) -> tuple[str, float]:
         """Name and delay in seconds."""
         return self._behaviours.get(source) or self._behaviours.get(_EVERY) or ("ok", 0.0)
+
+    def lie(self, source: str) -> str:
+        """As :meth:`behaviour`, but that of a contradiction every second answer is true."""
+        name = self.behaviour(source)[0]
+        return "ok" if name == "contradiction" and not self._known.get(source, False) else name
+
+    def door(self) -> str:
+        """What the door shall do: it cannot know for which source somebody knocks, so any source's wish counts."""
+        names = [name for name, _ in self._behaviours.copy().values()]
+        return next((name for name in names if BEHAVIOURS[name].place is Place.DOOR), "ok")
+
+    def remember(self, reply: Reply, lookup: str) -> None:
+        """Keep what was answered last, and that it was."""
+        if reply.source and lookup:
+            with self._lock:
+                self._known[reply.source] = not self._known.get(reply.source, False)
+                self._told[reply.source] = (lookup, reply)
+
+    def last_of_others(self, reply: Reply, lookup: str) -> Reply:
+        """The last reply to another lookup of the same source, or this one where there is none."""
+        told = self._told.get(reply.source)
+        return reply if told is None or told[0] == lookup else told[1]
 
     def count(self, source: str, lookup: str) -> None:
         """One more call of a source on behalf of a lookup; what the platform itself turned away counts for nobody."""
@@ -104,13 +127,16 @@ class Application:
         headers = {key[5:].lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
         method, query = environ.get("REQUEST_METHOD", "POST"), environ.get("QUERY_STRING", "")
         call = Call(path, headers, body, time.time(), method, query)
-        reply = self._platform.handle(call, lambda source: self._levers.behaviour(source)[0])
-        self._levers.count(reply.source, headers.get("x_request_id", ""))
-        return self._send(reply, start)
+        reply = self._platform.handle(call, self._levers.lie)
+        lookup = headers.get("x_request_id", "")
+        self._levers.count(reply.source, lookup)
+        return self._send(reply, lookup, start)
 
     def _control(self, path: str, body: bytes, start: StartResponse) -> Iterable[bytes]:
         if path == "/_sandbox/calls":
             return _respond(start, "200 OK", orjson.dumps(self._levers.calls()))
+        if path == "/_sandbox/door":
+            return _respond(start, "200 OK", orjson.dumps({"door": self._levers.door()}))
         if path == "/_sandbox/reset":
             self._levers.reset()
             return _respond(start, "200 OK", b"{}")
@@ -120,43 +146,28 @@ class Application:
             return _respond(start, "400 Bad Request", orjson.dumps({"behaviours": sorted(BEHAVIOURS)}))
         return _respond(start, "200 OK", b"{}")
 
-    def _send(self, reply: Reply, start: StartResponse) -> Iterable[bytes]:
+    def _send(self, reply: Reply, lookup: str, start: StartResponse) -> Iterable[bytes]:
         name, delay = self._levers.behaviour(reply.source)
         if delay:
             time.sleep(delay)
-        if name == "hang":
-            self._hang(reply.source)
-        if name == "drip":
-            start("200 OK", [("Content-Type", reply.content_type)])
-            return _drip(reply.body)
-        status, kind, body = _ROAD.get(name, _honest)(reply)
-        return _respond(start, status, body, kind)
+        if name in _SILENT:
+            self._keep_silent(reply.source, name)
+        if name == "replay":
+            reply = self._levers.last_of_others(reply, lookup)
+        self._levers.remember(reply, lookup)
+        status, headers, body = on_the_road(name, reply)
+        if BEHAVIOURS[name].place is Place.WIRE:
+            headers = [*headers, (WIRE_HEADER.decode(), name)]
+        start(status, headers)
+        return body
 
-    def _hang(self, source: str) -> None:
-        ends = time.monotonic() + HANG_SECONDS
-        while self._levers.behaviour(source)[0] == "hang" and time.monotonic() < ends:
+    def _keep_silent(self, source: str, name: str) -> None:
+        ends = time.monotonic() + _SILENT[name]
+        while self._levers.behaviour(source)[0] == name and time.monotonic() < ends:
             time.sleep(0.05)
 
 
-def _honest(reply: Reply) -> tuple[str, str, bytes]:
-    return reply.status, reply.content_type, reply.body
-
-
-_ROAD: Final[dict[str, Callable[[Reply], tuple[str, str, bytes]]]] = {
-    "error500": lambda _: ("500 Internal Server Error", "text/plain", b"error"),
-    "throttled": lambda _: ("429 Too Many Requests", "text/plain", b""),
-    "redirect": lambda _: ("302 Found", "text/plain", b""),
-    "page": lambda _: ("200 OK", "text/html; charset=utf-8", "<html>登录</html>".encode()),
-    "malformed": lambda reply: ("200 OK", reply.content_type, reply.body[: len(reply.body) // 2]),
-    "empty": lambda reply: ("200 OK", reply.content_type, b""),
-    "huge": lambda reply: ("200 OK", reply.content_type, b" " * (2 * 1024 * 1024) + reply.body),
-}
-
-
-def _drip(body: bytes) -> Iterator[bytes]:
-    for position in range(len(body)):
-        yield body[position : position + 1]
-        time.sleep(DRIP_SECONDS)
+_SILENT: Final = {"hang": HANG_SECONDS, "after_lease": AFTER_LEASE_SECONDS}
 
 
 def _respond(start: StartResponse, status: str, body: bytes, kind: str = "application/json") -> list[bytes]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, Self
@@ -24,6 +25,8 @@ from typing import Any, Final, Self
 import yaml
 
 from broker.core.envelope import Algorithm
+from broker.sandbox.behaviours import BEHAVIOURS, Place
+from broker.sandbox.door import CA_FILE, Door, make_certificates
 from broker.sandbox.holdings import type_code
 from broker.sandbox.population import Entry, populate
 from broker.signing import keys
@@ -63,6 +66,11 @@ _PROVINCIAL: Final = (
 PLATFORMS: Final = ("sd-certshare", "gj-exchange", "sd-exchange")
 
 
+LEVERS_FILE: Final = "levers.json"
+"""Where each platform's levers are, for whoever stands outside: port, whether it has a door, and its sources."""
+_NEED_DOORS: Final = frozenset({Place.DOOR, Place.WIRE})
+
+
 class SandboxUnavailable(RuntimeError):
     """A platform did not start; the message names it and where its output is."""
 
@@ -71,11 +79,18 @@ class Sandbox:
     """All platforms, started and stopped together or one by one; they die with the process that started them."""
 
     def __init__(
-        self, folder: Path, seed: int = 1, ports: Mapping[str, int] | None = None, host: str = LOOPBACK
+        self,
+        folder: Path,
+        seed: int = 1,
+        ports: Mapping[str, int] | None = None,
+        host: str = LOOPBACK,
+        *,
+        doors: bool = False,
     ) -> None:
         """``host`` is the name under which the broker reaches them; any but the loopback opens all addresses.
 
-        ``folder`` takes the files; ports not chosen are free ones, and stay the same for this sandbox.
+        ``folder`` takes the files; ports not chosen are free ones, and stay the same for this sandbox. With ``doors``
+        the platforms are reached by TLS under :attr:`ca_file`, and can misbehave below HTTP as well.
         """
         self.folder = folder
         self.host = host
@@ -83,6 +98,9 @@ class Sandbox:
         self.population: Entry = populate(seed)
         chosen = dict(ports or {})
         self._ports = chosen | _free_ports([name for name in PLATFORMS if name not in chosen])
+        self._inner = _free_ports(PLATFORMS) if doors else self._ports
+        self._doors: dict[str, Door] = {}
+        self._with_doors = doors
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> Self:
@@ -92,10 +110,19 @@ class Sandbox:
             self._spawn(name)
         for name in PLATFORMS:
             self._wait_until_ready(name)
+        self._open_doors()
         return self
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority of the doors' certificates."""
+        return self.folder / CA_FILE
 
     def stop(self) -> None:
         """Stop every platform; the files stay."""
+        for door in self._doors.values():
+            door.stop()
+        self._doors.clear()
         for name in PLATFORMS:
             self.stop_platform(name)
 
@@ -127,10 +154,13 @@ class Sandbox:
 
     def url(self, name: str) -> str:
         """Where a platform listens, without a path."""
-        return f"http://{self.host}:{self._ports[name]}"
+        scheme = "https" if self._with_doors else "http"
+        return f"{scheme}://{self.host}:{self._ports[name]}"
 
     def behave(self, name: str, behaviour: str, *, source: str | None = None, delay_ms: int = 0) -> None:
-        """Change how a platform treats one of its sources, or all of them."""
+        """Change how a platform treats one of its sources, or all of them; names in :mod:`.behaviours`."""
+        if behaviour in BEHAVIOURS and BEHAVIOURS[behaviour].place in _NEED_DOORS and not self._with_doors:
+            raise ValueError(f"{behaviour} needs a sandbox with doors")
         self._control(name, "POST", "behaviour", {"behaviour": behaviour, "source": source, "delay_ms": delay_ms})
 
     def calls(self, name: str) -> dict[str, dict[str, int]]:
@@ -144,16 +174,22 @@ class Sandbox:
             self._control(name, "POST", "reset")
 
     def _control(self, name: str, method: str, lever: str, wish: Mapping[str, object] | None = None) -> Any:
-        connection = HTTPConnection(LOOPBACK, self._ports[name], timeout=5)
+        return control(self._inner[name], method, lever, wish)
+
+    def _open_doors(self) -> None:
+        if not self._with_doors:
+            return
+        shown = make_certificates(self.folder)
+        for name in PLATFORMS:
+            self._doors[name] = Door(self._ports[name], self._inner[name], shown, partial(self._told, name))
+            self._doors[name].start()
+
+    def _told(self, name: str) -> str:
+        """How a platform wants its door; as always, while it is away."""
         try:
-            connection.request(method, f"/_sandbox/{lever}", json.dumps(wish or {}))
-            response = connection.getresponse()
-            document = json.loads(response.read())
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise ValueError(f"{name} refuses {wish}: {document}")
-        return document
+            return str(self._control(name, "GET", "door")["door"])
+        except OSError:
+            return "ok"
 
     def write_files(self) -> None:
         """The population, the credentials and the connection file; existing credentials stay."""
@@ -162,6 +198,15 @@ class Sandbox:
             json.dumps(self.population, ensure_ascii=False, indent=1), encoding="utf-8"
         )
         document = {"platforms": {name: self._connection(name) for name in PLATFORMS}}
+        levers = {
+            name: {
+                "port": self._inner[name],
+                "doors": self._with_doors,
+                "sources": sorted(entry["options"]["services"]),
+            }
+            for name, entry in document["platforms"].items()
+        }
+        (self.folder / LEVERS_FILE).write_text(json.dumps(levers, indent=1), encoding="utf-8")
         self.connections.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _connection(self, name: str) -> dict[str, Any]:
@@ -214,7 +259,7 @@ class Sandbox:
         argv = [sys.executable, "-m", "broker.sandbox", "--folder", str(self.folder), "--platform", name]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(
-                [*argv, "--port", str(self._ports[name]), "--host", self.host],
+                [*argv, "--port", str(self._inner[name]), "--host", LOOPBACK if self._with_doors else self.host],
                 stdin=subprocess.PIPE,  # its end of file tells the child that we are gone
                 stdout=log,
                 stderr=log,
@@ -231,6 +276,33 @@ class Sandbox:
                 return
         self.stop()
         raise SandboxUnavailable(f"{name} does not answer; see {name}.log in the sandbox's folder")
+
+
+def behave(folder: Path, source: str, behaviour: str, delay_ms: int = 0) -> None:
+    """Tell a running sandbox, whoever started it, how a source shall behave. ``ValueError`` says what is wrong."""
+    platforms = json.loads((folder / LEVERS_FILE).read_text(encoding="utf-8"))
+    entry = next((one for one in platforms.values() if source in one["sources"]), None)
+    if entry is None:
+        raise ValueError(f"no platform of this sandbox carries {source}")
+    if behaviour not in BEHAVIOURS:
+        raise ValueError(f"no behaviour {behaviour}")
+    if BEHAVIOURS[behaviour].place in _NEED_DOORS and not entry["doors"]:
+        raise ValueError(f"{behaviour} needs a sandbox with doors")
+    control(entry["port"], "POST", "behaviour", {"behaviour": behaviour, "source": source, "delay_ms": delay_ms})
+
+
+def control(port: int, method: str, lever: str, wish: Mapping[str, object] | None = None) -> Any:
+    """Use a platform's lever. ``ValueError`` where it refuses, ``OSError`` where it is away."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request(method, f"/_sandbox/{lever}", json.dumps(wish or {}))
+        response = connection.getresponse()
+        document = json.loads(response.read())
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise ValueError(f"the platform refuses {wish}: {document}")
+    return document
 
 
 def _free_ports(names: Sequence[str]) -> dict[str, int]:
