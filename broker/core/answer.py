@@ -40,6 +40,7 @@ class Reason(StrEnum):
     CANCELLED = "not_held.cancelled"
     NOT_FOUND = "unknown.not-found"
     AMBIGUOUS = "unknown.ambiguous"
+    NO_EARLIER = "unknown.no-earlier-evidence"  # nothing fresh was verified before, under the same grant
     INSUFFICIENT = "unknown.insufficient"
     SOURCE_DOWN = "unknown.source-down"
     LATE = "unknown.late"
@@ -61,12 +62,24 @@ class Reason(StrEnum):
         """The outcome this reason belongs to."""
         return Outcome(self.value.split(".", 1)[0])
 
+    @property
+    def passes(self) -> bool:
+        """Whether asking again later may well give an answer: the road or the source's set-up was at fault."""
+        return self in _PASSING
+
+
+_PASSING = frozenset({
+    Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON, Reason.AUTHENTICATION,
+    Reason.SOURCE_CONFIGURATION, Reason.THROTTLED,
+})  # fmt: skip
+
 
 class Awaited(StrEnum):
     """What an answer waits for when it comes later than a conversation lasts."""
 
     CONSENT = "pending.consent"  # the holder's consent (持证人授权)
     DEPARTMENT = "pending.department_check"  # a person in the source department (部门间核查)
+    SOURCE = "pending.source"  # the source, to be back: so does the check of a commitment, never a decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,7 @@ class Finding:
     digest: str  # hex SHA-256 of salt ‖ canonical answer; "" when nothing came back
     asked_at: datetime
     answered_at: datetime
+    origin: str = ""  # 复用: the verification it was found for; "" where that is this one
 
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)  # a source's data may not come from further in the future than clocks drift

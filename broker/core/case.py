@@ -93,6 +93,7 @@ class Request:
     agent_basis: str = ""
     materials: tuple[str, ...] = ()  # empty: every material of the item or scene
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    commitments: Mapping[str, str] = field(default_factory=dict)  # material → the text the applicant has signed
 
     def party(self, role: str) -> Party | None:
         """Who holds a role; the applicant is a role like the others."""
@@ -140,6 +141,7 @@ def request_from(document: Mapping[str, Any]) -> Request:
         agent_basis=agent["basis"] if agent else "",
         materials=tuple(document.get("materials", ())),
         facts=document.get("facts", {}),
+        commitments={one["material"]: one["text"] for one in document.get("commitments", ())},
     )
 
 

@@ -43,7 +43,7 @@ _NEEDS = {  # what a row of each mode must say; what another mode must say, it m
     Mode.CERTIFICATE: ("source", "form"),
     Mode.DATA_QUERY: ("source", "form"),
     Mode.DATA_VERIFY: ("source", "form"),
-    Mode.REUSE: (),
+    Mode.REUSE: ("source", "form"),
     Mode.SCENE_RESULT: ("item",),
     Mode.DEPARTMENT_CHECK: ("unit",),
     Mode.COMMITMENT: ("text",),
@@ -82,6 +82,10 @@ class _Row(NamedTuple):
         return Mode(self.entry["mode"])
 
     @property
+    def rests_on_source(self) -> bool:
+        return self.mode.asks_source or self.mode is Mode.REUSE
+
+    @property
     def confirmed(self) -> bool:
         return bool(self.entry.get("state", "confirmed") == "confirmed")
 
@@ -93,10 +97,10 @@ def _rows(document: Document) -> Iterator[_Row]:
 
 
 def _asking(document: Document) -> Iterator[tuple[_Row, Mapping[str, Any]]]:
-    """The rows that ask a source which exists."""
+    """The rows that rest on the answers of a source which exists."""
     for row in _rows(document):
         source = document["sources"].get(row.entry.get("source"))
-        if row.mode.asks_source and source is not None:
+        if row.rests_on_source and source is not None:
             yield row, source
 
 
@@ -252,7 +256,7 @@ def _chains(document: Document) -> Iterator[Finding]:
 def _shape(document: Document) -> Iterator[Finding]:
     for row in _rows(document):
         needs = _NEEDS[row.mode]
-        takes = _ASKING if row.mode.asks_source else needs
+        takes = _ASKING if row.rests_on_source else needs
         for name in needs:
             if name not in row.entry:
                 yield found("row-incomplete", row.where, mode=row.mode, name=name)

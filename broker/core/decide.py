@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from broker.core.answer import Finding, Outcome, Reason, Wait, judge
 from broker.core.authorise import Permit, Refusal
@@ -19,7 +20,9 @@ from broker.core.case import Request
 from broker.core.catalog import Mode, Replacement, RowState
 from broker.core.plan import Need, Plan, lookup_of
 
-_NOTHING: Mapping[str, Wait] = MappingProxyType({})
+_NO_WAITS: Final[Mapping[str, Wait]] = MappingProxyType({})
+_NO_EARLIER: Final[Mapping[str, Finding | None]] = MappingProxyType({})
+ACCEPTED: Final = "commitment.accepted"  # the reason of a commitment that the applicant has signed
 
 
 class Kind(StrEnum):
@@ -62,10 +65,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Either lookups that are due before anything can be said, or the decisions."""
+    """What is missing before anything can be said – answers of sources, earlier evidence –, else the decisions."""
 
     due: tuple[str, ...]
     decisions: tuple[Decision, ...]
+    wanted: tuple[str, ...] = ()  # 复用: lookups whose earlier findings are to be looked for
 
     @property
     def pending(self) -> bool:
@@ -79,81 +83,109 @@ def advance(
     permits: Mapping[str, Permit | Refusal],
     findings: Mapping[str, Finding],
     today: date,
-    waits: Mapping[str, Wait] = _NOTHING,
+    waits: Mapping[str, Wait] = _NO_WAITS,
+    earlier: Mapping[str, Finding | None] = _NO_EARLIER,
 ) -> Progress:
     """How far the answers so far carry. The same inputs always give the same progress.
 
-    ``waits`` has the lookups whose answers come later, by key; they hold up their own materials only.
+    ``waits`` has the lookups whose answers come later, by key; they hold up their own materials only. ``earlier`` has
+    what was found before for the lookups that were wanted, None where nothing can be used again.
     """
+    situation = _Situation(plan, request, permits, findings, today, waits, earlier)
     due: dict[str, None] = {}
+    wanted: dict[str, None] = {}
     decisions = []
     for need in plan.needs:
-        outcome = _walk(need, plan, request, permits, findings, today, waits)
+        outcome = _walk(need, situation)
         if isinstance(outcome, Decision):
             decisions.append(outcome)
         else:
-            due[outcome] = None
-    return Progress(tuple(due), tuple(decisions))
+            (wanted if outcome.earlier else due)[outcome.key] = None
+    return Progress(tuple(due), tuple(decisions), tuple(wanted))
 
 
-def _walk(
-    need: Need,
-    plan: Plan,
-    request: Request,
-    permits: Mapping[str, Permit | Refusal],
-    findings: Mapping[str, Finding],
-    today: date,
-    waits: Mapping[str, Wait],
-) -> Decision | str:
-    """The decision for one need, or the key of the lookup that is to be asked for it."""
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    """Everything that decisions are a function of."""
+
+    plan: Plan
+    request: Request
+    permits: Mapping[str, Permit | Refusal]
+    findings: Mapping[str, Finding]
+    today: date
+    waits: Mapping[str, Wait]
+    earlier: Mapping[str, Finding | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """That a chain cannot go on without this lookup's answer, or without an earlier one to it."""
+
+    key: str
+    earlier: bool
+
+
+def _walk(need: Need, situation: _Situation) -> Decision | _Missing:
+    """The decision for one need, or what is missing for it."""
     steps: list[Tried] = []
     for step in need.material.chain:
-        if step.asks_source:
-            tried = _asked(step, need, request, permits, findings, today)
-            if isinstance(tried, str):
-                return _awaited(tried, step, need, steps, waits)
+        if step.asks_source or step.mode is Mode.REUSE:
+            tried = _tried(step, need, situation)
+            if isinstance(tried, _Missing):
+                return _awaited(tried, step, need, steps, situation.waits)
             steps.append(tried)
             ending = _ending(tried)
             if ending is not None:
                 return Decision(need, ending, step.mode, tuple(steps))
         elif step.mode is Mode.SUBMISSION:
             break
-        elif _offered(step, plan):
-            steps.append(Tried(step.mode, f"fallback.{step.mode}", step.source or ""))
-            return Decision(need, Kind.FALLBACK, step.mode, tuple(steps), step.text or step.item or step.unit)
+        elif _offered(step, situation.plan):
+            return _replaced(step, need, steps, situation.request)
     steps.append(Tried(Mode.SUBMISSION, "submit.last-step" if steps else "submit.no-source"))
     return Decision(need, Kind.SUBMIT, Mode.SUBMISSION, tuple(steps))
 
 
-def _asked(
-    step: Replacement,
-    need: Need,
-    request: Request,
-    permits: Mapping[str, Permit | Refusal],
-    findings: Mapping[str, Finding],
-    today: date,
-) -> Tried | str:
-    """How a step that asks a source went, or the key of the lookup that is still to be asked."""
-    key = lookup_of(step, need, request)
+def _replaced(step: Replacement, need: Need, steps: list[Tried], request: Request) -> Decision:
+    """In another way than by asking: as it is offered, or, of a commitment, as the applicant has accepted it."""
+    reason, signed = f"fallback.{step.mode}", request.commitments.get(need.key)
+    if step.mode is Mode.COMMITMENT and signed is not None:
+        if signed == step.text:
+            reason = ACCEPTED
+        else:
+            steps.append(Tried(step.mode, "commitment.other-text"))
+    steps.append(Tried(step.mode, reason, step.source or ""))
+    return Decision(need, Kind.FALLBACK, step.mode, tuple(steps), step.text or step.item or step.unit)
+
+
+def _tried(step: Replacement, need: Need, situation: _Situation) -> Tried | _Missing:
+    """How a step went that rests on a source's answer, or the lookup without whose answer it cannot go."""
+    key = lookup_of(step, need, situation.request)
     source, form = step.source or "", step.form.value if step.form else ""
     if key is None or need.holder is None:
         return Tried(step.mode, Reason.INSUFFICIENT, source, form)
     if step.state is not RowState.CONFIRMED:
         return Tried(step.mode, Reason.PROPOSED, source, form)
-    permit = permits[key]
+    permit = situation.permits[key]
     if isinstance(permit, Refusal):
         return Tried(step.mode, permit.rule, source, form)
-    finding = findings.get(key)
+    reused = step.mode is Mode.REUSE
+    found: Mapping[str, Finding | None] = situation.earlier if reused else situation.findings
+    if key not in found:
+        return _Missing(key, reused)
+    finding = found[key]
     if finding is None:
-        return key
-    return Tried(step.mode, judge(finding.answer, step.expect, need.holder, request, today), source, form, finding)
+        return Tried(step.mode, Reason.NO_EARLIER, source, form)
+    reason = judge(finding.answer, step.expect, need.holder, situation.request, situation.today)
+    return Tried(step.mode, reason, source, form, finding)
 
 
-def _awaited(key: str, step: Replacement, need: Need, steps: list[Tried], waits: Mapping[str, Wait]) -> Decision | str:
-    """PENDING where the lookup's answer is waited for, else the lookup's key."""
-    wait = waits.get(key)
+def _awaited(
+    missing: _Missing, step: Replacement, need: Need, steps: list[Tried], waits: Mapping[str, Wait]
+) -> Decision | _Missing:
+    """PENDING where the lookup's answer is waited for, else what is missing."""
+    wait = None if missing.earlier else waits.get(missing.key)
     if wait is None:
-        return key
+        return missing
     tried = Tried(step.mode, wait.awaited, step.source or "", step.form.value if step.form else "")
     return Decision(need, Kind.PENDING, step.mode, (*steps, tried), step.unit, wait.until)
 

@@ -12,7 +12,7 @@ from datetime import date
 
 from broker.core.answer import Matter, Question
 from broker.core.case import APPLICANT, Party, Request
-from broker.core.catalog import Catalog, Edition, Form, Item, Material, Replacement, Requirement, RowState
+from broker.core.catalog import Catalog, Edition, Form, Item, Material, Mode, Replacement, Requirement, RowState
 from broker.core.errors import CallerProblem
 
 
@@ -199,7 +199,8 @@ def _lookups(needs: tuple[Need, ...], request: Request) -> dict[str, PlannedLook
     found: dict[str, PlannedLookup] = {}
     for need in needs:
         for step in need.material.chain:
-            sent = step.asks_source and step.state is RowState.CONFIRMED
+            asks = step.asks_source or step.mode is Mode.REUSE  # which asks nobody, but needs the same permission
+            sent = asks and step.state is RowState.CONFIRMED
             key = lookup_of(step, need, request) if sent else None
             if key is not None:
                 found[key] = _joined(found.get(key), key, step, need, request)

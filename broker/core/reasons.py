@@ -35,6 +35,7 @@ _TEXTS: dict[str, ReasonText] = {
     "not_held.deceased": ReasonText("人口数据显示该人已死亡", "The population register shows the person as deceased", *_OBJECT),
     "unknown.not-found": ReasonText("数源中未查到", "The source does not know it", *_PAPER),
     "unknown.ambiguous": ReasonText("数源返回多条记录，无法确定", "The source knows several, none for certain", *_PAPER),
+    "unknown.no-earlier-evidence": ReasonText("没有可复用的有效核验结果", "Nothing that was verified earlier can be used again", *_PAPER),
     "unknown.insufficient": ReasonText("请求未提供查询所需的当事人信息", "The request names too little for this lookup", "请补充当事人信息后重新发起，或提交材料", "Name the party and ask again, or submit the material"),
     "unknown.source-down": ReasonText("数源系统不可用", "The source is down", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
     "unknown.late": ReasonText("数源未在规定时间内答复", "The source did not answer in time", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
@@ -51,11 +52,14 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.proposed": ReasonText("清单该行尚待数源部门确认", "This row of the list awaits its owner's confirmation", *_PAPER),
     "unknown.not-configured": ReasonText("本部署未接入该数源", "This deployment has no connection to the source", *_PAPER),
     "pending.consent": ReasonText("等待持证人授权", "Waiting for the holder's consent", "请持证人在期限内授权；逾期将转入下一步", "The holder must consent in time, or the next step follows"),
+    "pending.source": ReasonText("等待数源恢复后核查承诺", "The commitment is checked once the source is back", "无需操作；核查不实将另行通知", "Nothing to do; a false commitment will be reported"),
     "pending.department_check": ReasonText("部门间核查进行中", "A person in the source department is checking", "无需提交；逾期未答复将转入下一步", "Nothing to submit now; if no answer comes in time, the next step follows"),
     "submit.last-step": ReasonText("无法通过数据共享取得", "It could not be obtained by sharing", *_PAPER),
     "submit.no-source": ReasonText("该材料目前没有数据来源", "No source exists for this material yet", *_PAPER),
     "fallback.scene_result": ReasonText("由本次联办的前序事项产生，无需提交", "An earlier item of this scene issues it", "前序事项办结后由系统自动取得", "Obtained once the earlier item is done"),
     "fallback.department_check": ReasonText("由部门间核查代替提交", "Checked between departments instead", "请发起部门间核查", "Start the check with the named department"),
+    "commitment.accepted": ReasonText("申请人已签署告知承诺，事后核查", "The applicant has signed the commitment; it is checked later", "请将承诺书归档；核查不实时将通知贵系统", "File the commitment; you are told if it proves false"),
+    "commitment.other-text": ReasonText("所签承诺书不是现行版本", "The signed commitment is not of the current text", "请申请人签署现行版本的告知承诺书", "Have the applicant sign the current text"),
     "fallback.commitment": ReasonText("可以告知承诺代替提交", "A commitment may replace it", "请申请人签署告知承诺书", "Have the applicant sign the commitment"),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ class Circumstances:
     log: str  # the audit log's origin
     decided_at: datetime
     supersedes: str = ""  # digest of the preliminary receipt that this one replaces
+    exempt_before: Mapping[str, str] = field(default_factory=dict)  # material → the verification that exempted it
 
 
 def receipt_payload(
@@ -58,15 +59,16 @@ def receipt_payload(
         **({"scene": request.scene} if request.scene else {"item": request.item}),
         "applicant": circumstances.applicant,
         "edition": {"number": edition.number, "digest": edition.digest},
-        "materials": [_material(decision) for decision in decisions],
+        "materials": [_material(decision, circumstances.exempt_before) for decision in decisions],
         "left_out": [{"item": one.item, "reason": one.reason} for one in plan.left_out],
         "decided_at": moment(circumstances.decided_at),
         "log": circumstances.log,
     }
 
 
-def _material(decision: Decision) -> dict[str, Any]:
+def _material(decision: Decision, exempt_before: Mapping[str, str]) -> dict[str, Any]:
     need = decision.need
+    before = exempt_before.get(need.key)
     return {
         "material": need.key,
         "name": dict(need.material.name),
@@ -78,6 +80,7 @@ def _material(decision: Decision) -> dict[str, Any]:
         "reason": str(decision.last.reason),
         "detail": decision.detail,
         **({"until": moment(decision.until)} if decision.until else {}),
+        **({"exempt_before": before} if before else {}),
         "steps": [_step(tried) for tried in decision.steps],
     }
 
@@ -92,6 +95,8 @@ def _step(tried: Tried) -> dict[str, Any]:
             "asked_at": moment(tried.finding.asked_at),
             "answered_at": moment(tried.finding.answered_at),
         }
+        if tried.finding.origin:
+            step["origin"] = tried.finding.origin
     return step
 
 

@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise, kept_back
 from broker.core.case import MAX_PARTIES, Request, doubtful_certificates, request_from
 from broker.core.day import day_of
-from broker.core.decide import Progress, advance
 from broker.core.entry import Entry, entry
 from broker.core.envelope import parse
 from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
+from broker.flow.matters import Known, Matters
 from broker.flow.parts import Parts, new_id
-from broker.flow.settle import Matters, conclude, due_lookups
-from broker.ports import CaseFile, Client, NewDelivery, NewLookup, NewVerification, Policy, StoredVerification, Work
+from broker.flow.promises import PROMISE
+from broker.flow.settle import Settled, carry_on
+from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Work
 from broker.ports.grants import Parties
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,6 @@ class _Draft:
     request: Request | None = None
     plan: Plan | None = None
     permits: dict[str, Permit | Refusal] = field(default_factory=dict)
-    progress: Progress = field(default_factory=lambda: Progress((), ()))
     case: CaseFile | None = None
     parties: Parties = ()
     row: NewVerification | None = None
@@ -208,7 +208,6 @@ class _Admission:
         refusals = [permit for permit in draft.permits.values() if isinstance(permit, Refusal)]
         if lookups and len(refusals) == len(lookups):
             raise CallerProblem(refusals[0].rule, got=next(iter(lookups.values())).source)
-        draft.progress = advance(_plan_of(draft), request, draft.permits, {}, day_of(self.now))
 
     def _open_cases(self) -> None:
         """Each case, opened for its applicant by its first verification."""
@@ -260,41 +259,19 @@ class _Admission:
         # The others' ids were taken meanwhile, by another connection: theirs is the answer.
         self._recognise([draft for draft in drafts if _row(draft).id not in added])
         self._register_parties()
-        lookups: list[NewLookup] = []
-        receipts: dict[str, str] = {}
+        begun = Settled()
         for draft in self._open():
-            due, receipt = self._begun(draft)
-            lookups += due
-            if receipt is not None:
-                receipts[_row(draft).id] = receipt
-            draft.outcome = Admitted(self._stored(draft, receipt), created=True)
-        self.work.add_lookups(lookups, self.now)
-        self.work.decide(receipts, self.now)
-        self.work.add_deliveries(
-            [
-                NewDelivery(new_id(self.now), _row(one).id, _row(one).client, "decided")
-                for one in drafts
-                if self._told(one, receipts)
-            ],
-            self.now,
-        )
-        self.sources |= {one.source for one in lookups}
+            self._begin(draft, begun)
+            draft.outcome = Admitted(self._stored(draft, begun), created=True)
+        begun.store(self.work, self.now)
+        self.sources |= {one.source for one in begun.lookups}
 
-    def _told(self, draft: _Draft, receipts: Mapping[str, str]) -> bool:
-        """Whether a decision on the spot is announced by callback too, as every other is."""
-        return _row(draft).id in receipts and _caller(draft).client.callback_url is not None
-
-    def _begun(self, draft: _Draft) -> tuple[list[NewLookup], str | None]:
+    def _begin(self, draft: _Draft, begun: Settled) -> None:
         """Its entry, and the lookups that are due – or, where nothing is to be asked, the receipt at once."""
         matters = self._matters(draft)
-        client = _caller(draft).client
-        self.entries.append(self._admitted(draft, matters))
-        if draft.progress.due:
-            key = self.parts.vault.unwrap(_case(draft).wrapped_key)
-            return due_lookups(self.parts, matters, draft.progress.due, client.name, key, self.now), None
-        receipt, decided = conclude(self.parts, matters, draft.progress.decisions, self.now)
-        self.entries.append(decided)
-        return [], receipt
+        place, known = len(begun.entries), len(begun.lookups)
+        carry_on(self.parts, self.work, self.policy, matters, Known({}, {}), self.now, begun)
+        begun.entries.insert(place, self._admitted(draft, matters, begun.lookups[known:]))
 
     def _row(self, draft: _Draft) -> NewVerification:
         number, case = new_id(self.now), _case(draft)
@@ -313,12 +290,21 @@ class _Admission:
     def _matters(self, draft: _Draft) -> Matters:
         row = _row(draft)
         edition = self.parts.edition(self.work, row.edition)
-        applicant = _case(draft).applicant
-        return Matters(row.id, row.client, row.request_digest, applicant, _request(draft), edition, _plan_of(draft),
-                       draft.permits)  # fmt: skip
+        return Matters(
+            verification=row.id,
+            client=row.client,
+            request_digest=row.request_digest,
+            applicant=_case(draft).applicant,
+            request=_request(draft),
+            edition=edition,
+            plan=_plan_of(draft),
+            permits=draft.permits,
+            key=self.parts.vault.unwrap(_case(draft).wrapped_key),
+        )
 
-    def _stored(self, draft: _Draft, receipt: str | None) -> StoredVerification:
+    def _stored(self, draft: _Draft, begun: Settled) -> StoredVerification:
         row = _row(draft)
+        receipt = begun.receipts.get(row.id)
         return StoredVerification(
             id=row.id,
             client=row.client,
@@ -332,7 +318,7 @@ class _Admission:
             receipt=receipt,
         )
 
-    def _admitted(self, draft: _Draft, matters: Matters) -> Entry:
+    def _admitted(self, draft: _Draft, matters: Matters, due: Sequence[NewLookup]) -> Entry:
         request = matters.request
         return entry(
             "admitted",
@@ -352,7 +338,7 @@ class _Admission:
             subject=matters.applicant,
             edition=matters.edition.number,
             request=matters.request_digest,
-            lookups=sorted(draft.progress.due),
+            lookups=sorted(one.key for one in due if not one.key.startswith(PROMISE)),
         )
 
     def _record_refusals(self) -> None:

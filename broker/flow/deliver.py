@@ -28,9 +28,16 @@ def deliver(parts: Parts) -> int:
     return len(batch)
 
 
+def _told(due: Due) -> dict[str, str]:
+    """What the callback says: the verification's new state with its receipt, or a notice about a promise."""
+    state, _, material = due.kind.partition(":")
+    about = {"delivery": due.id, "verification": due.verification, "state": state}
+    return about | ({"material": material, "notice": due.carries} if material else {"receipt": due.carries})
+
+
 def _send(parts: Parts, policy: Policy, due: Due) -> None:
     url = policy.clients[due.client].callback_url
-    body = canonical({"delivery": due.id, "verification": due.verification, "state": due.kind, "receipt": due.receipt})
+    body = canonical(_told(due))
     status = parts.post(url, body) if url else 0
     code = str(status) if status else "no-answer"
     with parts.store.write() as work:

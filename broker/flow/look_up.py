@@ -29,9 +29,11 @@ from broker.core.errors import BrokerProblem
 from broker.core.gate import BARRED, OPEN_FOR, Breaker, Passage, new_gate, passage
 from broker.core.health import day_of_batch, is_barred
 from broker.core.receipt import moment
+from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts
+from broker.flow.promises import PROMISE, keep, put_off
 from broker.flow.questions import question_from
-from broker.flow.settle import SALT_BYTES, Heard, settle
+from broker.flow.settle import Heard, settle
 from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
 
@@ -117,7 +119,7 @@ def _stopped(parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup]
     """Lookups not to be asked any more – case closed or grant revoked since, or a cap reached – and the rule."""
     stopped: dict[str, str] = {}
     for claim in (one.claim for one in opened):
-        closed = None if claim.case_state == "open" else "case.closed"
+        closed = None if claim.case_state == "open" or _checks_promise(claim) else "case.closed"
         rule = closed or still_in_force(policy.grants.get(claim.grant), now)
         if rule is not None:
             stopped[claim.id] = rule
@@ -163,6 +165,11 @@ def _holder(parts: Parts, one: _Lookup) -> tuple[str, str, str, str]:
     return one.claim.id, one.claim.grant, who, parts.vault.pseudonym(one.question.subject.subject)
 
 
+def _checks_promise(claim: Claimed) -> bool:
+    """Whether it checks what the applicant has promised: the one question that may be asked for a closed case."""
+    return claim.key.startswith(PROMISE)
+
+
 def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:
     try:
         key = parts.vault.unwrap(claim.wrapped_key)
@@ -195,6 +202,7 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
         grant=claim.grant,
         subject=parts.vault.pseudonym(question.subject.subject),
         attempt=claim.fence,
+        purpose="promise" if _checks_promise(claim) else None,
     )
 
 
@@ -230,14 +238,16 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
         current = {row.id: row.fence for row in rows if row.state == "due"}
         recorded: list[AnsweredLookup] = []
-        put_off: list[WaitingLookup] = []
+        later: list[WaitingLookup] = []
         heard = Heard(rows, {}, [], {})
         for one, reply in zip(lookups, replies, strict=True):
             if current.get(one.claim.id) != one.claim.fence:
                 continue  # our lease ran out and somebody else has asked since: theirs counts
             key = parts.vault.unwrap(one.claim.wrapped_key)
+            if _checks_promise(one.claim) and one.stopped is None:
+                reply = put_off(reply, one.claim.fence, pulse.now)  # noqa: PLW2901 - what is recorded of it
             if isinstance(reply, Waiting):
-                put_off.append(_put_off(parts, one, reply, key))
+                later.append(_later(parts, one, reply, key))
                 heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
                 heard.entries.append(_awaited(one, reply, pulse.now))
                 continue
@@ -246,8 +256,10 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
             recorded.append(row)
             heard.entries.append(_answered(one, row, answer, pulse.now))
         work.answer(recorded)
-        work.wait(put_off)
+        work.wait(later)
         policy = parts.policy(work, pulse)
+        fresh = [(row, heard.findings[row.id]) for row in rows if row.id in heard.findings]
+        keep(parts, work, policy, held, fresh, pulse.now)
         following = settle(parts, work, policy, list(held.values()), heard, pulse.now)
         _remember(parts, work, batch, heard.findings, pulse.now)
         # Crash before this commit: no reply was recorded; the lease runs out and the source is asked again under the
@@ -280,7 +292,7 @@ def _kept(
     return row, Finding(answer, digest, asked_at, now)
 
 
-def _put_off(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:
+def _later(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:
     memo = parts.vault.encrypt(key, reply.memo.encode(), lookup.claim.id)
     return WaitingLookup(lookup.claim.id, reply.awaited, reply.again_at, reply.until, memo)
 

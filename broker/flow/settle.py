@@ -5,45 +5,25 @@ Where the only answers missing are those that come later, it is pending: a preli
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from broker.core.answer import Answer, Awaited, Finding, Reason, Wait
-from broker.core.authorise import Permit, Refusal
-from broker.core.case import Request, request_from
-from broker.core.catalog import Edition
-from broker.core.day import day_of
-from broker.core.decide import Decision, Kind, advance
+from broker.core.answer import Awaited, Finding, Wait
+from broker.core.decide import Decision, Kind
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
-from broker.core.plan import Plan, plan, question
 from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, sign_receipt
+from broker.flow.evidence import exempt_before, progress_of, regressions, reuses
+from broker.flow.matters import Known, Matters, due_lookups, finding_of, matters_of
 from broker.flow.parts import Parts, new_id
-from broker.flow.questions import question_bytes
+from broker.flow.promises import promised
 from broker.log import fault
-from broker.ports import Client, Held, LookupRow, NewDelivery, NewLookup, Policy, Work
-
-SALT_BYTES = 16
+from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
+from broker.ports.waiting import Promise
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Matters:
-    """A verification with everything its decision is a function of."""
-
-    verification: str
-    client: str
-    request_digest: str
-    applicant: str
-    request: Request
-    edition: Edition
-    plan: Plan
-    permits: Mapping[str, Permit | Refusal]
-    preliminary: str | None = None  # the receipt that was issued while answers were waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +46,25 @@ class Heard:
         return self.waits.get(row.id) or Wait(Awaited(row.awaited), row.until)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
     """What settling adds to the transaction."""
 
-    entries: list[Entry]
-    receipts: dict[str, str]
-    preliminary: dict[str, str]
-    lookups: list[NewLookup]
-    deliveries: list[NewDelivery]
+    entries: list[Entry] = field(default_factory=list)
+    receipts: dict[str, str] = field(default_factory=dict)
+    preliminary: dict[str, str] = field(default_factory=dict)
+    lookups: list[NewLookup] = field(default_factory=list)
+    promises: list[Promise] = field(default_factory=list)
+    deliveries: list[NewDelivery] = field(default_factory=list)
+
+    def store(self, work: Work, now: datetime) -> None:
+        """Write it all; the caller holds the verifications, or has just made them."""
+        work.suspend(self.preliminary)
+        work.decide(self.receipts, now)
+        work.add_lookups(self.lookups)
+        work.add_promises(self.promises, now)
+        work.add_deliveries(self.deliveries, now)
+        work.record(self.entries)
 
 
 def settle(
@@ -89,7 +79,7 @@ def settle(
     by_verification: dict[str, list[LookupRow]] = {}
     for row in heard.rows:
         by_verification.setdefault(row.verification, []).append(row)
-    settled, fresh = Settled(list(heard.entries), {}, {}, [], []), heard.findings
+    settled, fresh = Settled(list(heard.entries)), heard.findings
     for one in held:
         theirs = by_verification[one.id]
         answered = [row for row in theirs if row.id in fresh or row.state == "answered"]
@@ -97,52 +87,59 @@ def settle(
         if one.state != "decided" and len(answered) + len(waits) == len(theirs):
             try:
                 key = parts.vault.unwrap(one.wrapped_key)
-                findings = {row.key: fresh.get(row.id) or _finding(parts, row, key) for row in answered}
-                matters = _matters(parts, work, one, key)
+                findings = {row.key: fresh.get(row.id) or finding_of(parts, row, key) for row in answered}
+                matters = matters_of(parts, work, one, key)
             except BrokerProblem as problem:  # damaged or destroyed: it must not take the others' answers with it
                 fault(_log, "a verification cannot be read", problem, verification=one.id)
                 continue
-            _settle_one(parts, policy.clients[one.client], matters, key, Known(findings, waits), now, settled)
-    work.suspend(settled.preliminary)
-    work.decide(settled.receipts, now)
-    work.add_lookups(settled.lookups, now)
-    work.add_deliveries(settled.deliveries, now)
-    work.record(settled.entries)
+            carry_on(parts, work, policy, matters, Known(findings, waits), now, settled)
+    settled.store(work, now)
     return settled.lookups
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a verification's lookups, by key: their findings, and those whose answers come later."""
-
-    findings: Mapping[str, Finding]
-    waits: Mapping[str, Wait]
-
-
-def _settle_one(
+def carry_on(
     parts: Parts,
-    client: Client,
+    work: Work,
+    policy: Policy,
     matters: Matters,
-    key: bytes,
     known: Known,
     now: datetime,
     settled: Settled,
 ) -> None:
-    progress = advance(matters.plan, matters.request, matters.permits, known.findings, day_of(now), known.waits)
+    """Take one verification as far as what is known carries: lookups that are due, else a receipt with its entries.
+
+    What follows from it is added to ``settled``, and nothing is written yet.
+    """
+    client = policy.clients[matters.client]
+    progress = progress_of(parts, work, policy, matters, known, now)
     if progress.due:
-        settled.lookups.extend(due_lookups(parts, matters, progress.due, client.name, key, now))
+        settled.lookups += due_lookups(parts, matters, progress.due, client.name, now)
         return
     if progress.pending and matters.preliminary is not None:
         return  # what is known of it stands in the preliminary receipt; the rest, in the final one
-    receipt, told = conclude(parts, matters, progress.decisions, now)
-    (settled.preliminary if progress.pending else settled.receipts)[matters.verification] = receipt
+    before = {} if progress.pending else exempt_before(work, matters, progress.decisions)
+    receipt, told = conclude(parts, matters, progress.decisions, before, now)
+    if progress.pending:
+        settled.preliminary[matters.verification] = receipt
+    else:
+        settled.receipts[matters.verification] = receipt
+        settled.entries += reuses(parts, matters, progress.decisions, now)
+        settled.entries += regressions(matters, progress.decisions, before, now)
+        lookups, promises = promised(parts, matters, progress.decisions, client.name, now)
+        settled.lookups += lookups
+        settled.promises += promises
     settled.entries.append(told)
     if client.callback_url:
         settled.deliveries.append(NewDelivery(new_id(now), matters.verification, client.id, told.kind))
 
 
-def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now: datetime) -> tuple[str, Entry]:
-    """The signed receipt, and the entry that names it: of the kind pending while some answers are to come."""
+def conclude(
+    parts: Parts, matters: Matters, decisions: Sequence[Decision], before: Mapping[str, str], now: datetime
+) -> tuple[str, Entry]:
+    """The signed receipt, and the entry that names it: of the kind pending while some answers are to come.
+
+    ``before`` has the materials that were exempt earlier in the case, and by which verification.
+    """
     circumstances = Circumstances(
         issuer=parts.issuer,
         verification=matters.verification,
@@ -152,6 +149,7 @@ def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now:
         log=parts.log_origin,
         decided_at=now,
         supersedes=receipt_digest(matters.preliminary) if matters.preliminary else "",
+        exempt_before=before,
     )
     payload = receipt_payload(circumstances, matters.edition, matters.plan, matters.request, decisions)
     receipt = sign_receipt(payload, parts.signer)
@@ -167,55 +165,3 @@ def conclude(parts: Parts, matters: Matters, decisions: Sequence[Decision], now:
         materials={one.need.key: f"{one.kind.value} {one.last.reason}" for one in decisions},
     )
     return receipt, told
-
-
-def _matters(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
-    """Plan again: the plan is a pure function of the edition and the request, so nothing of it needs keeping."""
-    edition = parts.edition(work, held.edition)
-    request = request_from(json.loads(parts.vault.decrypt(key, held.request, held.id)))
-    permits = {
-        name: Permit(one["grant"]) if "grant" in one else Refusal(one["rule"])
-        for name, one in json.loads(held.permits).items()
-    }
-    return Matters(
-        verification=held.id,
-        client=held.client,
-        request_digest=held.request_digest,
-        applicant=held.applicant,
-        request=request,
-        edition=edition,
-        plan=plan(edition, request, day_of(held.admitted_at)),
-        permits=permits,
-        preliminary=held.preliminary,
-    )
-
-
-def _finding(parts: Parts, row: LookupRow, key: bytes) -> Finding:
-    if row.answer is None or row.digest is None or row.asked_at is None or row.answered_at is None:
-        raise AssertionError(row.id)  # an answered lookup has them all; the table's constraint sees to it
-    body = parts.vault.decrypt(key, row.answer, row.id)[SALT_BYTES:]
-    return Finding(answer_from(body), row.digest, row.asked_at, row.answered_at)
-
-
-def answer_from(body: bytes) -> Answer:
-    """An answer from the bytes ``core.answer.answer_bytes`` made of it."""
-    document = json.loads(body)
-    as_of = datetime.fromisoformat(document["as_of"]) if document["as_of"] else None
-    return Answer(Reason(document["reason"]), document["fields"], document["holder"], as_of, document["code"])
-
-
-def due_lookups(
-    parts: Parts, matters: Matters, keys: Sequence[str], system: str, case_key: bytes, now: datetime
-) -> list[NewLookup]:
-    """The lookups of these keys, each with its question sealed under the case's key."""
-    return [_lookup(parts, matters, key, system, case_key, now) for key in keys]
-
-
-def _lookup(parts: Parts, matters: Matters, key: str, system: str, case_key: bytes, now: datetime) -> NewLookup:
-    permit, number = matters.permits[key], new_id(now)
-    if isinstance(permit, Refusal):
-        raise TypeError(key)  # advance makes only permitted lookups due
-    planned = matters.plan.lookups[key]
-    asked = question(matters.plan, planned, number, matters.request, system, matters.edition.catalog)
-    sealed = parts.vault.encrypt(case_key, question_bytes(asked), number)
-    return NewLookup(number, matters.verification, key, planned.source, permit.grant, sealed)

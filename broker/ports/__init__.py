@@ -199,13 +199,15 @@ class NewVerification:
 
 @dataclass(frozen=True, slots=True)
 class NewLookup:
-    """A lookup that is due at once."""
+    """A lookup that is due from ``ready_at`` on."""
 
     id: str
     verification: str
     key: str
     source: str
     grant: str
+    about: str  # keyed pseudonym of the person, or of the two persons, it is about
+    ready_at: datetime
     question: bytes = field(repr=False)
 
 
@@ -256,6 +258,7 @@ class Held:
     request: bytes = field(repr=False)
     permits: str
     preliminary: str | None
+    receipt: str | None
     applicant: str
     case_number: str
     wrapped_key: bytes = field(repr=False)
@@ -318,19 +321,20 @@ class NewDelivery:
     id: str
     verification: str
     client: str
-    kind: str  # decided | pending
+    kind: str  # decided | pending | promise:<material>
+    notice: str | None = None  # what it carries where that is no receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery leased to us, with the receipt it carries: the preliminary one where it is of the kind pending."""
+    """A delivery leased to us, with what it carries: the receipt, the preliminary one, or a notice."""
 
     id: str
     verification: str
     client: str
     kind: str
     fence: int
-    receipt: str
+    carries: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,8 +434,8 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol
         """The ids of those that were added; the others' request ids were taken."""
         ...
 
-    def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
-        """Lookups, due at once."""
+    def add_lookups(self, rows: Sequence[NewLookup]) -> None:
+        """Lookups, each due from its time on."""
         ...
 
     # look_up and settle

@@ -2,8 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An answer that a source gave earlier and that held, still encrypted."""
+
+    lookup: str
+    verification: str
+    key: str
+    digest: str
+    asked_at: datetime
+    answered_at: datetime
+    answer: bytes = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A commitment on which a decision rests, and what became of it when it was checked."""
+
+    id: str
+    verification: str
+    material: str
+    text: str
+    state: str  # open | kept | broken | by_hand
+    lookup: str | None = None  # the one that checks it; none where only a person can
+    checked_at: datetime | None = None
 
 
 class WaitingWork(Protocol):
     """One transaction's methods for what a verification waits for."""
+
+    # reuse
+    def evidence(self, about: str, source: str, grant: str, since: datetime) -> list[Evidence]:
+        """Answers about these persons that held, answered since then under this grant, the newest first; a few."""
+        ...
+
+    def receipts_in_case_of(self, verification: str) -> list[tuple[str, str]]:
+        """The other decided verifications of the same case with their receipts, the oldest first."""
+        ...
+
+    # promises
+    def add_promises(self, rows: Sequence[Promise], now: datetime) -> None:
+        """New promises."""
+        ...
+
+    def change_promise(self, lookup: str, state: str, now: datetime) -> None:
+        """What became of the promise that this lookup checks."""
+        ...
+
+    def promises(self, verification: str) -> list[Promise]:
+        """The promises on which a verification's decision rests."""
+        ...

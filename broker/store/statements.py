@@ -131,6 +131,7 @@ class Statements:
                 t.verification.c.request,
                 t.verification.c.permits,
                 t.verification.c.preliminary,
+                t.verification.c.receipt,
                 t.case_file.c.applicant,
                 t.case_file.c.number,
                 t.case_file.c.wrapped_key,
@@ -205,6 +206,7 @@ class Statements:
                 t.delivery.c.client_id,
                 t.delivery.c.kind,
                 t.delivery.c.fence,
+                t.delivery.c.notice,
             )
         )
         self.receipts = select(t.verification.c.id, t.verification.c.receipt, t.verification.c.preliminary).where(

@@ -195,6 +195,7 @@ lookup = Table(
     Column("key", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("grant_id", Text, nullable=False),
+    Column("about", Text, nullable=False),  # keyed pseudonym of whom it is about
     Column("state", Text, nullable=False),  # due | answered
     Column("ready_at", Moment, nullable=False),  # due from then on; a lease is an appointment in the future
     Column("fence", Integer, nullable=False),  # counts the claims; an answer under an older one is not recorded
@@ -215,6 +216,14 @@ Index(
     lookup.c.ready_at,
     postgresql_where=text("state = 'due'"),
     sqlite_where=text("state = 'due'"),
+)
+
+Index(
+    "lookup_evidence",
+    lookup.c.about,
+    lookup.c.answered_at,
+    postgresql_where=text("reason = 'held.valid'"),
+    sqlite_where=text("reason = 'held.valid'"),
 )
 
 entry = Table(  # append only: triggers refuse UPDATE and DELETE
@@ -261,7 +270,8 @@ delivery = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("verification_id", Text, ForeignKey("verification.id"), nullable=False),
-    Column("kind", Text, nullable=False),  # decided | pending
+    Column("kind", Text, nullable=False),  # decided | pending | promise:<material>
+    Column("notice", Text),  # what it carries where that is no receipt
     Column("client_id", Text, nullable=False),
     Column("state", Text, nullable=False),  # due | delivered | given_up
     Column("ready_at", Moment, nullable=False),

@@ -204,11 +204,12 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         ]  # fmt: skip
         return {row.id for row in self._many(self._sql.add_verifications, values)}
 
-    def add_lookups(self, rows: Sequence[NewLookup], now: datetime) -> None:
-        """Lookups, due at once."""
+    def add_lookups(self, rows: Sequence[NewLookup]) -> None:
+        """Lookups, each due from its time on."""
         self._many(self._sql.add_lookups, [
             {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
-             "grant_id": row.grant, "state": "due", "ready_at": now, "fence": 0, "question": row.question}
+             "grant_id": row.grant, "about": row.about, "state": "due", "ready_at": row.ready_at, "fence": 0,
+             "question": row.question}
             for row in rows
         ])  # fmt: skip
 
@@ -331,7 +332,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         """Deliveries, due at once."""
         self._many(self._sql.add_deliveries, [
             {"id": row.id, "verification_id": row.verification, "kind": row.kind, "client_id": row.client,
-             "state": "due", "ready_at": now, "fence": 0, "last_code": ""}
+             "state": "due", "ready_at": now, "fence": 0, "last_code": "", "notice": row.notice}
             for row in rows
         ])  # fmt: skip
 
@@ -347,7 +348,12 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
         }
         return [
             Due(
-                row.id, row.verification_id, row.client_id, row.kind, row.fence, receipts[row.verification_id, row.kind]
+                row.id,
+                row.verification_id,
+                row.client_id,
+                row.kind,
+                row.fence,
+                row.notice or receipts[row.verification_id, row.kind],
             )
             for row in rows
         ]

@@ -12,13 +12,14 @@ from flask import Flask, Response, request
 from broker.core import checkpoint, merkle
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
-from broker.core.receipt import Bundle
+from broker.core.receipt import Bundle, moment
 from broker.core.roles import Role
 from broker.flow.admit import Caller, Submission, admit_all
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.flow.register import close_case
 from broker.ports import StoredVerification, Work
+from broker.ports.waiting import Promise
 from broker.web.desk import FrontDesk
 from broker.web.guard import JSON, Signed, read_body, reading, recorded, verified_document
 from broker.web.view import verification_view
@@ -49,6 +50,7 @@ class Api:
             (f"{one}/receipt", self.receipt, "GET"),
             (f"{one}/proof", self.proof, "GET"),
             (f"{one}/bundle", self.bundle, "GET"),
+            (f"{one}/promises", self.promises, "GET"),
             ("/v1/cases/outcome", self.close, "POST"),
         ):
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
@@ -80,6 +82,12 @@ class Api:
     def bundle(self, number: str) -> Response:
         """Receipt, entry and proof in one document: what is filed in the case archive."""
         return _json(self._bundle(number).document())
+
+    def promises(self, number: str) -> Response:
+        """What the applicant promised instead of a material, and what became of it."""
+        with reading(self._parts, self._signed()) as (work, caller):
+            promises = work.promises(_found(work, caller, number).id)
+        return _json({"promises": [_promise(one) for one in promises]})
 
     def close(self) -> Response:
         """The case's outcome; the signature is verified before the body is parsed, and again by the step."""
@@ -123,6 +131,11 @@ def _found(work: Work, caller: Caller, number: str) -> StoredVerification:
     if stored is None or stored.client != caller.client.id:
         raise CallerProblem("verification.unknown")
     return stored
+
+
+def _promise(promise: Promise) -> dict[str, Any]:
+    checked = None if promise.checked_at is None else moment(promise.checked_at)
+    return {"material": promise.material, "text": promise.text, "state": promise.state, "checked_at": checked}
 
 
 def _decided(stored: StoredVerification) -> str:

@@ -19,7 +19,6 @@ from broker.web.errors import MEDIA_TYPE
 from broker.web.routes import ROUTES, Route
 
 SCHEMAS = (
-    "application",
     "request",
     "verification",
     "receipt",
@@ -50,6 +49,12 @@ _TEXT = {"type": "string"}
 _INTEGER = {"type": "integer"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _EDITION = _object(number=_INTEGER, digest=_TEXT, effective_at=_MOMENT, seal=_TEXT)
+_PROMISE = _object(
+    material=_TEXT,
+    text=_TEXT,
+    state={"enum": ["open", "kept", "broken", "by_hand"]},
+    checked_at={"type": ["string", "null"], "format": "date-time"},
+)
 _SMALL = {
     "proof": _object(entry=_TEXT, proof=_TEXT),
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
@@ -58,10 +63,14 @@ _SMALL = {
     "edition": _EDITION,
     "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
-    "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
-    "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
     "status": _object(status=_TEXT),
-    "callback": _object(delivery=_TEXT, verification=_TEXT, state={"enum": ["pending", "decided"]}, receipt=_TEXT),
+    "promises": _object(promises={"type": "array", "items": _PROMISE}),
+    "callback": {
+        "oneOf": [
+            _object(delivery=_TEXT, verification=_TEXT, state={"enum": ["pending", "decided"]}, receipt=_TEXT),
+            _object(delivery=_TEXT, verification=_TEXT, state={"const": "promise"}, material=_TEXT, notice=_TEXT),
+        ]
+    },
 }
 
 

@@ -60,12 +60,36 @@ class Checker:
     """Checks one database; remembers the receipts it has seen."""
 
     TABLES = (
-        "policy", "edition", "client", "client_key", "access_grant", "grant_usage", "nonce", "case_file",
-        "verification", "lookup", "entry", "entry_queue", "log_leaf", "log_tile", "log_checkpoint", "delivery", "draft",
-        "holder_usage", "grant_application",
-        "log_index", "source_gate", "source_health",
-        "person", "person_role", "session", "attempt", "errand", "job",
-    )  # fmt: skip
+        "access_grant",
+        "attempt",
+        "case_file",
+        "client",
+        "client_key",
+        "delivery",
+        "draft",
+        "edition",
+        "entry",
+        "entry_queue",
+        "errand",
+        "grant_application",
+        "grant_usage",
+        "holder_usage",
+        "job",
+        "log_checkpoint",
+        "log_index",
+        "log_leaf",
+        "log_tile",
+        "lookup",
+        "nonce",
+        "person",
+        "person_role",
+        "policy",
+        "promise",
+        "session",
+        "source_gate",
+        "source_health",
+        "verification",
+    )
 
     database: Database
     receipt_keys: Sequence[Verifier]
@@ -200,6 +224,9 @@ class Checker:
         held = {
             (one["verification"], one["answer"]) for _, one in picture.of_kind("answered") if one["outcome"] == "held"
         }
+        reused = {
+            (one["verification"], one["material"], one["origin"], one["answer"]) for _, one in picture.of_kind("reused")
+        }
         digests = {(row["verification_id"], row["digest"]) for row in picture.tables["lookup"]}
         for row in picture.tables["verification"]:
             if row["receipt"] is None:
@@ -208,9 +235,13 @@ class Checker:
                 last = material["steps"][-1]
                 proof = (row["id"], last.get("digest"))
                 if material["decision"] == "exempt":
+                    proof = (last.get("origin", row["id"]), last.get("digest"))
                     _must(last["reason"] == "held.valid", "I5: exempt for another reason than HELD")
+                    _must(("origin" in last) == (last["mode"] == "reuse"), "I5: reused without saying from where")
                     _must(proof in held, "I5: exempt without an entry that says HELD")
                     _must(proof in digests, "I5: exempt by an answer that no lookup has")
+                    told = "origin" not in last or (row["id"], material["material"], *proof) in reused
+                    _must(told, "I5: reused without an entry")
                 elif material["decision"] == "not_met":
                     _must(last["reason"].startswith("not_held."), "I5: refused without a business fact")
                     _must(proof in digests, "I5: refused without an answer")
@@ -229,7 +260,8 @@ class Checker:
             told = (one["grant"], one["source"], one["verification"])
             _must(told == (row["grant_id"], row["source"], row["verification_id"]), "I6: asked for something else")
             _granted(one, number, grants[one["grant"]], picture)
-            _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
+            if one.get("purpose") != "promise":
+                _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
         for number, one in picture.of_kind("answered"):
             before = [place for place, _ in asked.get(one["lookup"], []) if place < number]
             _must(before, "I6: answered before it was asked")

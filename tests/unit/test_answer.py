@@ -28,7 +28,7 @@ from broker.core.answer import (
 from broker.core.case import Operator
 from broker.core.catalog import Expectation, Form
 from broker.core.reasons import REASONS
-from broker.flow.settle import answer_from
+from broker.flow.matters import answer_from
 from tests.flow import catalogue, kit
 from tests.flow.strategies import edition, party, plain_request
 

@@ -219,6 +219,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("verification_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("notice", sa.Text(), nullable=True),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ready_at", sa.BigInteger(), nullable=False),
@@ -243,6 +244,7 @@ def _create_tables() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("grant_id", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ready_at", sa.BigInteger(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -266,4 +268,12 @@ def _create_tables() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'due'"),
         sqlite_where=sa.text("state = 'due'"),
+    )
+    op.create_index(
+        "lookup_evidence",
+        "lookup",
+        ["about", "answered_at"],
+        unique=False,
+        postgresql_where=sa.text("reason = 'held.valid'"),
+        sqlite_where=sa.text("reason = 'held.valid'"),
     )

@@ -1,0 +1,128 @@
+"""Evidence of earlier verifications: what may be used again (复用), and what was exempt in the same case before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from broker.core.answer import Finding
+from broker.core.authorise import Permit, still_in_force
+from broker.core.catalog import Mode
+from broker.core.day import day_of
+from broker.core.decide import Decision, Kind, Progress, advance
+from broker.core.entry import Entry, entry
+from broker.core.envelope import unb64
+from broker.core.errors import BrokerProblem
+from broker.core.plan import PlannedLookup
+from broker.flow.matters import Known, Matters, about, answer_in
+from broker.flow.parts import Parts
+from broker.ports import Policy, Work
+
+
+def progress_of(parts: Parts, work: Work, policy: Policy, matters: Matters, known: Known, now: datetime) -> Progress:
+    """How far a verification has come, with such earlier evidence as its chains ask for."""
+    earlier: dict[str, Finding | None] = {}
+    while True:  # a chain may reuse in several steps; each round finds what one more of them wants
+        progress = advance(
+            matters.plan, matters.request, matters.permits, known.findings, day_of(now), known.waits, earlier
+        )
+        if not progress.wanted:
+            return progress
+        earlier |= {key: _earlier(parts, work, policy, matters, key, now) for key in progress.wanted}
+
+
+def _earlier(parts: Parts, work: Work, policy: Policy, matters: Matters, key: str, now: datetime) -> Finding | None:
+    """The latest fresh finding about the same persons, of the same source and form, under the same grant.
+
+    The same grant means: the same system, for the purpose that the source department has approved. It must be in force
+    now, since nobody is asked who would look at it again.
+    """
+    planned, permit = matters.plan.lookups[key], matters.permits[key]
+    if not isinstance(permit, Permit) or still_in_force(policy.grants.get(permit.grant), now):
+        return None
+    fresh_since = now - timedelta(days=matters.edition.catalog.sources[planned.source].freshness_days)
+    subject = about(parts.vault, planned.subject, planned.related)
+    for row in work.evidence(subject, planned.source, permit.grant, fresh_since):
+        if row.verification == matters.verification or not _of_form(row.key, planned):
+            continue
+        try:
+            answer = answer_in(parts, row.lookup, row.answer, parts.vault.unwrap(row.wrapped_key))
+        except BrokerProblem:
+            continue  # its case was deleted: what cannot be read any more is no evidence
+        fresh = answer.as_of is None or answer.as_of >= fresh_since
+        if fresh and set(planned.fields) <= answer.fields.keys():
+            return Finding(answer, row.digest, row.asked_at, row.answered_at, row.verification)
+    return None
+
+
+def _of_form(key: str, planned: PlannedLookup) -> bool:
+    return key.startswith(f"{planned.source}:{planned.form.value}:")
+
+
+def reuses(parts: Parts, matters: Matters, decisions: Iterable[Decision], now: datetime) -> list[Entry]:
+    """An entry for each material that rests on earlier evidence: whose it was, and which answer."""
+    return [
+        _reused(parts, matters, one, now) for one in decisions if one.kind is Kind.EXEMPT and one.mode is Mode.REUSE
+    ]
+
+
+def _reused(parts: Parts, matters: Matters, decision: Decision, now: datetime) -> Entry:
+    finding, holder = decision.last.finding, decision.need.holder
+    if finding is None or holder is None:
+        raise AssertionError(decision.need.key)  # exempt by an answer about somebody
+    return entry(
+        "reused",
+        now,
+        verification=matters.verification,
+        client=matters.client,
+        operator=matters.request.operator.id,
+        unit=matters.request.operator.unit,
+        case=matters.request.case_number,
+        material=decision.need.key,
+        source=decision.last.source,
+        form=decision.last.form,
+        subject=parts.vault.pseudonym(holder.subject),
+        answer=finding.digest,
+        origin=finding.origin,
+    )
+
+
+def exempt_before(work: Work, matters: Matters, decisions: Sequence[Decision]) -> Mapping[str, str]:
+    """Materials that an earlier verification of the case found exempt and this one does not, and by which.
+
+    Only what a source was asked for can have changed, so a list of papers costs no question to the database.
+    """
+    lost = {one.need.key for one in decisions if one.kind in _LESS and len(one.steps) > 1}
+    if not lost:
+        return {}
+    found: dict[str, str] = {}
+    for verification, receipt in work.receipts_in_case_of(matters.verification):
+        for material in json.loads(unb64(receipt.split(".")[1]))["materials"]:
+            if material["decision"] == Kind.EXEMPT and material["material"] in lost:
+                found[material["material"]] = verification
+    return found
+
+
+_LESS = frozenset({Kind.SUBMIT, Kind.FALLBACK})
+
+
+def regressions(
+    matters: Matters, decisions: Sequence[Decision], before: Mapping[str, str], now: datetime
+) -> list[Entry]:
+    """An entry for each material that was exempt in the case before and is not now, with the reason."""
+    return [
+        entry(
+            "exemption_lost",
+            now,
+            verification=matters.verification,
+            client=matters.client,
+            case=matters.request.case_number,
+            material=one.need.key,
+            origin=before[one.need.key],
+            outcome=one.kind.value,
+            reason=str(one.steps[-2].reason),
+        )
+        for one in decisions
+        if one.need.key in before
+    ]
