@@ -6,8 +6,8 @@ import ctypes
 import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -28,12 +28,13 @@ from broker.core.grant_application import Terms
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
-from broker.ports import Connection, Wake
+from broker.ports import Connection, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
 from broker.signing import http_message, keys
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
 from broker.store.engine import Database
+from broker.store.sessions import SharedSession
 from broker.store.work import SqlStore
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
@@ -85,13 +86,15 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     roads = SourceRoads()
     transport = HttpsTransport(ca_file=settings.ca_file or None, roads=roads)
     schemas = Path(settings.schemas_folder)
+    store = SqlStore(database, read_client_key)
+    vault = CaseVault(_secret(folder / _WRAPPING), _secret(folder / _PSEUDONYM))
     parts = Parts(
-        store=SqlStore(database, read_client_key),
+        store=store,
         wake=wake or _NoWake(),
         transport=transport,
         connectors=connectors(load_answer_schemas(schemas / "sources"), _sm2_decrypt),
-        connections=read_platforms(Path(settings.platforms_file)),
-        vault=CaseVault(_secret(folder / _WRAPPING), _secret(folder / _PSEUDONYM)),
+        connections=_shared(read_platforms(Path(settings.platforms_file)), store, vault),
+        vault=vault,
         signer=signer,
         log_signers=log_signers,
         issuer=settings.issuer,
@@ -121,6 +124,11 @@ def _identity_provider(settings: Settings) -> OidcProvider | None:
     except OSError as error:
         raise OperatorProblem("config.invalid", got="BROKER_OIDC_CLIENT_SECRET_FILE", expected="a file") from error
     return OidcProvider(settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret, settings.oidc_label)
+
+
+def _shared(connections: Mapping[str, Connection], store: Store, vault: Vault) -> dict[str, Connection]:
+    """The same connections, their short-lived secrets shared with every process over this database."""
+    return {name: replace(one, session=SharedSession(name, store, vault)) for name, one in connections.items()}
 
 
 def working_calendar() -> Calendar:

@@ -6,7 +6,8 @@ own affair: one of the :data:`SHAPES`.
 
 Connection: credentials ``rid`` and ``app_key``; options ``prefix``, ``secret_path``, ``proxy_path``,
 ``secret_endpoint`` (where it differs), ``gateway_codes``, ``signature_codes``, ``services``, ``system``.
-Session: ``secret``, a :class:`WorkingSecret`; when two askers fetch one at the same time the later one stays.
+Session: ``secret``, a :class:`WorkingSecret`, and ``refused``, one that the gateway did not take; when two askers fetch
+one at the same time the later one stays. Who finds no ``secret`` there is the one to fetch it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -44,6 +44,7 @@ from broker.connectors.shape import Asking, Shape
 from broker.core.answer import Answer, Question, Reason
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
+from broker.ports.sessions import WorkingSecret
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "ps_package": shape_ps.PsPackage(),  # 公安: an XML PACKAGE
@@ -52,22 +53,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
 }
 """What a source's ``options.shape`` may say."""
 
-MARGIN: Final = timedelta(seconds=60)  # a secret that ends sooner is fetched anew: clocks differ, calls take time
+AHEAD: Final = timedelta(minutes=5)  # before a secret ends the next one is fetched, or after four fifths of its life
 ATTEMPTS: Final = 3  # our secret, a newer one of another asker or a fresh one, and once more for a race
 GATEWAY_CODES: Final[Mapping[str, str]] = {"-1": "unknown.authentication", "E-106": "unknown.not-permitted"}
 SIGNATURE_CODES: Final = ("-1",)  # what the gateway answers to a signature it cannot confirm
-
-
-@dataclass(frozen=True, slots=True)
-class WorkingSecret:
-    """The short-lived key of a requester and when it ends."""
-
-    value: bytes = field(repr=False)
-    ends_at: datetime
-
-    def usable(self, now: datetime) -> bool:
-        """Whether it outlives a call that starts now."""
-        return now + MARGIN < self.ends_at
 
 
 class Exchange:
@@ -121,21 +110,23 @@ class _Gateway:
             refusal = self._refusal(answer)
             if refusal not in self._options.get("signature_codes", SIGNATURE_CODES):
                 break
-            self._forget(secret)
+            self._connection.session["refused"] = secret  # another asker may have fetched a newer one meanwhile
         if refusal:
             settle(reason_of(refusal, self._known_codes()), refusal)
         return answer
 
     def _secret(self) -> Generator[HttpRequest, HttpResponse, WorkingSecret]:
-        held = self._connection.session.get("secret")
-        if isinstance(held, WorkingSecret) and held.usable(self._now):
+        session = self._connection.session
+        held = session.get("secret")
+        if isinstance(held, WorkingSecret) and held.usable(self._now) and held != session.get("refused"):
             return held
         endpoint = self._options.get("secret_endpoint", self._connection.endpoint)
         url = endpoint + self._options.get("secret_path", "/sysapi/auth/refreshappsecret")
         signed = orjson.dumps(self._signed(self._app_key.encode()))
         answer = json_of(body_of((yield HttpRequest("POST", url, {"Content-Type": "application/json"}, signed))))
         fetched = self._fetched(answer)
-        self._connection.session["secret"] = fetched
+        session["secret"] = fetched
+        session.pop("refused", None)  # a gateway may give out the same secret again
         return fetched
 
     def _fetched(self, answer: object) -> WorkingSecret:
@@ -146,12 +137,8 @@ class _Gateway:
         if not (ends.isascii() and ends.isdigit() and len(ends) <= 14):
             settle(Reason.MALFORMED, code)
         value = unwrap_secret(text_of(at(answer, "data.secret")) or "", self._app_key)
-        return WorkingSecret(value, datetime.fromtimestamp(int(ends) / 1000, UTC))
-
-    def _forget(self, secret: WorkingSecret) -> None:
-        """Only the secret that failed: another asker may have fetched a newer one meanwhile."""
-        if self._connection.session.get("secret") is secret:
-            self._connection.session.pop("secret", None)
+        ends_at = datetime.fromtimestamp(int(ends) / 1000, UTC)
+        return WorkingSecret(value, ends_at, ends_at - min(AHEAD, (ends_at - self._now) / 5))
 
     def _signed(self, key: bytes) -> dict[str, str]:
         milliseconds = str(int(self._now.timestamp() * 1000))

@@ -18,6 +18,7 @@ from broker.ports.console import ConsoleWork
 from broker.ports.grants import GrantsWork, Parties
 from broker.ports.health import HealthWork
 from broker.ports.proof import ProofWork
+from broker.ports.sessions import SessionWork
 from broker.ports.waiting import WaitingWork
 
 
@@ -68,7 +69,7 @@ class TableRows:
 class Connection:
     """How this deployment reaches one platform: endpoint, credentials (already resolved), and its peculiarities.
 
-    ``session`` is the platform's short-lived state (working secrets, tokens) shared by all askers in this process;
+    ``session`` is the platform's short-lived state (working secrets, tokens) shared by all askers of this deployment;
     connectors read and replace entries in it, each an immutable value.
     """
 
@@ -378,7 +379,7 @@ class Draft:
     editors: str | None = None  # who changed the body since it was drafted, joined by commas
 
 
-class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, ConsoleWork, Protocol):
+class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, Protocol):
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 
     def commit(self) -> None:
@@ -639,6 +640,14 @@ class Vault(Protocol):
         ...
 
     def decrypt(self, key: bytes, cipher: bytes, context: str) -> bytes:
+        """The plain bytes. Raises ``BrokerProblem`` ``key.unusable`` where anything was altered."""
+        ...
+
+    def lock(self, plain: bytes, context: str) -> bytes:
+        """Encrypt something of the deployment itself, which belongs to no case."""
+        ...
+
+    def unlock(self, cipher: bytes, context: str) -> bytes:
         """The plain bytes. Raises ``BrokerProblem`` ``key.unusable`` where anything was altered."""
         ...
 

@@ -55,6 +55,15 @@ class CaseVault:
         """The plain bytes. Raises ``BrokerProblem`` ``key.unusable`` where anything was altered."""
         return _opened(self._cipher(key), cipher, context.encode())
 
+    def lock(self, plain: bytes, context: str) -> bytes:
+        """Encrypt something of the deployment itself, which belongs to no case."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._wrapping.encrypt(nonce, plain, context.encode())
+
+    def unlock(self, cipher: bytes, context: str) -> bytes:
+        """The plain bytes. Raises ``BrokerProblem`` ``key.unusable`` where anything was altered."""
+        return _opened(self._wrapping, cipher, context.encode())
+
     def pseudonym(self, subject: str) -> str:
         """32 hex digits for a subject (``id_type:number``)."""
         return hmac.new(self._pseudonym_key, subject.encode(), hashlib.sha256).hexdigest()[:32]

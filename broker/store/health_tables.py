@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
 
 from broker.core.health import BOUNDS_MS
 from broker.store.tables import Moment, metadata
@@ -40,4 +40,14 @@ source_health = Table(  # one row per source and day
     Column("most_ms", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in BUCKETS),
     PrimaryKeyConstraint("source", "day"),
+)
+
+platform_session = Table(  # one row per platform with a working secret
+    "platform_session",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("version", Integer, nullable=False),  # 0: none yet
+    Column("value", LargeBinary),  # encrypted by the deployment's wrapping key; null once the platform refused it
+    Column("ends_at", Moment),
+    Column("lease_ends_at", Moment, nullable=False),
 )

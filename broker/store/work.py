@@ -48,6 +48,7 @@ from broker.store.engine import Database
 from broker.store.grants_rows import GrantsRows, parties_from, parties_text
 from broker.store.health_rows import HealthRows
 from broker.store.proof_rows import ProofRows
+from broker.store.session_rows import SessionRows
 from broker.store.statements import Statements
 from broker.store.waiting_rows import WaitingRows
 
@@ -84,7 +85,7 @@ class SqlStore:
             yield SqlWork(connection, self.statements, self.read_key)
 
 
-class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, ConsoleRows):
+class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
     def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:

@@ -22,6 +22,7 @@ from broker.core.answer import Answer, Outcome, Reason
 from broker.core.case import Party
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Connector, HttpResponse
+from broker.ports.sessions import WorkingSecret
 from broker.sandbox import exchange_platform
 from tests.asking import ANSWER_OK, SOURCES, no_decrypt, question
 
@@ -31,7 +32,7 @@ MAN = Party("applicant", "111", "370499196601100010", "测试甲子甲")
 WOMAN = Party("spouse", "111", "370499198507130028", "测试乙丑甲")
 CERTSHARE = Connection("sd-certshare", "http://certshare", {"account": "demo", "password": "pass_demo"})
 SERVICES = {key: f"s_{key}" for key in SOURCES}
-SECRET = exchange.WorkingSecret(b"0123456789abcdef0123456789abcdef", NOW + timedelta(minutes=30))
+SECRET = WorkingSecret(b"0123456789abcdef0123456789abcdef", NOW + timedelta(minutes=30))
 
 
 unhurried = settings(deadline=None)  # a busy machine is no finding

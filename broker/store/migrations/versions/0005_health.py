@@ -17,10 +17,12 @@ def upgrade() -> None:
     """Make the tables."""
     _gates()
     _health()
+    _sessions()
 
 
 def downgrade() -> None:
-    """Take the tables away again: nothing but counts is lost, and the next batch begins new ones."""
+    """Take the tables away again: counts are lost, and secrets; the next batch begins new ones."""
+    op.drop_table("platform_session")
     op.drop_table("source_health")
     op.drop_table("source_gate")
 
@@ -55,4 +57,15 @@ def _health() -> None:
         *(sa.Column(f"within_{bound}_ms", sa.Integer, nullable=False) for bound in _BOUNDS),
         sa.Column("longer", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("source", "day"),
+    )
+
+
+def _sessions() -> None:
+    op.create_table(
+        "platform_session",
+        sa.Column("platform", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("value", sa.LargeBinary),
+        sa.Column("ends_at", sa.BigInteger),
+        sa.Column("lease_ends_at", sa.BigInteger, nullable=False),
     )
