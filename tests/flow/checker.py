@@ -83,6 +83,7 @@ class Checker:
         "nonce",
         "person",
         "person_role",
+        "platform_session",
         "policy",
         "promise",
         "session",
