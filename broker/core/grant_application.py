@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -286,7 +286,8 @@ def needs_reminder(application: Application, calendar: Calendar, today: date) ->
 
 def scope_values(scope: Scope) -> dict[str, Any]:
     """The scope as JSON has it."""
-    return asdict(scope) | {"valid_from": moment(scope.valid_from), "valid_to": moment(scope.valid_to)}
+    times = {"valid_from": scope.valid_from, "valid_to": scope.valid_to}
+    return asdict(scope) | {name: moment(when.astimezone(UTC)) for name, when in times.items()}
 
 
 def scope_from(values: Mapping[str, Any]) -> Scope:

@@ -1,7 +1,7 @@
 """What the application's role may do in PostgreSQL: work with rows, and add to what only grows – never change it.
 
-The owner of the tables grants it, each time `broker migrate` has run, so that a new table is never forgotten. A role that
-does not exist is passed over: a deployment may run everything as one user, and has only the triggers then.
+The owner of the tables grants it, each time `broker migrate` has run, so that a new table is never forgotten. A role
+that does not exist is passed over: a deployment may run everything as one user, and has only the triggers then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ROWS, _GROWTH, _READING = "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT", "
 
 
 def grant_rights(connection: Connection, role: str) -> bool:
-    """Give a role its rights and take all others away; False where there is no such role. In the caller's transaction."""
+    """Give a role its rights and take all others away, in the caller's transaction; False if there is no such role."""
     if not connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).first():
         return False
     name = connection.dialect.identifier_preparer.quote_identifier(role)

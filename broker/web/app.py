@@ -25,6 +25,7 @@ from broker.web.audit import Audit
 from broker.web.console import add_console
 from broker.web.console.area import Console
 from broker.web.editions import Editions
+from broker.web.grants import Grants
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
 from broker.web.log import Log
@@ -61,6 +62,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
     examine = list_check(surface)
     Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), examine).add_to(app)
+    Grants(parts, public_url, read_schema(surface.schemas_folder, "application")).add_to(app)
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     GuidePages(parts).add_to(app)

@@ -19,6 +19,7 @@ from broker.web.errors import MEDIA_TYPE
 from broker.web.routes import ROUTES, Route
 
 SCHEMAS = (
+    "application",
     "request",
     "verification",
     "receipt",
@@ -63,6 +64,8 @@ _SMALL = {
     "edition": _EDITION,
     "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
+    "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
+    "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
     "status": _object(status=_TEXT),
     "promises": _object(promises={"type": "array", "items": _PROMISE}),
     "callback": {

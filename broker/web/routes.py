@@ -63,6 +63,10 @@ class Route:
 
 _APPROVAL, _EDITOR, _APPROVER = (Role.APPROVAL,), (Role.LIST_EDITOR,), (Role.LIST_APPROVER,)
 _CENTRE, _AUDITOR, _WITNESS, _PORTAL = (Role.CENTRE,), (Role.AUDITOR,), (Role.WITNESS,), (Role.PORTAL,)
+_DECIDERS, _CONCERNED = (Role.SOURCE, Role.CENTRE), (Role.APPROVAL, Role.SOURCE, Role.CENTRE, Role.AUDITOR)
+_APPLIED = (*_SIGNED, *_BODY, "request.schema", "edition.none", "application.scope", "application.withheld",
+            "application.renewal")  # fmt: skip
+_DECIDED = ("request.identifier", "application.owner", "application.reason")
 _KEY = "[a-z][a-z0-9.-]{0,59}"
 _NUMBER = Parameter("number", "path", "The verification's id, as its submission returned it.", "[0-9a-f]{32}")
 _PREFER = Parameter(
@@ -71,6 +75,7 @@ _PREFER = Parameter(
 )  # fmt: skip
 _REGION = Parameter("region", "query", "The administrative code.", "[1-9][0-9]{5}")
 _LANG = Parameter("lang", "query", "The page's language; zh unless en is asked for.", "(zh|en)", required=False)
+_APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
 _VIEW = ("The verification as it stands.", _JSON, "verification")
 _DRAFTED = {200: ("The draft as it stands now.", _JSON, "draft")}
@@ -119,6 +124,41 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
         {200: ("The case is closed.", _JSON, "closed")},
         (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/grants/applications", "applications",
+        "The applications that concern this system – its own, or those of its department's sources – the newest first.",
+        {200: ("The applications.", _JSON, "applications")}, _SIGNED, roles=_CONCERNED,
+    ),
+    Route(
+        "GET", "/v1/grants/applications/overdue", "overdue_applications",
+        "Those of them that should have been decided before today.",
+        {200: ("The applications.", _JSON, "applications")}, _SIGNED, roles=_CONCERNED,
+    ),
+    Route(
+        "POST", "/v1/grants/applications", "apply", "Apply to a source's department for a grant, or for its renewal.",
+        {201: ("The application.", _JSON, "application")}, (*_APPLIED, "request.identifier"), (), "application.new",
+        roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/grants/applications/{number}", "read_application", "An application as it stands.",
+        {200: ("The application.", _JSON, "application")}, (*_SIGNED, "application.unknown"), (_APPLICATION,),
+        roles=_CONCERNED,
+    ),
+    Route(
+        "POST", "/v1/grants/applications/{number}/decision", "decide",
+        "Approve, trim or refuse what another department's person applied for; a grant is in force at once.",
+        {200: ("The application as it stands now.", _JSON, "application")},
+        (*_APPLIED, *_DECIDED, "application.unknown", "application.state", "application.self-approval",
+         "application.widened"), (_APPLICATION,), "application.decision", roles=_DECIDERS,
+    ),
+    Route(
+        "POST", "/v1/grants/{number}/state", "withdraw",
+        "Suspend, revoke or restore a grant at once; lookups already queued under it are not asked.",
+        {200: ("The grant's state.", _JSON, "grant_state")},
+        (*_SIGNED, *_BODY, *_DECIDED, "request.schema", "edition.none", "application.grant", "application.grant-state"),
+        (Parameter("number", "path", "The grant's id.", "[A-Za-z0-9._-]{1,80}"),), "application.change",
+        roles=_DECIDERS,
     ),
     Route(
         "GET", "/v1/guide", "guide", "一次告知: what one item or one scene requires, and what need not be handed in.",

@@ -29,6 +29,7 @@ MATRIX: dict[str, set[Role]] = {
     "receipt": {Role.APPROVAL},
     "proof": {Role.APPROVAL},
     "bundle": {Role.APPROVAL},
+    "promises": {Role.APPROVAL},
     "close": {Role.APPROVAL},
     "drafts": {Role.LIST_EDITOR, Role.LIST_APPROVER},
     "draft": {Role.LIST_EDITOR},
@@ -36,18 +37,32 @@ MATRIX: dict[str, set[Role]] = {
     "submit_draft": {Role.LIST_EDITOR},
     "review_draft": {Role.LIST_APPROVER},
     "publish_draft": {Role.LIST_APPROVER},
+    "applications": {Role.APPROVAL, Role.SOURCE, Role.CENTRE, Role.AUDITOR},
+    "overdue_applications": {Role.APPROVAL, Role.SOURCE, Role.CENTRE, Role.AUDITOR},
+    "read_application": {Role.APPROVAL, Role.SOURCE, Role.CENTRE, Role.AUDITOR},
+    "apply": {Role.APPROVAL},
+    "decide": {Role.SOURCE, Role.CENTRE},
+    "withdraw": {Role.SOURCE, Role.CENTRE},
     "entries": {Role.CENTRE, Role.AUDITOR, Role.WITNESS},
     "export": {Role.CENTRE, Role.AUDITOR},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
+UNIT = "113704000042880080"
 BODIES: dict[str, Any] = {
     "close": {"case": {"number": "none"}, "outcome": "approved"},
     "draft": {"by": "李某", "document": {}},
     "submit_draft": {"by": "李某"},
     "review_draft": {"by": "李某", "approve": True},
     "publish_draft": {"by": "李某"},
+    "apply": {
+        "by": "李某", "unit": UNIT, "source": "none", "items": ["food-licence"], "forms": ["query"],
+        "fields": ["status"], "bases": ["statutory_duty"], "legal_reference": "法", "purpose": "核验",
+        "daily_calls": 1, "valid_from": "2026-01-01", "valid_to": "2026-12-31",
+    },
+    "decide": {"by": "李某", "unit": UNIT, "approve": True, "reason": "符合"},
+    "withdraw": {"by": "李某", "unit": UNIT, "state": "revoked", "reason": "职责调整"},
     "export": {"by": "李某", "reason": "检查"},
-}
+}  # fmt: skip
 
 
 @pytest.fixture
