@@ -44,3 +44,11 @@ class GrantsWork(Protocol):
     def change_grant_state(self, grant: str, before: str, after: str) -> bool:
         """False where the grant's state is no longer the one from before."""
         ...
+
+    def permits_of(self, verification: str) -> str:
+        """What was permitted at admission, as JSON: lookup key → grant or rule."""
+        ...
+
+    def entries_about(self, verification: str) -> list[tuple[int | None, bytes]]:
+        """Every entry about a verification in the order they were written, each with its place once it has one."""
+        ...

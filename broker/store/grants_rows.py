@@ -69,6 +69,18 @@ class GrantsRows(Rows):
         standing = (t.access_grant.c.id == grant, t.access_grant.c.state == before)
         return self._added(update(t.access_grant).where(*standing).values(state=after))
 
+    def permits_of(self, verification: str) -> str:
+        """What was permitted at admission, as JSON: lookup key → grant or rule."""
+        return str(self._run(select(t.verification.c.permits).where(t.verification.c.id == verification)).scalar_one())
+
+    def entries_about(self, verification: str) -> list[tuple[int | None, bytes]]:
+        """Every entry about a verification in the order they were written, each with its place once it has one."""
+        told = select(t.log_leaf.c.position, t.entry.c.body).select_from(
+            t.entry.outerjoin(t.log_leaf, t.log_leaf.c.entry_id == t.entry.c.id)
+        )
+        rows = self._run(told.where(t.entry.c.verification_id == verification).order_by(t.entry.c.id))
+        return [(row.position, row.body) for row in rows]
+
 
 def _application_row(one: Application) -> dict[str, Any]:
     decided = one.decided

@@ -15,6 +15,7 @@ from broker.core.grammar import Grammar
 from broker.core.receipt import Bundle, moment
 from broker.core.roles import Role
 from broker.flow.admit import Caller, Submission, admit_all
+from broker.flow.explain import explain_to
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.flow.register import close_case
@@ -51,6 +52,7 @@ class Api:
             (f"{one}/proof", self.proof, "GET"),
             (f"{one}/bundle", self.bundle, "GET"),
             (f"{one}/promises", self.promises, "GET"),
+            (f"{one}/explanation", self.explanation, "GET"),
             ("/v1/cases/outcome", self.close, "POST"),
         ):
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
@@ -88,6 +90,12 @@ class Api:
         with reading(self._parts, self._signed()) as (work, caller):
             promises = work.promises(_found(work, caller, number).id)
         return _json({"promises": [_promise(one) for one in promises]})
+
+    def explanation(self, number: str) -> Response:
+        """Why it was asked what it was asked, and decided as it was."""
+        signed = Signed(request, self._public_url, read_body(request), (Role.APPROVAL, Role.CENTRE, Role.AUDITOR))
+        with reading(self._parts, signed) as (work, caller):
+            return _json(explain_to(self._parts, work, number, caller.client, caller.key_id))
 
     def close(self) -> Response:
         """The case's outcome; the signature is verified before the body is parsed, and again by the step."""

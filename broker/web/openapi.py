@@ -20,6 +20,7 @@ from broker.web.routes import ROUTES, Route
 
 SCHEMAS = (
     "application",
+    "explanation",
     "request",
     "verification",
     "receipt",

@@ -121,6 +121,12 @@ ROUTES: tuple[Route, ...] = (
         {200: ("The promises.", _JSON, "promises")}, (*_SIGNED, "verification.unknown"), (_NUMBER,), roles=_APPROVAL,
     ),
     Route(
+        "GET", "/v1/verifications/{number}/explanation", "explanation",
+        "Why each lookup was permitted or not, and why each material was decided as it was; the view is an entry.",
+        {200: ("The explanation.", _JSON, "explanation")}, (*_SIGNED, "verification.unknown"), (_NUMBER,),
+        roles=(Role.APPROVAL, Role.CENTRE, Role.AUDITOR),
+    ),
+    Route(
         "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
         {200: ("The case is closed.", _JSON, "closed")},
         (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", roles=_APPROVAL,

@@ -30,6 +30,7 @@ MATRIX: dict[str, set[Role]] = {
     "proof": {Role.APPROVAL},
     "bundle": {Role.APPROVAL},
     "promises": {Role.APPROVAL},
+    "explanation": {Role.APPROVAL, Role.CENTRE, Role.AUDITOR},
     "close": {Role.APPROVAL},
     "drafts": {Role.LIST_EDITOR, Role.LIST_APPROVER},
     "draft": {Role.LIST_EDITOR},

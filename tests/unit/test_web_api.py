@@ -16,11 +16,12 @@ from broker.core.answer import Reason
 from broker.core.envelope import Algorithm
 from broker.core.errors import CallerProblem
 from broker.core.receipt import receipt_digest
+from broker.core.roles import Role
 from broker.signing import http_message, keys
 from broker.web.api import preferred_wait
 from broker.web.app import Surface, published_keys
 from broker.web.openapi import read_schema
-from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, lay_ground
+from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
 
 SUBMIT = "/v1/verifications"
 
@@ -236,3 +237,17 @@ def test_every_audit_entry_follows_its_schema(ground: Ground) -> None:
     for entry in entries:
         validator.validate(entry)
     assert {"admitted", "asked", "answered", "decided", "closed", "refused"} <= {one["kind"] for one in entries}
+
+
+def test_an_explanation_is_for_the_system_itself_and_for_centre_and_audit(ground: Ground) -> None:
+    number = ground.decided()["id"]
+    path = f"/v1/verifications/{number}/explanation"
+    told = document_of(ground.send("GET", path))
+    assert (told["id"], told["client"]) == (number, "approval")
+    for name, role, code in (("a", Role.APPROVAL, "verification.unknown"), ("b", Role.AUDITOR, None)):
+        signer = keys.generate(Algorithm.ED25519, name)
+        enrol(ground, name, signer, roles=(role,))
+        assert document_of(ground.send("GET", path, signer=signer)).get("code") == code
+    assert [one.get("reader") for one in ground.entries() if one["kind"] == "explained"] == ["approval", "b"]
+    unknown = ground.send("GET", f"/v1/verifications/{'0' * 32}/explanation")
+    assert document_of(unknown)["code"] == "verification.unknown"

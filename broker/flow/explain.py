@@ -1,0 +1,64 @@
+"""Explain: why a verification was asked what it was asked, and decided as it was; each view is an entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from broker.core.entry import entry
+from broker.core.envelope import unb64
+from broker.core.errors import CallerProblem
+from broker.core.explain import Facts, Sent, Told, explain
+from broker.core.roles import Role
+from broker.flow.parts import Parts
+from broker.ports import Client, StoredVerification, Work
+
+
+def explain_as(parts: Parts, number: str, by: str) -> dict[str, Any]:
+    """For an administrator at the machine, who says who they are. Raises ``CallerProblem`` ``verification.unknown``."""
+    with parts.store.write() as work:
+        told = explained(parts, work, number, {"by": by})
+        # Crash before this commit: nobody was shown anything. After it: the log says they were, even if they were not.
+        work.commit()
+    return told
+
+
+def explain_to(parts: Parts, work: Work, number: str, client: Client, key_id: str) -> dict[str, Any]:
+    """For a system that signed, in its transaction: of its own verifications, of all for the centre and auditors."""
+    stored = work.verification(number)
+    sees_all = {Role.CENTRE, Role.AUDITOR} & set(client.roles)
+    if stored is None or (stored.client != client.id and not sees_all):
+        raise CallerProblem("verification.unknown")
+    return explained(parts, work, number, {"reader": client.id, "key": key_id})
+
+
+def explained(parts: Parts, work: Work, number: str, reader: Mapping[str, str]) -> dict[str, Any]:
+    """The explanation, with the entry that says who was given it; the caller commits."""
+    stored = work.verification(number)
+    if stored is None:
+        raise CallerProblem("verification.unknown")
+    pulse = work.pulse()
+    grants = parts.policy(work, pulse).grants
+    lookups = [Sent(one.id, one.key, one.state, one.fence, one.digest) for one in work.lookups_of([number])]
+    told = explain(
+        Facts(
+            {"id": stored.id, "client": stored.client, "case": stored.case_number, "state": stored.state},
+            parts.edition(work, stored.edition),
+            json.loads(work.permits_of(number)),
+            grants,
+            lookups,
+            [Told(position, json.loads(body)) for position, body in work.entries_about(number)],
+            _payload(stored),
+        )
+    )
+    work.record([entry("explained", pulse.now, verification=number, **reader)])
+    return told
+
+
+def _payload(stored: StoredVerification) -> dict[str, Any] | None:
+    """What the receipt says; it is our own, from our own table, so it is read without verifying it."""
+    if stored.receipt is None:
+        return None
+    payload: dict[str, Any] = json.loads(unb64(stored.receipt.split(".")[1]))
+    return payload
