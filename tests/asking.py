@@ -22,7 +22,7 @@ from broker.sandbox.serving import Application, Levers, platform_from
 from broker.sandbox.sources import PLATFORMS, Sandbox
 from broker.signing import keys
 from broker.signing.sm2 import Sm2Signer
-from broker.transport.answers import load_answer_schemas
+from broker.transport.answers import described, load_answer_schemas
 from broker.transport.https import HttpsTransport
 
 REPOSITORY = Path(__file__).parents[1]
@@ -31,7 +31,8 @@ OPERATOR = Operator("op-0007", "测试经办", "11370499MB2811111A", "模拟市�
 
 
 def _sources() -> Mapping[str, Source]:
-    listed = yaml.safe_load((REPOSITORY / "catalog" / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    files = sorted((REPOSITORY / "catalog").glob("sources*.yaml"))
+    listed = {key: one for file in files for key, one in yaml.safe_load(file.read_text("utf-8"))["sources"].items()}
     nothing: dict[str, Any] = {}
     document = {"regions": nothing, "materials": nothing, "items": nothing, "scenes": nothing, "sources": listed}
     return catalog_from(document).sources
@@ -58,7 +59,7 @@ def no_decrypt(pem: str, ciphertext: bytes) -> bytes:
 
 
 CONNECTORS: Mapping[str, Connector] = connectors(ANSWER_OK, decrypt)
-SIMULATED = sorted(key for key, source in SOURCES.items() if source.connector in CONNECTORS)
+SIMULATED = sorted(key for key in described(SCHEMAS) if SOURCES[key].connector in CONNECTORS)
 
 
 def party(entry: Mapping[str, Any], role: str = "applicant") -> Party:
@@ -176,8 +177,13 @@ class MemoryRoad:
 
 def memory_road(folder: Path) -> MemoryRoad:
     """All simulators in this process, fresh."""
+    Sandbox(folder, ports=dict.fromkeys(PLATFORMS, 9)).write_files()
+    return memory_road_from(folder)
+
+
+def memory_road_from(folder: Path) -> MemoryRoad:
+    """The same from files that stand there already."""
     sandbox = Sandbox(folder, ports=dict.fromkeys(PLATFORMS, 9))
-    sandbox.write_files()
     document = yaml.safe_load(sandbox.connections.read_text(encoding="utf-8"))["platforms"]
     levers = {name: Levers() for name in PLATFORMS}
     applications = {name: Application(platform_from(document[name], folder), levers[name]) for name in PLATFORMS}

@@ -24,6 +24,7 @@ from defusedxml.ElementTree import fromstring
 from broker.core.envelope import parse
 from broker.core.errors import CallerProblem
 from broker.core.identifiers import is_citizen_id, is_credit_code
+from broker.sandbox.configured import Service, service
 from broker.sandbox.holdings import NAMES, Holdings, Record
 from broker.sandbox.platform import CHINA, Call, Reply, records
 
@@ -51,22 +52,24 @@ class ExchangePlatform:
     def __init__(
         self,
         *,
-        prefix: str,
-        secret_path: str,
-        proxy_path: str,
         rid: str,
         app_key: str,
-        services: Mapping[str, str],
+        options: Mapping[str, Any],
         held: Holdings,
+        described: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """``services`` are the sources this requester was granted, with their service ids."""
-        self._prefix = prefix
-        self._secret_path = secret_path
-        self._proxy_path = proxy_path
+        """``options`` are the connection's: prefix, paths, and the service ids of the sources this requester may ask.
+
+        ``described`` are the services that a file describes.
+        """
+        self._prefix = options["prefix"]
+        self._secret_path = options["secret_path"]
+        self._proxy_path = options["proxy_path"]
         self._rid = rid
         self._app_key = app_key
-        self._sources = {service: source for source, service in services.items()}
+        self._sources = {service: source for source, service in options["services"].items()}
         self._held = held
+        self._services = {**_SERVICES, **{source: service(one) for source, one in described.items()}}
         self._secrets: list[tuple[str, float]] = []
         self._uses = 0
 
@@ -115,11 +118,11 @@ class ExchangePlatform:
             self._use_up()
         if source in {"ps-identity", "ps-base"}:
             return Reply(self._police(source, call, behaviour(source)), "application/xml; charset=utf-8", source)
-        service = _SERVICES[source]
+        answer = self._services[source]
         asked = _parsed(call.body)
         if not isinstance(asked, dict):
             raise _Refused("-1")
-        return Reply(_json(service(self._held, source, asked, behaviour(source), call.now)), source=source)
+        return Reply(_json(answer(self._held, source, asked, behaviour(source), call.now)), source=source)
 
     def _use_up(self) -> None:
         """Let the newest secret end after so many calls, as if its time had come in the midst of a batch."""
@@ -216,8 +219,6 @@ def _error(code: str) -> bytes:
 
 # ---- the other departments: JSON
 
-Service = Callable[[Holdings, str, dict[str, Any], str, float], dict[str, Any]]
-
 
 def _complete(asked: dict[str, Any], names: tuple[str, ...]) -> bool:
     return asked.keys() == set(names) and all(isinstance(value, str) and value for value in asked.values())
@@ -257,7 +258,7 @@ def _civil_affairs(held: Holdings, source: str, asked: dict[str, Any], behaviour
 def _plain(names: tuple[str, ...], *, single: bool = False) -> Service:
     """``{"code": "200", "data": …}``: a list of records, or the record itself; ``names`` go from number to name."""
 
-    def service(held: Holdings, source: str, asked: dict[str, Any], behaviour: str, now: float) -> dict[str, Any]:
+    def told(held: Holdings, source: str, asked: dict[str, Any], behaviour: str, now: float) -> dict[str, Any]:
         if not _complete(asked, names) or not _is_number(asked[names[0]]):
             return {"code": "400", "message": "参数错误", "data": None}
         known = _named(held, asked[names[0]], asked[names[-1]])
@@ -266,13 +267,13 @@ def _plain(names: tuple[str, ...], *, single: bool = False) -> Service:
             return {"code": "404", "message": "未查询到数据", "data": None}
         return {"code": "200", "message": "成功", "data": found[0] if single else {"list": found}}
 
-    return service
+    return told
 
 
 def _real_estate(names: tuple[str, ...], *, single: bool = False) -> Service:
     """``{"head": {"code": "0000"}, "data": …}``: a list below ``cxjg``, or the record itself."""
 
-    def service(held: Holdings, source: str, asked: dict[str, Any], behaviour: str, now: float) -> dict[str, Any]:
+    def told(held: Holdings, source: str, asked: dict[str, Any], behaviour: str, now: float) -> dict[str, Any]:
         if not _complete(asked, names) or not _is_number(asked["qlrzjh"]):
             return {"head": {"code": "2001", "status": "1", "msg": "参数错误"}, "data": None}
         known = _named(held, asked["qlrzjh"], asked["qlrmc"])
@@ -282,7 +283,7 @@ def _real_estate(names: tuple[str, ...], *, single: bool = False) -> Service:
         data = found[0] if single else {"cxjg": found}
         return {"head": {"code": "0000", "status": "0", "msg": "成功"}, "data": data}
 
-    return service
+    return told
 
 
 _SERVICES: Final[Mapping[str, Service]] = {

@@ -19,11 +19,6 @@ Holdings: TypeAlias = dict[str, dict[str, list[Record]]]
 
 UPDATED: Final = "{now}"  # stands for the time of the answer, where a service tells how old its data are
 NAMES: Final = "names"  # not a service: what services compare an asked name with
-HOLDER_KEYS: Final = frozenset(
-    {"holdercode", "GMSFHM", "uniscid", "qlrzjh", "id_card", "idNo", "nsrsbh", "cardId", "idCardCode"}
-    | {"cert_num_man", "cert_num_woman"}
-)
-"""Fields that name whom a record is about: what a lying source gets wrong."""
 
 _LIFE: Final = {"alive": "0", "deceased": "1", "cancelled": "2", "locked": "3", "moved_out": "4"}
 _LICENCE_STATE: Final = {"valid": 5, "revoked": -5, "expired": -4, "restricted": 12}
@@ -132,12 +127,15 @@ def _of_company(company: Entry) -> Iterator[tuple[str, Record]]:
     yield from _property(company)
 
 
-def _certificate(source: str, holder: Entry, certificate_number: str, face: Record, state: int = 5) -> Record:
+def certificate(
+    source: str, holder: Entry, certificate_number: str, face: Record, state: int = 5, kind: str | None = None
+) -> Record:
+    """A certificate as the platform keeps it; ``kind`` is its type code, where that is not ours to give."""
     serial = hashlib.sha256(f"{source}{holder['number']}{certificate_number}".encode()).hexdigest()[:20].upper()
     return {
         "state": state,
         "face": {
-            "cert_identifier": f"1.2.156.3005.2.{type_code(source)}.11370499MB0000000X.{serial}.001.0",
+            "cert_identifier": f"1.2.156.3005.2.{kind or type_code(source)}.11370499MB0000000X.{serial}.001.0",
             "holder": holder["name"],
             "holdercode": holder["number"],
             "certno": certificate_number,
@@ -151,22 +149,22 @@ def _certificates_of_person(person: Entry, people: dict[str, Entry]) -> Iterator
     card = {"csrq": person["birth_date"], "zz": person["address"], "qfjg": "模拟市公安局"}
     if person.get("id_cards", 1) > 1:  # an old one that the platform still calls valid
         old = {"zzyxqqsrq": "2004-05-01", "zzyxqjzrq": "2024-05-01"}
-        yield "ecert-id-card", _certificate("ecert-id-card", person, number, card | old)
+        yield "ecert-id-card", certificate("ecert-id-card", person, number, card | old)
     period = {"zzyxqqsrq": "2018-05-01", "zzyxqjzrq": "2038-05-01"}
-    yield "ecert-id-card", _certificate("ecert-id-card", person, number, card | period)
+    yield "ecert-id-card", certificate("ecert-id-card", person, number, card | period)
     household = {"hh": f"MN{number[-8:]}", "yhzgx": "户主", "zz": person["address"]}
-    yield "ecert-household-register", _certificate("ecert-household-register", person, number, household)
+    yield "ecert-household-register", certificate("ecert-household-register", person, number, household)
     for event in person["marriage"]:
         if event["kind"] == "IA":
             spouse = people[event["with"]]
             wed = {"poxm": spouse["name"], "pozjhm": spouse["number"], "djrq": event["on"]}
             state = 5 if person["marriage"][-1]["kind"] == "IA" else -5
-            yield "ecert-marriage", _certificate("ecert-marriage", person, f"J370499-{number[6:14]}", wed, state)
+            yield "ecert-marriage", certificate("ecert-marriage", person, f"J370499-{number[6:14]}", wed, state)
     yield from _certificates_of_owner(person)
     if person["safety_officer"]:
         officer = {"qymc": "样例3号建筑工程（模拟）有限公司", "lb": person["safety_officer"]}
         term = {"zzyxqqsrq": "2025-01-01", "zzyxqjzrq": "2027-12-31"}
-        yield "ecert-safety-officer", _certificate("ecert-safety-officer", person, "鲁建安B000001", officer | term)
+        yield "ecert-safety-officer", certificate("ecert-safety-officer", person, "鲁建安B000001", officer | term)
 
 
 def _certificates_of_owner(owner: Entry) -> Iterator[tuple[str, Record]]:
@@ -174,13 +172,13 @@ def _certificates_of_owner(owner: Entry) -> Iterator[tuple[str, Record]]:
         where = title["location"]
         yield (
             "ecert-real-estate-title",
-            _certificate("ecert-real-estate-title", owner, title["title_number"], {"zl": where}),
+            certificate("ecert-real-estate-title", owner, title["title_number"], {"zl": where}),
         )
         registered = title["title_number"].replace("不动产权", "不动产证明")
         face = {"zmqlhsx": "抵押权", "zl": where}
         yield (
             "ecert-real-estate-registration",
-            _certificate("ecert-real-estate-registration", owner, registered, face),
+            certificate("ecert-real-estate-registration", owner, registered, face),
         )
 
 
@@ -191,10 +189,10 @@ def _certificates_of_company(company: Entry) -> Iterator[tuple[str, Record]]:
     licence = head | {"zs": company["address"]} | term
     yield (
         "ecert-business-licence",
-        _certificate("ecert-business-licence", company, company["number"], licence, state),
+        certificate("ecert-business-licence", company, company["number"], licence, state),
     )
     yield from _certificates_of_owner(company)
     if company["food_licence"]:
         food = head | {"jycs": company["address"], "zzyxqqsrq": "2024-01-01", "zzyxqjzrq": "2028-12-31"}
         number = f"JY1370499{company['number'][-7:]}"
-        yield "ecert-food-licence", _certificate("ecert-food-licence", company, number, food)
+        yield "ecert-food-licence", certificate("ecert-food-licence", company, number, food)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Protocol
 
-from broker.sandbox.holdings import HOLDER_KEYS, UPDATED, Holdings, Record
+from broker.sandbox.holdings import UPDATED, Holdings, Record
 
 CHINA: Final = timezone(timedelta(hours=8))
 _DATA_TIME: Final = {"stale": timedelta(days=-400), "future": timedelta(days=2)}
@@ -55,7 +55,7 @@ def records(held: Holdings, source: str, number: str, behaviour: str, now: float
         return [_bent(record) for record in found]
     if behaviour == "wrong_person":
         other = next((key for key in held.get(source, {}) if key != number), "")
-        return [_about(record, other) for record in found]
+        return [_about(record, number, other) for record in found]
     return [*found, found[0]] if behaviour == "ambiguous" and found else found
 
 
@@ -66,10 +66,11 @@ def _bent(record: Record) -> Record:
     return {key: [value] for key, value in record.items()}
 
 
-def _about(record: Record, number: str) -> Record:
+def _about(record: Record, number: str, other: str) -> Record:
+    """The same record about somebody else."""
     if "face" in record:
-        return record | {"face": _about(record["face"], number)}
-    return {key: number if key in HOLDER_KEYS else value for key, value in record.items()}
+        return record | {"face": _about(record["face"], number, other)}
+    return {key: other if value == number else value for key, value in record.items()}
 
 
 def _dated(record: Record, asked: datetime, shift: timedelta) -> Record:

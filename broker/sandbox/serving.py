@@ -26,6 +26,7 @@ from granian.log import LogLevels
 from broker.core.errors import OperatorProblem
 from broker.sandbox.behaviours import AFTER_LEASE_SECONDS, BEHAVIOURS, HANG_SECONDS, Place, on_the_road
 from broker.sandbox.certshare_platform import Account, CertSharePlatform
+from broker.sandbox.configured import MORE, SHIPPED, described, hold
 from broker.sandbox.door import WIRE_HEADER
 from broker.sandbox.exchange_platform import ExchangePlatform
 from broker.sandbox.holdings import holdings
@@ -185,7 +186,9 @@ def application() -> Application:
 
 def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
     """The far end of a connection: it accepts exactly the credentials and services that the connection file has."""
-    held = holdings(orjson.loads((folder / "population.json").read_bytes()))
+    population = orjson.loads((folder / "population.json").read_bytes())
+    held, more = holdings(population), described(SHIPPED, folder / MORE)
+    hold(more, population, held)
     told = {name: _credential(value, folder) for name, value in connection["credentials"].items()}
     options = connection["options"]
     if connection["connector"] == "certshare":
@@ -193,16 +196,14 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
         if not isinstance(private, Sm2Signer):
             raise OperatorProblem("key.unusable", expected="an SM2 key")
         encrypt = private.verifier().encrypt
-        account = Account(told["account"], told["password"], encrypt, frozenset(options["services"]))
+        account = Account(told["account"], told["password"], encrypt, options["services"])
         return CertSharePlatform(account, held, connection["endpoint"].rpartition("/")[0])
     return ExchangePlatform(
-        prefix=options["prefix"],
-        secret_path=options["secret_path"],
-        proxy_path=options["proxy_path"],
         rid=told["rid"],
         app_key=told["app_key"],
-        services=options["services"],
+        options=options,
         held=held,
+        described={source: one for source, one in more.items() if "ask" in one},
     )
 
 

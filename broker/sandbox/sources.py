@@ -26,6 +26,7 @@ import yaml
 
 from broker.core.envelope import Algorithm
 from broker.sandbox.behaviours import BEHAVIOURS, Place
+from broker.sandbox.configured import MORE, SHIPPED, described, on
 from broker.sandbox.door import CA_FILE, Door, make_certificates
 from broker.sandbox.holdings import type_code
 from broker.sandbox.population import Entry, populate
@@ -214,6 +215,7 @@ class Sandbox:
             return self._certshare(name)
         national = name == "gj-exchange"
         services = _NATIONAL if national else {source: f"sd_{source}" for source in _PROVINCIAL}
+        services = {**services, **self._described(name)}
         return {
             "connector": "exchange",
             "endpoint": self.url(name),
@@ -238,9 +240,13 @@ class Sandbox:
             },
             "options": {
                 "use_cause": "object",
-                "services": {source: type_code(source) for source in _CERTIFICATES},
+                "services": {**{source: type_code(source) for source in _CERTIFICATES}, **self._described(name)},
             },
         }
+
+    def _described(self, platform: str) -> dict[str, str]:
+        """The services of a platform that files describe, the shipped one and the folder's own."""
+        return {key: one["service"] for key, one in on(platform, described(SHIPPED, self.folder / MORE)).items()}
 
     def _secret(self, name: str) -> dict[str, str]:
         path = self.folder / name

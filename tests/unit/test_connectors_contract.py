@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from broker.core.answer import Reason
-from broker.core.catalog import Form
+from broker.core.catalog import Form, RowState
 from tests.asking import CONNECTORS, REPOSITORY, SCHEMAS, SIMULATED, SOURCES, MemoryRoad, ask, memory_road, party
 from tests.contract import FAMILIES, VECTORS, run
 from tests.vectors.vector import SITUATIONS, Vector
@@ -41,6 +41,11 @@ def test_every_family_has_a_simulator_for_its_sources(family: str, road: MemoryR
     assert own != []
     assert {source.platform for source in own} <= road.connections.keys()
     assert {vector.source for vector in FAMILIES[family].VECTORS} <= {source.key for source in own}
+
+
+def test_every_confirmed_source_is_simulated() -> None:
+    confirmed = {key for key, one in SOURCES.items() if one.connector in CONNECTORS and one.state is RowState.CONFIRMED}
+    assert sorted(confirmed - set(SIMULATED)) == []
 
 
 @pytest.mark.parametrize("key", SIMULATED)
