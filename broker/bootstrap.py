@@ -101,7 +101,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         log_origin=settings.log_origin,
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
-        limits=Limits(),
+        limits=Limits(answer_days=settings.answer_days),
         roads=roads,
         calendar=working_calendar(),
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),

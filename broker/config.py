@@ -58,6 +58,8 @@ class Settings:
     """Working days in which a source department decides an application for a source shared unconditionally."""
     approval_days_conditional: int = 10
     """The same for a source shared conditionally."""
+    answer_days: int = 30
+    """Days after which a case's requests, questions and answers are destroyed, from its close or last activity on."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

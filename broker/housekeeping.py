@@ -14,12 +14,14 @@ from broker.core.errors import Problem
 from broker.flow.deliver import deliver
 from broker.flow.grants import remind
 from broker.flow.parts import Parts
+from broker.flow.retain import retain
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep, tidy
 from broker.log import fault
 
 SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
 DELIVER_SECONDS = 0.5
+RETAIN_SECONDS = 86_400.0
 TIDY_SECONDS = 60.0
 REMIND_SECONDS = 3600.0  # of applications that are due; each at most once a day
 
@@ -36,6 +38,7 @@ class Housekeeping:
             ("sequence", lambda: sequence(parts) >= parts.limits.sequence_batch, SEQUENCE_SECONDS),
             ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
+            ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
         )

@@ -64,6 +64,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("request.conflict", 409, _C, "同一请求编号已用于不同内容", "This request id was used with another body", "新的请求请使用新的编号", "Use a new request id for a new request"),
     ("case.applicant-differs", 409, _C, "该办件的申请人与本次请求不一致", "The case belongs to another applicant", "请核对办件编号与申请人", "Check the case number and the applicant"),
     ("case.parties", 409, _C, "该办件涉及的当事人过多", "The case has named too many parties", "一个办件只查询与其有关的人；确有需要请分办件办理", "Ask only about those whom the case concerns; open another case for others"),
+    ("case.shredded", 409, _C, "该办件的数据已按要求删除", "The case's data was deleted on request", "如仍需办理，请使用新的办件编号", "To go on, open a new case"),
+    ("case.undecided", 409, _C, "该办件尚有核验未完成，暂不能删除", "A verification of the case is not decided yet", "请待核验完成后再删除", "Delete it once everything is decided"),
     ("case.closed", 409, _C, "该办件已办结", "The case is closed", "已办结的办件不再查询数据", "Nothing is asked for a closed case"),
     ("case.unknown", 404, _C, "没有该办件", "There is no such case", "请核对办件编号", "Check the case number"),
     # the grant

@@ -218,12 +218,22 @@ class _Admission:
             case = draft.case = cases[ours.client, ours.number]
             if case.applicant != ours.applicant:
                 draft.outcome = CallerProblem("case.applicant-differs", pointer="/applicant")
+            elif case.erased:
+                draft.outcome = CallerProblem("case.shredded", pointer="/case/number")
             elif case.state != "open":
                 draft.outcome = CallerProblem("case.closed", pointer="/case/number")
             elif len(_together(case.parties, ours.parties)) > MAX_PARTIES:
                 draft.outcome = CallerProblem("case.parties", expected=f"at most {MAX_PARTIES}", pointer="/parties")
             else:
                 draft.parties = ours.parties
+                draft.case = self._with_key(case, ours)
+
+    def _with_key(self, case: CaseFile, ours: CaseFile) -> CaseFile:
+        """A case that lay still until its answers expired gets a new key: what the old one encrypted stays gone."""
+        if case.wrapped_key:
+            return case
+        self.work.renew_case_key(case.id, ours.wrapped_key)
+        return _there(self.work.find_case(case.client, case.number))  # ours, or that of whoever was faster
 
     def _fresh_case(self, draft: _Draft) -> CaseFile:
         request = _request(draft)

@@ -33,6 +33,8 @@ class Limits:
     sequence_batch: int = 2_000
     deliver_batch: int = 16
     delivery_attempts: int = 12
+    answer_days: int = 30  # how long answers are kept after a case's close or its last activity
+    shred_batch: int = 200
 
 
 class Untold:

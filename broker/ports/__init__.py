@@ -180,8 +180,9 @@ class CaseFile:
     number: str
     applicant: str
     state: str
-    wrapped_key: bytes = field(repr=False)
+    wrapped_key: bytes = field(repr=False)  # empty once it was destroyed
     parties: Parties = ()
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,16 @@ class Placed:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Shredded:
+    """A case whose key was destroyed: how many verifications and lookups lost what was encrypted with it."""
+
+    client: str
+    case: str
+    verifications: int
+    lookups: int
+
+
 class ProofWork(Protocol):
     """One transaction's methods for what proves."""
 
@@ -40,4 +50,24 @@ class ProofWork(Protocol):
 
     def find_entries(self, wanted: Filter, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries with places from ``start`` to before ``stop`` that the filter wants, in order."""
+        ...
+
+    def expired_cases(self, before: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` cases, locked: closed, or nothing done, since ``before``; none with an open verification."""
+        ...
+
+    def lock_case(self, client: str, number: str) -> str | None:
+        """The id of the case, locked: nobody adds to it until this transaction ends."""
+        ...
+
+    def is_open(self, case: str) -> bool:
+        """Whether something of this case is still to be answered or decided."""
+        ...
+
+    def shred(self, cases: Sequence[str], now: datetime, *, erased: bool) -> list[Shredded]:
+        """Destroy the keys of these locked cases, and with them requests, questions and answers."""
+        ...
+
+    def renew_case_key(self, case: str, wrapped_key: bytes) -> bool:
+        """Give a case whose key was destroyed by expiry a new one; False where it has one, or was erased."""
         ...

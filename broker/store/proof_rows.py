@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, exists, func, or_, select, update
 
 from broker.core.log_export import Filter
-from broker.ports.proof import Indexed, Placed
+from broker.ports.proof import Indexed, Placed, Shredded
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store.rows import Rows
+
+
+_OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verification is decided
+    select(t.verification.c.case_id)
+    .select_from(t.verification.outerjoin(t.lookup, (t.lookup.c.verification_id == t.verification.c.id)
+                                          & (t.lookup.c.state != "answered")))
+    .where(or_(t.verification.c.state != "decided", t.lookup.c.id.is_not(None)))
+)  # fmt: skip
 
 
 class ProofRows(Rows):
@@ -50,3 +59,64 @@ class ProofRows(Rows):
         if wanted.until is not None:
             found = found.where(index.at < wanted.until)
         return [Placed(row.position, row.body) for row in self._run(found)]
+
+    # --- retention
+
+    def expired_cases(self, before: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` cases, locked, that were closed or last active before a time."""
+        case, done = t.case_file.c, t.verification.c
+        recent = exists().where(done.case_id == case.id, or_(done.admitted_at >= before, done.decided_at >= before))
+        alive = case.id.in_(_OPEN_CASES)
+        found: Select[tuple[str]] = (
+            select(case.id)
+            .where(case.wrapped_key != b"", ~alive, or_(~recent, case.closed_at < before))
+            .order_by(case.id)
+            .limit(limit)
+            .with_for_update(of=t.case_file, skip_locked=True)
+        )
+        locked = list(self._run(found).scalars())
+        # What was admitted between the reading and the lock is seen now; behind the lock nothing can be.
+        still_open = self._run(_OPEN_CASES.where(done.case_id.in_(locked)))
+        return sorted(set(locked) - set(still_open.scalars()))
+
+    def lock_case(self, client: str, number: str) -> str | None:
+        """The id of the case, locked."""
+        case = t.case_file.c
+        found = select(case.id).where(case.client_id == client, case.number == number).with_for_update()
+        row = self._run(found).one_or_none()
+        return None if row is None else str(row.id)
+
+    def is_open(self, case: str) -> bool:
+        """Whether something of this case is still to be answered or decided."""
+        return self._run(_OPEN_CASES.where(t.verification.c.case_id == case).limit(1)).first() is not None
+
+    def shred(self, cases: Sequence[str], now: datetime, *, erased: bool) -> list[Shredded]:
+        """Destroy the keys of these locked cases, and with them requests, questions and answers."""
+        if not cases:
+            return []
+        case, done, asked = t.case_file.c, t.verification.c, t.lookup.c
+        theirs = select(done.id).where(done.case_id.in_(cases))
+        counts = (
+            select(case.client_id, case.number, func.count(done.id.distinct()), func.count(asked.id))
+            .select_from(t.case_file.outerjoin(t.verification).outerjoin(t.lookup))
+            .where(case.id.in_(cases))
+            .group_by(case.id, case.client_id, case.number)
+            .order_by(case.id)
+        )
+        gone = [Shredded(*row) for row in self._run(counts)]
+        self._run(
+            update(t.lookup).where(asked.verification_id.in_(theirs)).values(question=b"", answer=None, memo=None)
+        )
+        self._run(update(t.verification).where(done.case_id.in_(cases)).values(request=b""))
+        marked = {"wrapped_key": b"", "shredded_at": now} | ({"erased_at": now} if erased else {})
+        self._run(update(t.case_file).where(case.id.in_(cases)).values(marked))
+        return gone
+
+    def renew_case_key(self, case: str, wrapped_key: bytes) -> bool:
+        """Give a case whose key was destroyed by expiry a new one."""
+        row = t.case_file.c
+        return self._added(
+            update(t.case_file)
+            .where(row.id == case, row.wrapped_key == b"", row.erased_at.is_(None))
+            .values(wrapped_key=wrapped_key, shredded_at=None)
+        )

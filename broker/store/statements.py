@@ -55,10 +55,14 @@ class Statements:
             self._among(t.verification.c.client_id, "b_clients"), self._among(t.verification.c.request_id, "b_requests")
         )
         self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
-        self.open_cases = self._many_new(t.case_file, without=("closed_at",)).returning(t.case_file.c.id)
+        self.open_cases = self._many_new(t.case_file, without=("closed_at", "shredded_at", "erased_at")).returning(
+            t.case_file.c.id
+        )
         self.case = select(t.case_file).where(
             t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
         )
+        # As the insert of its verification will: so whoever shreds the case waits for us, or we for them.
+        self.case_shared = self.case.with_for_update(read=True, key_share=True)
         self.close_case = (
             update(t.case_file)
             .where(

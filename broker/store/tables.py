@@ -162,9 +162,11 @@ case_file = Table(
     Column("applicant", Text, nullable=False),  # keyed pseudonym
     Column("parties", Text, nullable=False, server_default="[]"),  # JSON: role and keyed pseudonym of each
     Column("state", Text, nullable=False),  # open | closed
-    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),  # empty: destroyed, and with it what it encrypted
     Column("opened_at", Moment, nullable=False),
     Column("closed_at", Moment),
+    Column("shredded_at", Moment),
+    Column("erased_at", Moment),  # shredded on request: no new key is made for it
     UniqueConstraint("client_id", "number"),
 )
 

@@ -173,7 +173,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         return given | self._cases(standing)
 
     def _cases(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], CaseFile]:
-        found = (self.find_case(client, number) for client, number in names)
+        found = (self._case(self._sql.case_shared, client, number) for client, number in names)
         return {(case.client, case.number): case for case in found if case is not None}
 
     def close_case(self, client: str, number: str, now: datetime) -> bool:
@@ -182,12 +182,16 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
 
     def find_case(self, client: str, number: str) -> CaseFile | None:
         """The case of this client and number."""
-        row = self._run(self._sql.case, b_client=client, b_number=number).one_or_none()
+        return self._case(self._sql.case, client, number)
+
+    def _case(self, statement: Any, client: str, number: str) -> CaseFile | None:
+        row = self._run(statement, b_client=client, b_number=number).one_or_none()
         if row is None:
             return None
         return CaseFile(
-            row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key, parties_from(row.parties)
-        )
+            row.id, row.client_id, row.number, row.applicant, row.state, row.wrapped_key, parties_from(row.parties),
+            row.erased_at is not None,
+        )  # fmt: skip
 
     def usage(self, grants: Sequence[str], day: str) -> dict[str, int]:
         """Today's calls by grant; grants without a row have none."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from flask import Flask, Response, request
 
 from broker.core import merkle
@@ -24,7 +25,8 @@ from broker.core.roles import Role
 from broker.flow.export import Wanted, export_log
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size
-from broker.web.guard import Signed, read_body, reading, recorded, verified_document
+from broker.flow.retain import Erasure, erase_case
+from broker.web.guard import JSON, Signed, read_body, reading, recorded, verified_document
 
 READERS = (Role.CENTRE, Role.AUDITOR, Role.WITNESS)
 EXPORTERS = (Role.CENTRE, Role.AUDITOR)
@@ -41,12 +43,14 @@ class Audit:
         self._parts = parts
         self._public_url = public_url
         self._export = grammar(schema, "export")
+        self._erasure = grammar(schema, "erasure")
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""
         for rule, view, method in (
             ("/log/tile/entries/<path:path>", self.entries, "GET"),
             ("/v1/log/exports", self.export, "POST"),
+            ("/v1/cases/erasure", self.erase, "POST"),
         ):
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
 
@@ -78,6 +82,20 @@ class Audit:
         response = Response(b"".join(written(head, lines)), content_type=media_type)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    def erase(self) -> Response:
+        """The right to deletion, for one case."""
+        signed = Signed(request, self._public_url, read_body(request), (Role.CENTRE,))
+        with recorded(self._parts, signed):
+            said = verified_document(self._parts, signed, self._erasure)
+            erasure = Erasure(said["client"], said["case"]["number"], said["by"], said["reason"])
+            gone = erase_case(self._parts, erasure, signed.identify)
+        return answered({"case": said["case"], "verifications": gone.verifications, "lookups": gone.lookups})
+
+
+def answered(document: Mapping[str, Any]) -> Response:
+    """A document that nobody keeps."""
+    return Response(orjson.dumps(document), content_type=JSON, headers={"Cache-Control": "no-store"})
 
 
 def grammar(schema: Mapping[str, Any], name: str) -> Grammar:

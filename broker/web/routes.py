@@ -89,7 +89,7 @@ ROUTES: tuple[Route, ...] = (
         (
             *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
             "request.region", "request.item", "request.scene", "request.role", "request.material",
-            "request.item-not-in-force", "request.level", "request.conflict", "case.applicant-differs",
+            "request.item-not-in-force", "request.level", "request.conflict", "case.shredded", "case.applicant-differs",
             "case.parties", "case.closed",
             *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
         ),
@@ -279,6 +279,13 @@ ROUTES: tuple[Route, ...] = (
         {200: ("Up to 256 hashes of 32 bytes.", "application/octet-stream", "binary")},
         ("log.tile-path", "log.not-yet", *_READS),
         (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
+    ),
+    Route(
+        "POST", "/v1/cases/erasure", "erase",
+        "The right to deletion: destroy a case's requests, questions and answers; receipts and entries stay.",
+        {200: ("What was destroyed.", _JSON, "erased")},
+        (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.undecided", "case.shredded"), (), "audit.erasure",
+        roles=_CENTRE,
     ),
     Route(
         "POST", "/v1/log/exports", "export",

@@ -46,6 +46,7 @@ MATRIX: dict[str, set[Role]] = {
     "withdraw": {Role.SOURCE, Role.CENTRE},
     "entries": {Role.CENTRE, Role.AUDITOR, Role.WITNESS},
     "export": {Role.CENTRE, Role.AUDITOR},
+    "erase": {Role.CENTRE},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
 UNIT = "113704000042880080"
@@ -63,6 +64,7 @@ BODIES: dict[str, Any] = {
     "decide": {"by": "李某", "unit": UNIT, "approve": True, "reason": "符合"},
     "withdraw": {"by": "李某", "unit": UNIT, "state": "revoked", "reason": "职责调整"},
     "export": {"by": "李某", "reason": "检查"},
+    "erase": {"client": "none", "case": {"number": "none"}, "by": "李某", "reason": "本人要求"},
 }  # fmt: skip
 
 

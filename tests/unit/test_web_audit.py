@@ -105,3 +105,14 @@ def test_the_centre_searches_by_person_and_the_log_keeps_the_pseudonym(ground: G
 def test_what_is_asked_wrongly_is_refused(ground: Ground, said: dict[str, Any], code: str) -> None:
     assert document_of(export(ground, **said))["code"] == code
     assert "exported" not in {one["kind"] for one in ground.entries()}
+
+
+def test_the_centre_has_a_case_deleted_and_its_receipt_stays(ground: Ground) -> None:
+    view = ground.sequenced()
+    said = {"client": "approval", "case": view["case"], "by": "审计员", "reason": "本人要求删除"}
+    answer = document_of(ground.send("POST", "/v1/cases/erasure", said, signer=CENTRE))
+    assert answer == {"case": view["case"], "verifications": 1, "lookups": 2}
+    assert ground.send("GET", f"/v1/verifications/{view['id']}/bundle").status_code == 200
+    again = document_of(ground.send("POST", "/v1/cases/erasure", said, signer=CENTRE))
+    assert again["code"] == "case.shredded"
+    assert document_of(ground.submit(ground.request(case=view["case"])))["code"] == "case.shredded"

@@ -28,6 +28,8 @@ FROM log_leaf JOIN (SELECT id, kind, convert_from(body, 'UTF8')::jsonb AS body F
 
 def upgrade() -> None:
     """Make the tables, and index what is there."""
+    op.add_column("case_file", sa.Column("shredded_at", sa.BigInteger(), nullable=True))
+    op.add_column("case_file", sa.Column("erased_at", sa.BigInteger(), nullable=True))
     op.create_table(
         "log_index",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -48,3 +50,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the tables away again."""
     op.drop_table("log_index")
+    op.drop_column("case_file", "erased_at")
+    op.drop_column("case_file", "shredded_at")

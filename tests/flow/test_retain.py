@@ -1,0 +1,181 @@
+"""Retention: answers go, and everything that proves stays provable."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from broker.core import merkle
+from broker.core.checkpoint import InclusionProof
+from broker.core.errors import CallerProblem
+from broker.core.receipt import Bundle, verify_bundle
+from broker.flow.prove import checkpoint_size, tile_reader
+from broker.flow.retain import Erasure, erase_case, retain
+from broker.flow.review import verify_log
+from tests.flow import kit
+from tests.flow.kit import Broker, Crash
+
+ERASURE = Erasure(kit.CLIENT, "case-1", "经办人", "本人要求删除")
+FORTY_DAYS = 40 * 24 * 3600 * 1000
+
+
+def grown_old(broker: Broker) -> None:
+    """Let forty days pass for every case."""
+    for table, *columns in (("verification", "admitted_at", "decided_at"), ("case_file", "opened_at", "closed_at")):
+        changes = ", ".join(f"{one} = {one} - {FORTY_DAYS}" for one in columns)
+        broker.execute(f"UPDATE {table} SET {changes}")  # noqa: S608 - names of ours
+
+
+def kept(broker: Broker, number: str) -> list[bytes]:
+    """What is kept, encrypted, of a verification: request, key, questions and answers."""
+    (row,) = broker.rows(
+        "SELECT request, wrapped_key FROM verification v JOIN case_file c ON c.id = v.case_id WHERE v.id = :id",
+        id=number,
+    )
+    lookups = broker.rows("SELECT question, answer, memo FROM lookup WHERE verification_id = :id", id=number)
+    return [bytes(one) for one in [*row, *(value for lookup in lookups for value in lookup)] if one]
+
+
+def proved(broker: Broker, number: str) -> int | None:
+    """The place of a verification's receipt, verified from what is published alone."""
+    with broker.parts.store.read() as work:
+        place, note = work.place_of(number, "decided"), work.latest_checkpoint()
+        assert place is not None
+        assert place[0] is not None
+        assert note is not None
+        path = merkle.inclusion_proof(place[0], checkpoint_size(note), tile_reader(work))
+    receipt = broker.verification(number).receipt
+    assert receipt is not None
+    bundle = Bundle(receipt, place[1], InclusionProof(place[0], tuple(path), note).format())
+    keys = {key.key_id: key for key in broker.office.receipt_keys}
+    return verify_bundle(bundle, keys, broker.office.log_keys).position
+
+
+def decided(broker: Broker, *numbers: int) -> list[str]:
+    found = [broker.admit(number) for number in numbers]
+    broker.work_off()
+    return found
+
+
+def test_what_expires_is_gone_and_receipt_and_log_still_verify(broker: Broker) -> None:
+    (number,) = decided(broker, 1)
+    grown_old(broker)
+    assert retain(broker.parts) is False
+    assert kept(broker, number) == []
+    (told,) = broker.entries("shredded")
+    assert (told["case"], told["verifications"], told["why"]) == ("case-1", 1, "expired")
+    assert told["lookups"] == len(broker.rows("SELECT 1 FROM lookup"))
+    broker.finish()
+    assert proved(broker, number) is not None
+    assert verify_log(broker.parts, broker.office.log_keys).size == len(broker.entries())
+
+
+def test_what_is_young_or_undecided_stays(broker: Broker) -> None:
+    (young,) = decided(broker, 1)
+    waiting = broker.admit(2)
+    assert retain(broker.parts) is False
+    assert kept(broker, young)
+    grown_old(broker)
+    broker.execute("UPDATE case_file SET closed_at = opened_at")
+    retain(broker.parts)
+    assert kept(broker, waiting), "nobody has decided it yet"
+    broker.finish()
+
+
+def test_batches_follow_one_another_and_a_second_run_finds_nothing(broker: Broker) -> None:
+    broker.parts.limits = replace(broker.parts.limits, shred_batch=2)
+    decided(broker, 1, 2, 3)
+    grown_old(broker)
+    assert [retain(broker.parts) for _ in range(3)] == [True, False, False]
+    assert len(broker.entries("shredded")) == 3
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_commit_lost_while_shredding_leaves_all_or_nothing(broker: Broker, fault: str) -> None:
+    (number,) = decided(broker, 1)
+    grown_old(broker)
+    broker.store.fault = fault
+    with pytest.raises(Crash):
+        retain(broker.parts)
+    assert bool(kept(broker, number)) == (fault == "before") == (not broker.entries("shredded"))
+    retain(broker.parts)
+    assert (kept(broker, number), len(broker.entries("shredded"))) == ([], 1)
+
+
+def test_without_its_entry_nothing_is_destroyed(broker: Broker) -> None:
+    (number,) = decided(broker, 1)
+    grown_old(broker)
+    broker.store.refuse = lambda kind: kind == "shredded"
+    before = broker.contents()
+    for act in (lambda: retain(broker.parts), lambda: erase_case(broker.parts, ERASURE)):
+        with pytest.raises(Crash):
+            act()
+    assert broker.contents() == before
+    assert kept(broker, number)
+
+
+def test_an_open_case_whose_answers_expired_goes_on_under_a_new_key(broker: Broker) -> None:
+    (old,) = decided(broker, 1)
+    grown_old(broker)
+    retain(broker.parts)
+    new = broker.admit(1, request_id="r1b")
+    broker.work_off()
+    assert broker.verification(new).state == "decided"
+    assert kept(broker, new)
+    assert broker.submit(kit.request(1)).verification.receipt == broker.verification(old).receipt
+    broker.finish()
+
+
+def test_the_right_to_deletion_is_for_good_and_told_with_its_reason(broker: Broker) -> None:
+    (number, other) = decided(broker, 1, 2)
+    gone = erase_case(broker.parts, ERASURE)
+    assert gone.verifications == 1
+    assert (kept(broker, number), bool(kept(broker, other))) == ([], True)
+    (told,) = broker.entries("shredded")
+    assert (told["why"], told["by"], told["reason"]) == ("erased", "经办人", "本人要求删除")
+    assert broker.refused(kit.request(1, request_id="again")).code == "case.shredded"
+    with pytest.raises(CallerProblem, match="case.shredded"):
+        erase_case(broker.parts, ERASURE)
+    broker.finish()
+    assert proved(broker, number) is not None
+
+
+def test_nothing_is_deleted_that_is_unknown_or_still_asked(broker: Broker) -> None:
+    broker.admit(1)
+    before = broker.contents()
+    for erasure, code in (
+        (ERASURE, "case.undecided"),
+        (replace(ERASURE, case="case-9"), "case.unknown"),
+        (replace(ERASURE, client=kit.OTHER_CLIENT), "case.unknown"),
+    ):
+        with pytest.raises(CallerProblem, match=code):
+            erase_case(broker.parts, erasure)
+    assert broker.contents() == before
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_admitting_and_shredding_at_once_loses_no_verification(broker: Broker) -> None:
+    """Whoever is later sees what the earlier did: either the case is alive and stays, or it gets its new key."""
+    others = [broker.another(), broker.another()]
+    for number in range(6):
+        decided(broker, number)
+        grown_old(broker)
+        with ThreadPoolExecutor(2) as pool:
+            shredding = pool.submit(retain, others[0].parts)
+            admitting = pool.submit(others[1].admit, number, request_id=f"again-{number}")
+            shredding.result()
+            new = admitting.result()
+        broker.work_off()
+        assert broker.verification(new).state == "decided"
+    for one in others:
+        one.office.close()
+
+
+def test_the_days_are_a_setting(broker: Broker) -> None:
+    (number,) = decided(broker, 1)
+    broker.parts.limits = replace(broker.parts.limits, answer_days=50)
+    grown_old(broker)
+    retain(broker.parts)
+    assert kept(broker, number), "forty days are below fifty"
