@@ -13,7 +13,6 @@ from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store.rows import Rows
 
-
 _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verification is decided
     select(t.verification.c.case_id)
     .select_from(t.verification.outerjoin(t.lookup, (t.lookup.c.verification_id == t.verification.c.id)
@@ -66,11 +65,12 @@ class ProofRows(Rows):
         """Up to ``limit`` cases, locked, that were closed or last active before a time."""
         case, done = t.case_file.c, t.verification.c
         recent = exists().where(done.case_id == case.id, or_(done.admitted_at >= before, done.decided_at >= before))
-        alive = case.id.in_(_OPEN_CASES)
+        alive = _OPEN_CASES.where(done.case_id == case.id).correlate(t.case_file).exists()
         found: Select[tuple[str]] = (
             select(case.id)
-            .where(case.wrapped_key != b"", ~alive, or_(~recent, case.closed_at < before))
-            .order_by(case.id)
+            .where(func.length(case.wrapped_key) > 0, case.opened_at < before)
+            .where(~alive, or_(~recent, case.closed_at < before))
+            .order_by(case.opened_at)
             .limit(limit)
             .with_for_update(of=t.case_file, skip_locked=True)
         )

@@ -170,6 +170,13 @@ case_file = Table(
     UniqueConstraint("client_id", "number"),
 )
 
+Index(
+    "case_file_kept",
+    case_file.c.opened_at,
+    postgresql_where=text("length(wrapped_key) > 0"),
+    sqlite_where=text("length(wrapped_key) > 0"),
+)
+
 verification = Table(
     "verification",
     metadata,
@@ -188,6 +195,8 @@ verification = Table(
     Column("preliminary", Text),  # the receipt that was issued while answers were waited for
     UniqueConstraint("client_id", "request_id"),
 )
+
+Index("verification_case", verification.c.case_id)
 
 lookup = Table(
     "lookup",

@@ -30,6 +30,15 @@ def upgrade() -> None:
     """Make the tables, and index what is there."""
     op.add_column("case_file", sa.Column("shredded_at", sa.BigInteger(), nullable=True))
     op.add_column("case_file", sa.Column("erased_at", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "case_file_kept",
+        "case_file",
+        ["opened_at"],
+        unique=False,
+        postgresql_where=sa.text("length(wrapped_key) > 0"),
+        sqlite_where=sa.text("length(wrapped_key) > 0"),
+    )
+    op.create_index("verification_case", "verification", ["case_id"], unique=False)
     op.create_table(
         "log_index",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -50,5 +59,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the tables away again."""
     op.drop_table("log_index")
+    op.drop_index("verification_case", "verification")
+    op.drop_index("case_file_kept", "case_file")
     op.drop_column("case_file", "erased_at")
     op.drop_column("case_file", "shredded_at")
