@@ -67,6 +67,8 @@ class Office:
     receipt_keys: list[Verifier]
     log_keys: list[Verifier]
     provider: IdentityProvider | None = None
+    queue: Callable[[], bool] = field(default=lambda: True)
+    """Whether the queue answers; in the embedded default it is this process itself."""
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -109,10 +111,11 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     drain = Drain(lambda source: look_up(parts, source))
     if wake is None:
         parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
+    queue = parts.wake.answers if isinstance(parts.wake, FleetWake) else (lambda: True)
     receipt_keys = [signer.verifier(), *_public_keys(folder / _RETIRED)]
     log_keys = [*(key.verifier() for key in log_signers), *_public_keys(folder / _RETIRED_LOG)]
     provider = _identity_provider(settings)
-    return Office(settings, parts, database, drain, receipt_keys, log_keys, provider, [transport.close])
+    return Office(settings, parts, database, drain, receipt_keys, log_keys, provider, queue, [transport.close])
 
 
 def _identity_provider(settings: Settings) -> OidcProvider | None:

@@ -154,6 +154,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     # us
     ("store.away", 503, _B, "数据库暂时不可用", "The database is away", "请稍后用同一请求编号重试", "Repeat later with the same request id"),
     ("broker.overloaded", 503, _B, "系统繁忙", "The broker is overloaded", "请稍后用同一请求编号重试", "Repeat later with the same request id"),
+    ("broker.unfit", 503, _O, "系统无法受理：签名或写入不可用", "The broker cannot admit: signing or writing does not work", "请按 got 所列部分检查密钥与数据库", "Check keys and database, as got names them"),
     ("broker.fault", 500, _B, "系统内部错误", "The broker failed", "请用同一请求编号重试；仍失败请联系运维并提供编号", "Repeat with the same request id; then tell the operator the instance id"),
 )  # fmt: skip
 

@@ -80,6 +80,13 @@ class FleetWake:
             pipeline.set(f"wake:{source}", 1, nx=True, px=COALESCE_MS)
         return [source for source, new in zip(sources, pipeline.execute(), strict=True) if new]
 
+    def answers(self) -> bool:
+        """Whether Redis answers at once; everything goes on without it, only slower to begin."""
+        try:
+            return bool(self._redis.ping())
+        except RedisError:
+            return False
+
     def heard(self, source: str) -> None:
         """First thing in a drain: from now on a further wake is a new message."""
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from broker.web.editions import Editions
 from broker.web.grants import Grants
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
+from broker.web.health import Health
 from broker.web.log import Log
 from broker.web.openapi import docs_page, openapi_document, read_schema
 from broker.web.public import Public
@@ -48,6 +49,8 @@ class Surface:
     """Where the JSON Schemas lie."""
     seats: int = 24
     """How many requests may wait at a time; fewer than the server's threads, so that some are always free."""
+    queue: Callable[[], bool] = field(default=lambda: True)
+    """Whether the queue answers; always, where it is this process itself."""
     provider: IdentityProvider | None = None
     """Who vouches for people of the console, besides its own accounts."""
 
@@ -67,6 +70,9 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
+    Health(parts, public_url, {one.key_id: one for one in (*surface.keys, *surface.log_keys)}, surface.queue).add_to(
+        app
+    )
     errors.register(app)
     add_console(app, Console(parts, public_url, examine, surface.provider))
 

@@ -57,6 +57,22 @@ _PROMISE = _object(
     state={"enum": ["open", "kept", "broken", "by_hand"]},
     checked_at={"type": ["string", "null"], "format": "date-time"},
 )
+_MAYBE_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+_FIGURE = {"type": ["number", "null"]}
+_STATE = {"enum": ["ok", "failing", "away", "unasked"]}
+_SOURCE = _object(
+    source=_TEXT,
+    name=_object(zh=_TEXT, en=_TEXT),
+    state=_STATE,
+    breaker=_object(state={"enum": ["closed", "open", "half_open"]}, until=_MAYBE_MOMENT),
+    last_ok_at=_MAYBE_MOMENT,
+    last_fail_at=_MAYBE_MOMENT,
+    last_failure={"type": ["string", "null"]},
+    today=_object(
+        day=_TEXT, calls=_INTEGER, held=_INTEGER, not_held=_INTEGER, unknown=_INTEGER, failed=_INTEGER, barred=_INTEGER
+    ),
+    duration_ms=_object(min=_FIGURE, avg=_FIGURE, max=_FIGURE, p95=_FIGURE),
+)
 _SMALL = {
     "proof": _object(entry=_TEXT, proof=_TEXT),
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
@@ -69,6 +85,13 @@ _SMALL = {
     "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
     "status": _object(status=_TEXT),
+    "sources": _object(sources={"type": "array", "items": _SOURCE}),
+    "fitness": _object(
+        status={"enum": ["ok", "degraded"]},
+        checks={"type": "object", "additionalProperties": _object(well={"type": "boolean"}, took_ms=_INTEGER)},
+        sources={"type": "object", "additionalProperties": _STATE},
+        broken={"type": "array", "items": _TEXT},
+    ),
     "promises": _object(promises={"type": "array", "items": _PROMISE}),
     "callback": {
         "oneOf": [

@@ -63,6 +63,7 @@ class Route:
 
 _APPROVAL, _EDITOR, _APPROVER = (Role.APPROVAL,), (Role.LIST_EDITOR,), (Role.LIST_APPROVER,)
 _CENTRE, _AUDITOR, _WITNESS, _PORTAL = (Role.CENTRE,), (Role.AUDITOR,), (Role.WITNESS,), (Role.PORTAL,)
+_WATCHERS = (*_APPROVAL, *_EDITOR, *_APPROVER, Role.SOURCE, *_CENTRE, *_AUDITOR)
 _DECIDERS, _CONCERNED = (Role.SOURCE, Role.CENTRE), (Role.APPROVAL, Role.SOURCE, Role.CENTRE, Role.AUDITOR)
 _APPLIED = (*_SIGNED, *_BODY, "request.schema", "edition.none", "application.scope", "application.withheld",
             "application.renewal")  # fmt: skip
@@ -309,6 +310,21 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/openapi.json", "openapi", "This document.", {200: ("OpenAPI 3.1.", _JSON, "object")}, ()),
     Route("GET", "/docs", "docs", "This document as a page.", {200: ("HTML.", "text/html", "string")}, ()),
+    Route(
+        "GET", "/v1/sources", "sources",
+        "How each source is: last success and failure, counts and durations of the day, its breaker.",
+        {200: ("Every source of the edition in force.", _JSON, "sources")}, (*_SIGNED, "edition.none"), roles=_WATCHERS,
+    ),
+    Route(
+        "GET", "/v1/health", "fitness",
+        "Sign, write and queue are tried out, sources by their last answers; says which part is broken.",
+        {200: ("It can admit; `degraded` names what is broken all the same.", _JSON, "fitness")},
+        ("broker.unfit", *_READS),
+    ),
+    Route(
+        "GET", "/metrics", "metrics", "The same figures for Prometheus, and those of the process that answers.",
+        {200: ("Text exposition format.", "text/plain", "string")}, _READS,
+    ),
     Route("GET", "/health", "health", "Whether the process answers.", {200: ("It does.", _JSON, "status")}, ()),
     Route(
         "GET", "/ready", "ready", "Whether it can work: its database answers.",

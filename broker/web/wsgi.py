@@ -30,5 +30,6 @@ def application() -> Flask:
         log_keys=office.log_keys,
         seats=max(1, settings.web_threads - _FREE_THREADS),
         provider=office.provider,
+        queue=office.queue,
     )
     return create_app(office.parts, surface)

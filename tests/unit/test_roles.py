@@ -47,6 +47,7 @@ MATRIX: dict[str, set[Role]] = {
     "entries": {Role.CENTRE, Role.AUDITOR, Role.WITNESS},
     "export": {Role.CENTRE, Role.AUDITOR},
     "erase": {Role.CENTRE},
+    "sources": set(Role) - {Role.WITNESS, Role.PORTAL},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
 UNIT = "113704000042880080"

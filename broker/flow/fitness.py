@@ -1,0 +1,127 @@
+"""How the broker and its sources are: what is exercised, what is remembered, and which part is broken.
+
+Signing and writing are tried out, for a broker that cannot sign or write admits nothing. The queue is only asked:
+without it the sweepers find the work. Sources are not asked, since each question costs a call: their last answers tell.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from broker.core.day import day_of
+from broker.core.envelope import Verifier, seal, unseal
+from broker.core.errors import OperatorProblem, Problem
+from broker.core.gate import Gate
+from broker.core.health import Day, merged, source_view
+from broker.flow.parts import Parts
+from broker.ports import Work
+
+WEEK: Final = timedelta(days=7)  # how far back the last success or failure is looked for
+NEEDED: Final = ("sign", "write")  # what the broker cannot admit without
+_KEY: Final = "broker.fitness"  # of the nonce that is written and runs out like any other
+_PROOF_TYPE: Final = "exemption-fitness+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part, tried out."""
+
+    name: str
+    well: bool
+    took_ms: int
+
+
+def sources_now(parts: Parts) -> list[dict[str, Any]]:
+    """Each source of the edition in force with its health. Raises ``OperatorProblem`` ``edition.none``."""
+    with parts.store.read() as work:
+        return sources_seen(parts, work)
+
+
+def sources_seen(parts: Parts, work: Work) -> list[dict[str, Any]]:
+    """As :func:`sources_now`, in a transaction of the caller's."""
+    pulse = work.pulse()
+    edition = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now)
+    gates, days = states(work, pulse.now)
+    return [
+        source_view(key, source.name, _of_today(days.get(key), pulse.now), gates.get(key))
+        for key, source in sorted(edition.catalog.sources.items())
+    ]
+
+
+def states(work: Work, now: datetime) -> tuple[Mapping[str, Gate], Mapping[str, Day]]:
+    """Every gate, and what each source did of late, by source."""
+    gates = {gate.source: gate for gate in work.gates()}
+    days: dict[str, list[Day]] = {}
+    for one in work.health(day_of(now - WEEK).isoformat()):
+        days.setdefault(one.source, []).append(one)
+    return gates, {source: found for source, listed in days.items() if (found := merged(listed)) is not None}
+
+
+def _of_today(day: Day | None, now: datetime) -> Day | None:
+    """The counts of another day are not today's; when it last went well or ill still counts."""
+    today = day_of(now).isoformat()
+    if day is None or day.day == today:
+        return day
+    return Day(day.source, today, last_ok_at=day.last_ok_at, last_fail_at=day.last_fail_at,
+               last_failure=day.last_failure)  # fmt: skip
+
+
+def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool]) -> dict[str, Any]:
+    """Every part and how it is; ``keys`` are the published ones.
+
+    Raises ``OperatorProblem`` ``broker.unfit`` naming what is broken, where that keeps us from admitting anything.
+    """
+    checks = [
+        _timed("sign", lambda: _signs(parts, keys)),
+        _timed("write", lambda: _writes(parts)),
+        _timed("queue", queue),
+    ]
+    broken = [check.name for check in checks if not check.well]
+    if set(broken) & set(NEEDED):
+        raise OperatorProblem("broker.unfit", got=" ".join(broken), expected="sign and write")
+    seen = _seen(parts)
+    ill = [one["source"] for one in seen if one["state"] in {"away", "failing"}]
+    return {
+        "status": "degraded" if broken or ill else "ok",
+        "checks": {check.name: {"well": check.well, "took_ms": check.took_ms} for check in checks},
+        "sources": {one["source"]: one["state"] for one in seen},
+        "broken": [*broken, *ill],
+    }
+
+
+def _seen(parts: Parts) -> list[dict[str, Any]]:
+    try:
+        return sources_now(parts)
+    except OperatorProblem:
+        return []  # before the first edition there are no sources
+
+
+def _timed(name: str, tried: Callable[[], bool]) -> Check:
+    began = time.monotonic()
+    try:
+        well = tried()
+    except Problem:
+        well = False
+    return Check(name, well, round((time.monotonic() - began) * 1000))
+
+
+def _signs(parts: Parts, keys: Mapping[str, Verifier]) -> bool:
+    """Each key in use makes a signature that its published half verifies."""
+    for signer in (parts.signer, *parts.log_signers):
+        unseal(seal(b"{}", signer, _PROOF_TYPE), keys, _PROOF_TYPE)
+    return True
+
+
+def _writes(parts: Parts) -> bool:
+    """A row of ours, committed: reading alone also works on a full disk, or on a standby."""
+    with parts.store.write() as work:
+        now = work.pulse().now
+        fresh = work.spend_nonce(_KEY, os.urandom(16).hex(), now)
+        # Crash before this commit, or after it: a nonce that nobody will bring is forgotten with the others.
+        work.commit()
+    return fresh

@@ -1,0 +1,152 @@
+"""How the broker and its sources are, for people, for probes, and for Prometheus. Nothing here names a person."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from broker.core.day import day_of
+from broker.core.envelope import Verifier
+from broker.core.gate import Breaker, Gate
+from broker.core.health import BOUNDS_MS, Day
+from broker.core.roles import Role
+from broker.flow.fitness import fitness, sources_seen, states
+from broker.flow.parts import Parts
+from broker.web.guard import JSON, Signed, read_body, reading
+
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+FRESH_SECONDS: Final = 1.0  # anybody may ask for the examination: more often than this it is not made
+_WATCHERS: Final = tuple(role for role in Role if role not in {Role.WITNESS, Role.PORTAL})
+
+
+class Health:
+    """The routes of health; one object per process."""
+
+    def __init__(self, parts: Parts, public_url: str, keys: Mapping[str, Verifier], queue: Callable[[], bool]) -> None:
+        """``keys`` are the published ones; ``queue`` tells whether the queue answers."""
+        self._parts = parts
+        self._public_url = public_url
+        self._examine = _Rarely(lambda: fitness(parts, keys, queue))
+
+    def add_to(self, app: Flask) -> None:
+        """Register the routes."""
+        for rule, name, view in (
+            ("/v1/sources", "sources", self.sources),
+            ("/v1/health", "fitness", self.fitness),
+            ("/metrics", "metrics", self.metrics),
+        ):
+            app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
+
+    def sources(self) -> Response:
+        """Every source of the edition in force, to whoever asks them or answers for them."""
+        signed = Signed(request, self._public_url, read_body(request), _WATCHERS)
+        with reading(self._parts, signed) as (work, _):
+            return _json({"sources": sources_seen(self._parts, work)})
+
+    def fitness(self) -> Response:
+        """Which part is broken; a problem where nothing can be admitted."""
+        return _json(self._examine())
+
+    def metrics(self) -> Response:
+        """What a Prometheus scrapes: all workers' figures out of the database, and this process's own."""
+        with self._parts.store.read() as work:
+            now = work.pulse().now
+            gates, days = states(work, now)
+        registry = CollectorRegistry()
+        registry.register(_Figures(gates, days, now))
+        ProcessCollector(registry=registry)
+        response = Response(generate_latest(registry), content_type=METRICS)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+class _Rarely:
+    """Something that is done at most once in a while; whoever comes sooner gets what came of the last time."""
+
+    def __init__(self, done: Callable[[], dict[str, Any]]) -> None:
+        self._done = done
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._last: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._last = self._done()
+                self._until = time.monotonic() + FRESH_SECONDS
+            return self._last
+
+
+class _Figures:
+    """The sources' figures as metrics: one label, the source, whose values the sharing list bounds."""
+
+    def __init__(self, gates: Mapping[str, Gate], days: Mapping[str, Day], now: datetime) -> None:
+        today = day_of(now).isoformat()
+        self._gates = gates
+        self._days = days
+        self._today = {source: day for source, day in days.items() if day.day == today}
+
+    def collect(self) -> Iterable[Metric]:
+        """Counters begin anew at midnight in China, which Prometheus takes for a restart."""
+        lookups = CounterMetricFamily(
+            "broker_source_lookups", "Lookups by what came of them, today.", labels=["source", "outcome"]
+        )
+        faults = CounterMetricFamily("broker_source_faults", "Lookups that met a fault, today.", labels=["source"])
+        durations = HistogramMetricFamily(
+            "broker_source_duration_seconds", "How long conversations took, today.", labels=["source"]
+        )
+        for source, day in self._today.items():
+            for outcome in ("held", "not_held", "unknown", "barred"):
+                lookups.add_metric([source, outcome], getattr(day, outcome))
+            faults.add_metric([source], day.failed)
+            durations.add_metric([source], _cumulated(day), sum_value=day.total_ms / 1000)
+        yield from (lookups, faults, durations, self._breakers(), *self._moments())
+
+    def _breakers(self) -> Metric:
+        told = GaugeMetricFamily(
+            "broker_source_breaker_open",
+            "1 while a source is not asked, 0.5 while one lookup probes.",
+            labels=["source"],
+        )
+        for source, gate in self._gates.items():
+            told.add_metric([source], {Breaker.CLOSED: 0.0, Breaker.HALF_OPEN: 0.5, Breaker.OPEN: 1.0}[gate.breaker])
+        return told
+
+    def _moments(self) -> Iterable[Metric]:
+        for name, words in (("last_ok", "answered well"), ("last_fail", "met a fault")):
+            told = GaugeMetricFamily(
+                f"broker_source_{name}_timestamp_seconds", f"When a lookup last {words}.", labels=["source"]
+            )
+            for source, day in self._days.items():
+                when = getattr(day, f"{name}_at")
+                if when is not None:
+                    told.add_metric([source], when.timestamp())
+            yield told
+
+
+def _cumulated(day: Day) -> list[tuple[str, float]]:
+    """Prometheus counts in each bucket what stands in the smaller ones too."""
+    reached, found = 0, []
+    for bound, count in zip([*(str(one / 1000) for one in BOUNDS_MS), "+Inf"], day.buckets, strict=True):
+        reached += count
+        found.append((bound, float(reached)))
+    return found
+
+
+def _json(document: Mapping[str, Any]) -> Response:
+    response = Response(orjson.dumps(document), content_type=JSON)
+    response.headers["Cache-Control"] = "no-store"
+    return response
