@@ -53,6 +53,11 @@ def asking(name: str, state: str = "confirmed", *more: str) -> dict[str, Any]:
     }
 
 
+def reusing(name: str) -> dict[str, Any]:
+    """A row that counts an earlier answer of a source again."""
+    return {**asking(name), "mode": "reuse"}
+
+
 def checking(unit: str, state: str = "confirmed") -> dict[str, Any]:
     """A row in which departments ask each other."""
     return {"mode": "department_check", "state": state, "unit": unit, "basis": "某法 第四条"}
@@ -112,7 +117,7 @@ _ROWS = st.one_of(
               st.sampled_from(SOURCES), _STATES, st.lists(st.sampled_from(FIELDS[1:]), unique=True)),
     st.builds(checking, st.sampled_from(UNITS), _STATES),
     st.builds(promise, _STATES),
-    st.just({"mode": "reuse"}),
+    st.builds(reusing, st.sampled_from(SOURCES)),
 )  # fmt: skip
 _MATERIALS = st.builds(
     lambda rows, kind: material("材料", *rows, kind=kind),

@@ -72,10 +72,10 @@ def cases(population: Mapping[str, Any]) -> list[Case]:
             down=("sd-certshare",),
         ),
         Case(
-            {"zh": "提取住房公积金：国家交换平台不可用，身份与婚姻材料改由申请人提交",
-             "en": "Housing fund withdrawal while the national exchange is down: identity and marriage are submitted"},
+            {"zh": "提取住房公积金：国家交换平台不可用，身份复用此前核验，婚姻材料由申请人提交",
+             "en": "Housing fund withdrawal, the national exchange down: identity reused, marriage submitted"},
             _fund("demo-down-2", husband, wife),
-            {"identity": "submit", "identity@spouse": "submit", "marriage": "submit", "title-or-contract": "exempt",
+            {"identity": "exempt", "identity@spouse": "exempt", "marriage": "submit", "title-or-contract": "exempt",
              "deed-tax-receipt": "exempt"},
             down=("gj-exchange",),
         ),

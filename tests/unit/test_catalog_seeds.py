@@ -156,7 +156,7 @@ def confirmed(material: str) -> list[tuple[str, Form | None]]:
 
 def test_the_main_cases_are_confirmed() -> None:
     """What the food licence, the fund withdrawal and the company need is asked of confirmed rows, in this order."""
-    assert confirmed("identity") == [("ps-identity", Form.VERIFY), (Mode.SUBMISSION, None)]
+    assert confirmed("identity") == [("ps-identity", Form.VERIFY)] * 2 + [(Mode.SUBMISSION, None)]  # anew, then reused
     assert confirmed("business-licence")[:2] == [
         ("ecert-business-licence", Form.QUERY),
         ("samr-enterprise", Form.QUERY),
@@ -174,9 +174,9 @@ def test_the_main_cases_are_confirmed() -> None:
     assert confirmed("premises-title")[0] == ("ecert-real-estate-title", Form.QUERY)
 
 
-def test_every_mode_but_reuse_is_in_use() -> None:
+def test_every_mode_is_in_use() -> None:
     used = {row.mode for material in catalog().materials.values() for row in material.chain}
-    assert used == set(Mode) - {Mode.REUSE}
+    assert used == set(Mode)
 
 
 def test_only_published_codes_are_given() -> None:

@@ -25,7 +25,7 @@ from broker.core.coverage_text import as_csv, as_values, table
 from broker.core.findings import has_errors
 from broker.core.guide import guide
 from broker.store.catalog_file import read_catalog
-from tests.lists import asking, checking, documents, item, material, promise, whole
+from tests.lists import SOURCES, asking, checking, documents, item, material, promise, reusing, whole
 
 DAY = date(2026, 1, 1)
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_each_line_stands_where_its_chain_puts_it() -> None:
 
 def test_reuse_alone_exempts_nothing() -> None:
     document = whole(
-        {"m-a": material("材料", {"mode": "reuse"})}, {"i-a": item("事项", 1, "enterprise-1.1", {"material": "m-a"})}
+        {"m-a": material("材料", reusing(SOURCES[0]))}, {"i-a": item("事项", 1, "enterprise-1.1", {"material": "m-a"})}
     )
     assert of(document).total.missing == 1
 
