@@ -11,6 +11,7 @@
       bad: {code: "400", data: null}
       result: data                               # where the list of records stands
       of: persons                                # or companies
+      when: subsistence                          # only those of whom this is told; without it, all
       records: [{AAC002: "{number}", …}]         # for each of them; {now} is the time of the answer
 
 A certificate has ``of``, ``number`` and ``face`` instead.
@@ -53,7 +54,8 @@ def on(platform: str, sources: Described) -> Mapping[str, Mapping[str, Any]]:
 def hold(sources: Described, population: Mapping[str, Any], held: Holdings) -> None:
     """Give every source what it holds about the population."""
     for key, one in sources.items():
-        for entry in population[one["of"]]:
+        about = [entry for entry in population[one["of"]] if "when" not in one or entry[one["when"]]]
+        for entry in about:
             held[key][entry["number"]] += list(_records(key, one, entry))
 
 
