@@ -69,12 +69,12 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """One caller as the platform knows it: its sources are those whose certificate types it may ask for."""
+    """One caller as the platform knows it: ``types`` are those it may ask for, by our name."""
 
     name: str
     password: str = field(repr=False)
     encrypt: Encrypt = field(repr=False)
-    sources: frozenset[str]
+    types: Mapping[str, str]
 
 
 @dataclass
@@ -95,8 +95,10 @@ class CertSharePlatform:
         self._token = hashlib.md5(account.password.encode(), usedforsecurity=False).hexdigest()
         self._held = held
         self._base = base
-        self._sources = {type_code(source): source for source in held if source.startswith("ecert-")}
-        self._allowed = account.sources
+        self._sources = {
+            account.types.get(source) or type_code(source): source for source in held if source.startswith("ecert-")
+        }
+        self._allowed = account.types.keys()
         encrypt = account.encrypt
         self._encrypt = lru_cache(maxsize=4096)(lambda data: encrypt(data).hex())  # a benchmark's server must be cheap
         self._links = Links()
