@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Protocol
 
-from broker.sandbox.holdings import UPDATED, Holdings, Record
+from broker.sandbox.holdings import NAMES, UPDATED, Holdings, Record
 
 CHINA: Final = timezone(timedelta(hours=8))
 _DATA_TIME: Final = {"stale": timedelta(days=-400), "future": timedelta(days=2)}
@@ -54,7 +54,7 @@ def records(held: Holdings, source: str, number: str, behaviour: str, now: float
     if behaviour == "schema":
         return [_bent(record) for record in found]
     if behaviour == "wrong_person":
-        other = next((key for key in held.get(source, {}) if key != number), "")
+        other = next(key for key in (*held.get(source, ()), *held[NAMES]) if key != number)
         return [_about(record, number, other) for record in found]
     return [*found, found[0]] if behaviour == "ambiguous" and found else found
 
