@@ -13,7 +13,7 @@ from tests.vectors.vector import Vector
 LICENCE, TITLE, CARD = "ecert-business-licence", "ecert-real-estate-title", "ecert-id-card"
 Q, V, F = Form.QUERY, Form.VERIFY, Form.FILE
 
-VECTORS = (
+VECTORS: tuple[Vector, ...] = (
     Vector("held", LICENCE, Q, "company_valid", Reason.VALID),
     Vector("held", LICENCE, V, "company_valid", Reason.VALID),
     Vector("held", CARD, Q, "person_renewed_id_card", Reason.VALID),
@@ -36,6 +36,17 @@ VECTORS = (
     Vector("ambiguous", TITLE, F, "person_two_titles", Reason.AMBIGUOUS),
     Vector("wrong-person", LICENCE, F, "company_valid", Reason.WRONG_PERSON, "wrong_person"),
     Vector("stale", LICENCE, Q, "company_valid", Reason.EXPIRED, "stale"),
+)
+
+# A source that configuration alone has connected is asked like any other.
+OPERATOR, ROLE = "ecert-special-operator", "person_safety_officer"
+VECTORS += (
+    Vector("held", OPERATOR, Q, ROLE, Reason.VALID),
+    Vector("held", OPERATOR, F, ROLE, Reason.VALID),
+    Vector("not-found", OPERATOR, Q, "person_single", Reason.NOT_FOUND),
+    Vector("stale", OPERATOR, Q, ROLE, Reason.EXPIRED, "stale"),
+    Vector("wrong-person", OPERATOR, Q, ROLE, Reason.WRONG_PERSON, "wrong_person"),
+    Vector("not-permitted", OPERATOR, Q, ROLE, Reason.NOT_PERMITTED, "not_permitted"),
 )
 
 

@@ -14,7 +14,7 @@ from tests.vectors.vector import Vector
 COUPLE = "couple_married"
 Q, V = Form.QUERY, Form.VERIFY
 
-VECTORS = (
+VECTORS: tuple[Vector, ...] = (
     Vector("held", "ps-identity", V, "person_single", Reason.VALID),
     Vector("held", "ps-base", Q, "person_single", Reason.VALID),
     Vector("not-held", "ps-identity", V, "person_deceased", Reason.DECEASED),
@@ -52,6 +52,21 @@ VECTORS = (
     Vector("held", "nhc-birth", Q, COUPLE, Reason.VALID),
     Vector("held", "mca-marriage", V, COUPLE, Reason.VALID),
     Vector("not-married", "mca-marriage", V, "strangers", Reason.NOT_FOUND),
+)
+
+# A source that configuration alone has connected is asked like any other.
+VECTORS += (
+    Vector("held", "hs-personal", Q, "person_single", Reason.VALID),
+    Vector("not-found", "hs-personal", Q, "misnamed", Reason.NOT_FOUND),
+    Vector("ambiguous", "hs-personal", Q, "person_single", Reason.AMBIGUOUS, "ambiguous"),
+    Vector("wrong-person", "hs-personal", Q, "person_single", Reason.WRONG_PERSON, "wrong_person"),
+    Vector("stale", "hs-personal", Q, "person_single", Reason.STALE, "stale"),
+    Vector("malformed", "hs-personal", Q, "person_single", Reason.MALFORMED, "malformed"),
+    Vector("not-permitted", "hs-personal", Q, "person_single", Reason.NOT_PERMITTED, "not_permitted"),
+    Vector("held", "mca-special-poor", Q, "person_on_subsistence", Reason.VALID),
+    Vector("not-found", "mca-special-poor", Q, "person_single", Reason.NOT_FOUND),
+    Vector("wrong-person", "mca-special-poor", Q, "person_on_subsistence", Reason.WRONG_PERSON, "wrong_person"),
+    Vector("not-permitted", "mca-special-poor", Q, "person_on_subsistence", Reason.NOT_PERMITTED, "not_permitted"),
 )
 
 
