@@ -90,11 +90,12 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     schemas = Path(settings.schemas_folder)
     store = SqlStore(database, read_client_key)
     vault = CaseVault(_secret(folder / _WRAPPING), _secret(folder / _PSEUDONYM))
+    calendar = working_calendar()
     parts = Parts(
         store=store,
         wake=wake or _NoWake(),
         transport=transport,
-        connectors=connectors(load_answer_schemas(schemas / "sources"), _sm2_decrypt),
+        connectors=connectors(load_answer_schemas(schemas / "sources"), _sm2_decrypt, calendar),
         connections=_shared(read_platforms(Path(settings.platforms_file)), store, vault),
         vault=vault,
         signer=signer,
@@ -105,7 +106,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         post=_poster(signer),
         limits=Limits(answer_days=settings.answer_days),
         roads=roads,
-        calendar=working_calendar(),
+        calendar=calendar,
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
     )
     drain = Drain(lambda source: look_up(parts, source))

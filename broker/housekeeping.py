@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from broker.core.errors import Problem
 from broker.flow.deliver import deliver
 from broker.flow.grants import remind
+from broker.flow.orders import remind_orders
 from broker.flow.parts import Parts
 from broker.flow.retain import retain
 from broker.flow.sequence import sequence
@@ -40,6 +41,7 @@ class Housekeeping:
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
+            ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
         )
         self._threads = [

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from broker.core.case import Party
 from broker.core.catalog import Form, Source
 from broker.core.identifiers import citizen_check_digit
-from tests.asking import CONNECTORS, SOURCES, Road, ask, party, with_changes
+from tests.asking import SOURCES, SPEAKING, Road, ask, party, with_changes
 from tests.vectors.vector import Vector
 
 _VECTORS = Path(__file__).parent / "vectors"
@@ -29,8 +29,8 @@ class Family(Protocol):
 
 
 def _families() -> Mapping[str, Family]:
-    """Each family of ``connectors()`` that brings its vectors; a test says which do not."""
-    names = [name for name in CONNECTORS if (_VECTORS / f"{name}.py").exists()]
+    """Each family with a wire that brings its vectors; a test says which do not."""
+    names = [name for name in SPEAKING if (_VECTORS / f"{name}.py").exists()]
     return {name: cast("Family", import_module(f"tests.vectors.{name}")) for name in names}
 
 

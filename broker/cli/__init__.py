@@ -21,6 +21,7 @@ from broker.cli.grants import (
     grant_suspend,
 )
 from broker.cli.log import log_group
+from broker.cli.orders import order_group
 from broker.cli.people import user_group
 from broker.cli.plan import plan_command
 from broker.cli.processes import migrate_command, serve, sweep, work
@@ -37,7 +38,7 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    plan_command, explain_command, receipt_group, log_group, retention_group, user_group,
+    order_group, plan_command, explain_command, receipt_group, log_group, retention_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):

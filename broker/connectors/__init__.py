@@ -9,15 +9,22 @@ from __future__ import annotations
 from broker.connectors.certshare import CertShare, Decrypt
 from broker.connectors.exchange import Exchange
 from broker.connectors.reading import AnswerOk
+from broker.connectors.work_order import WorkOrders
+from broker.core.working_days import Calendar
 from broker.ports import Connector
 
-__all__ = ["AnswerOk", "CertShare", "Decrypt", "Exchange", "connectors"]
+__all__ = ["AnswerOk", "CertShare", "Decrypt", "Exchange", "WorkOrders", "connectors"]
 
 
-def connectors(answer_ok: AnswerOk, sm2_decrypt: Decrypt) -> dict[str, Connector]:
+def connectors(answer_ok: AnswerOk, sm2_decrypt: Decrypt, calendar: Calendar) -> dict[str, Connector]:
     """Every family under the name the sharing list gives it.
 
     ``answer_ok(source key, decoded business payload)`` checks against the source's answer schema;
-    ``sm2_decrypt(private key PEM, C1‖C2‖C3)`` raises ``SourceProblem`` for a text that is not for this key.
+    ``sm2_decrypt(private key PEM, C1‖C2‖C3)`` raises ``SourceProblem`` for a text that is not for this key;
+    ``calendar`` counts the days in which a person answers.
     """
-    return {"certshare": CertShare(answer_ok, sm2_decrypt), "exchange": Exchange(answer_ok)}
+    return {
+        "certshare": CertShare(answer_ok, sm2_decrypt),
+        "exchange": Exchange(answer_ok),
+        "work_order": WorkOrders(calendar),
+    }

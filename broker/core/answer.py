@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MISMATCH = "not_held.mismatch"
     DECEASED = "not_held.deceased"
     CANCELLED = "not_held.cancelled"
+    DENIED = "not_held.denied"  # a person in the source department says that it is not so
     NOT_FOUND = "unknown.not-found"
     AMBIGUOUS = "unknown.ambiguous"
     NO_EARLIER = "unknown.no-earlier-evidence"  # nothing fresh was verified before, under the same grant
@@ -56,6 +57,8 @@ class Reason(StrEnum):
     THROTTLED = "unknown.throttled"
     PROPOSED = "unknown.proposed"  # the list's row is not confirmed yet
     NOT_CONFIGURED = "unknown.not-configured"  # the deployment has no connection or service id for this source
+    CANNOT_SAY = "unknown.cannot-say"  # a person in the source department cannot say
+    OVERDUE = "unknown.overdue"  # nobody in the source department answered in time
 
     @property
     def outcome(self) -> Outcome:
@@ -95,6 +98,7 @@ class Matter:
     basis: str
     applicant: Party = field(repr=False)
     operator: Operator = field(repr=False)
+    legal_basis: str = ""  # the law by which the list's rows ask this source
 
     @property
     def reason(self) -> str:
@@ -139,16 +143,26 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """That a person is to answer (部门间核查): of which unit, and when they are reminded if they have not."""
+
+    unit: str  # credit code
+    remind_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """That the answer comes later: the lookup is asked again at ``again_at``, with ``memo``.
 
     ``until`` is what the preliminary receipt promises; the connector itself ends the waiting when it is asked after it.
+    With an ``order``, the flow puts the question before a person, whose answer ends the waiting too.
     """
 
     awaited: Awaited
     again_at: datetime
     until: datetime
     memo: str = field(default="", repr=False)
+    order: Order | None = None
 
 
 Reply: TypeAlias = Answer | Waiting

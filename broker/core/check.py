@@ -38,6 +38,7 @@ _FORMS = {
     Mode.CERTIFICATE: {Form.QUERY, Form.VERIFY, Form.FILE},
     Mode.DATA_QUERY: {Form.QUERY},
     Mode.DATA_VERIFY: {Form.VERIFY},
+    Mode.DEPARTMENT_CHECK: {Form.VERIFY},
 }
 _NEEDS = {  # what a row of each mode must say; what another mode must say, it may not
     Mode.CERTIFICATE: ("source", "form"),
@@ -51,6 +52,8 @@ _NEEDS = {  # what a row of each mode must say; what another mode must say, it m
 }
 _OF_A_MODE = ("source", "form", "fields", "expect", "related", "item", "unit", "text")
 _ASKING = ("source", "form", "fields", "expect", "related")
+_ORDERED = ("unit", "source", "form", "fields", "related")  # nothing is expected: what a person confirms is so
+_PEOPLE = "work_order"  # the connector of sources whose people answer
 _NEEDS_BASIS = {Mode.CERTIFICATE, Mode.DATA_QUERY, Mode.DATA_VERIFY, Mode.DEPARTMENT_CHECK, Mode.COMMITMENT}
 
 
@@ -82,8 +85,23 @@ class _Row(NamedTuple):
         return Mode(self.entry["mode"])
 
     @property
+    def orders(self) -> bool:
+        """Whether people of a source are asked."""
+        return self.mode is Mode.DEPARTMENT_CHECK and "source" in self.entry
+
+    @property
     def rests_on_source(self) -> bool:
-        return self.mode.asks_source or self.mode is Mode.REUSE
+        return self.mode.asks_source or self.mode is Mode.REUSE or self.orders
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*_NEEDS[self.mode], "source", "form") if self.orders else _NEEDS[self.mode]
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        if self.orders:
+            return _ORDERED
+        return _ASKING if self.rests_on_source else self.needs
 
     @property
     def confirmed(self) -> bool:
@@ -186,9 +204,9 @@ def _master(document: Document) -> Iterator[Finding]:
 def _codes(document: Document) -> Iterator[Finding]:
     for key, source in document["sources"].items():
         service = source["service"]
-        if service is None:
+        if service is None and source["connector"] != _PEOPLE:
             yield found("service-unknown", ("sources", key, "service"))
-        elif source["connector"] == "certshare" and not is_certificate_type(service):
+        elif source["connector"] == "certshare" and not is_certificate_type(service or ""):
             yield found("check-digit", ("sources", key, "service"), code=service)
     for key, item in document["items"].items():
         code = item.get("task_code")
@@ -255,17 +273,28 @@ def _chains(document: Document) -> Iterator[Finding]:
 
 def _shape(document: Document) -> Iterator[Finding]:
     for row in _rows(document):
-        needs = _NEEDS[row.mode]
-        takes = _ASKING if row.rests_on_source else needs
-        for name in needs:
+        for name in row.needs:
             if name not in row.entry:
                 yield found("row-incomplete", row.where, mode=row.mode, name=name)
         for name in _OF_A_MODE:
-            if name in row.entry and name not in takes:
+            if name in row.entry and name not in row.takes:
                 yield found("row-excess", (*row.where, name), mode=row.mode, name=name)
         form = row.entry.get("form")
-        if row.mode.asks_source and form is not None and form not in _FORMS[row.mode]:
+        if form is not None and row.mode in _FORMS and form not in _FORMS[row.mode]:
             yield found("mode-form", (*row.where, "form"), mode=row.mode, form=form)
+
+
+def _people(document: Document) -> Iterator[Finding]:
+    """A check between departments asks people, nothing else does, and people are given days."""
+    for row, source in _asking(document):
+        if row.mode is not Mode.REUSE and row.orders != (source["connector"] == _PEOPLE):
+            yield found("work-order", (*row.where, "source"), mode=row.mode, source=row.entry["source"])
+    for key, source in document["sources"].items():
+        if source["connector"] == _PEOPLE:
+            options = source.get("options", {})
+            days, before = options.get("sla_working_days"), options.get("remind_working_days")
+            if not (type(days) is int and type(before) is int and 0 < before < days):
+                yield found("work-order-days", ("sources", key), source=key)
 
 
 def _offers(document: Document) -> Iterator[Finding]:
@@ -358,6 +387,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     _field_maps,
     _materials,
     _shape,
+    _people,
     _chains,
     _offers,
     _right_person,

@@ -364,7 +364,7 @@ def _asked(catalog: Catalog, item: str) -> dict[str, dict[str, None]]:
     found: dict[str, dict[str, None]] = {}
     for requirement in catalog.items[item].requirements:
         for row in catalog.materials[requirement.material].chain:
-            if row.source and row.mode.asks_source and row.state is RowState.CONFIRMED:
+            if row.source and row.asks_source and row.state is RowState.CONFIRMED:
                 found.setdefault(row.source, {}).update(dict.fromkeys(row.fields))
     return found
 

@@ -22,6 +22,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "relation": ("与户主关系", "Relation to the head of household"),
     "household_number": ("户号", "Household number"),
     "number_match": ("证件号码是否一致", "Whether the number agrees"),
+    "confirmed": ("经核查属实", "Confirmed by the department"),
     "name_match": ("姓名是否一致", "Whether the name agrees"),
     "cremated_on": ("火化日期", "Date of cremation"),
     "retired_on": ("退休日期", "Date of retirement"),

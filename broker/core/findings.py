@@ -70,6 +70,8 @@ RULES: dict[str, Rule] = {
     "row-incomplete": Rule(ERROR, "{mode} 行缺少 {name}", "A row of mode {mode} needs {name}", "请补充该字段", "Add it"),
     "row-excess": Rule(ERROR, "{mode} 行不应有 {name}", "A row of mode {mode} takes no {name}", "请删除该字段", "Remove it"),
     "mode-form": Rule(ERROR, "{mode} 不能采用 {form} 方式", "The mode {mode} does not go with the form {form}", "数据查询用 query，数据核验用 verify", "data_query takes query, data_verify takes verify"),
+    "work-order": Rule(ERROR, "{mode} 行不能使用数源 {source}", "A row of mode {mode} does not go with the source {source}", "部门间核查须使用人工答复（work_order）的数源，其他方式不得使用", "A check between departments asks a source of the connector work_order, and nothing else does"),
+    "work-order-days": Rule(ERROR, "人工答复的数源 {source} 没有写明办理时限", "The source {source}, whose people answer, does not say by when", "请在 options 中填写 sla_working_days，及小于它的 remind_working_days", "Give options.sla_working_days, and a smaller remind_working_days"),
     "form-not-offered": Rule(ERROR, "数源 {source} 不提供 {form} 方式", "The source {source} does not offer the form {form}", "请改用数源提供的方式", "Use a form that the source offers"),
     "field-not-offered": Rule(ERROR, "数源 {source} 不提供字段 {field}，该行无法免提交", "The source {source} does not offer {field}: this row can never exempt", "请改用数源提供的字段", "Use fields that the source offers"),
     "field-not-asked": Rule(ERROR, "比对字段 {field} 未列入 fields，数源的答复会被裁去", "The expectation reads {field}, which the row does not ask for", "请把该字段加入 fields", "Add the field to the row's fields"),

@@ -205,12 +205,12 @@ def _words(wanted: Wanted, catalog: Catalog, language: str) -> str:
 
 def _name(row: Replacement, outcome: Outcome, catalog: Catalog, language: str) -> str:
     """Who or what replaces the material by this row."""
+    if row.unit:
+        return row.unit
     if row.source:
         return catalog.sources[row.source].name[language]
     if row.item:
         return catalog.items[row.item].name[language]
-    if row.unit:
-        return row.unit
     return row.text if outcome is Outcome.COMMITMENT else MODES[row.mode][language]
 
 

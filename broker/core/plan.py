@@ -105,6 +105,7 @@ def question(
         basis=request.basis.value,
         applicant=request.applicant,
         operator=request.operator,
+        legal_basis=_legal_basis(lookup, catalog),
     )
     return Question(
         lookup_id=lookup_id,
@@ -117,6 +118,12 @@ def question(
         token=lookup.subject.token,
         certificates=lookup.subject.certificates,
     )
+
+
+def _legal_basis(lookup: PlannedLookup, catalog: Catalog) -> str:
+    """What the rows that ask this source rest on."""
+    rows = (row for need in lookup.needs for row in catalog.materials[need.partition("@")[0]].chain)
+    return "；".join(dict.fromkeys(row.basis for row in rows if row.source == lookup.source and row.basis))
 
 
 def handled(

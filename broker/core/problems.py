@@ -92,6 +92,13 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("application.owner", 403, _C, "该部门不是此数源的数源部门", "This department does not answer for the source", "请由清单所列数源部门办理；清单未列的由大数据中心办理", "The department that the list names decides; where it names none, the big-data centre"),
     ("application.grant", 404, _C, "没有该授权", "There is no such grant", "请核对授权编号", "Check the grant's id"),
     ("application.grant-state", 409, _C, "授权当前状态不能进行此操作", "The grant's state does not allow this", "生效的可暂停或撤销，暂停的可恢复或撤销，撤销的须重新申请", "In force: suspend or revoke; suspended: restore or revoke; revoked: apply anew"),
+    # work orders
+    ("order.unknown", 404, _C, "没有该核查工单", "There is no such work order", "请核对编号；只能查看本部门的工单", "Check the id; a department sees only its own orders"),
+    ("order.unit", 403, _C, "答复人不属于该系统登记的部门", "The person is of another body than this system", "请由被核查部门的人员在本部门系统中答复", "Let a person of the department answer through its own system"),
+    ("order.answered", 409, _C, "该工单已答复", "The work order is answered already", "已答复的不得更改；有误请联系大数据中心", "An answer is never changed; if it is wrong, tell the big-data centre"),
+    ("order.overdue", 409, _C, "该工单已逾期", "The work order is overdue", "办件已转入下一步，无需再答复", "The case has moved on; no answer is needed any more"),
+    ("order.stopped", 409, _C, "该工单已停止（办件办结或授权停止）", "The work order has stopped: its case is closed, or its grant is no longer in force", "无需答复", "No answer is needed"),
+    ("order.evidence", 422, _C, "核查依据不是有效的 Base64，或超过 1 MB", "The evidence is no Base64, or is larger than 1 MB", "请压缩或只附关键页", "Compress it, or attach the telling pages only"),
     # reading
     ("verification.unknown", 404, _C, "没有该核验记录", "There is no such verification", "请核对编号；只能查看本系统提交的核验", "Check the id; a system sees only its own verifications"),
     ("verification.undecided", 409, _C, "核验尚未完成", "The verification is not decided yet", "请稍候，或使用 Prefer: wait", "Wait a moment, or use Prefer: wait"),

@@ -11,7 +11,7 @@ class Role(StrEnum):
     APPROVAL = "approval"  # submits verifications and reads its own
     LIST_EDITOR = "list-editor"  # drafts lists and hands them in
     LIST_APPROVER = "list-approver"  # reviews what another person has handed in, and publishes it
-    SOURCE = "source"  # speaks for a source department: decides applications, suspends and revokes grants
+    SOURCE = "source"  # speaks for a source department: decides applications, revokes grants, answers work orders
     CENTRE = "centre"  # the big-data centre: reads, searches and exports the log, embargoes, erases, decides as owner
     AUDITOR = "auditor"  # reads, searches and exports the audit log, and reviews what was flagged in it
     WITNESS = "witness"  # hands in its signature under a checkpoint, and reads the audit log

@@ -8,6 +8,7 @@
 
 and beside it
 
+    orders     a person of the source department answers                 flow/orders.py
     publish    a new edition of the sharing list                      flow/publish.py
     sequence   give entries their place in the Merkle log             flow/sequence.py
     sweep      wake what a lost message or a dead worker left behind  flow/sweep.py

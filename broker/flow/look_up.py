@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,6 @@ from broker.core.answer import (
     Reply,
     Wait,
     Waiting,
-    answer_bytes,
-    answer_digest,
     checked,
 )
 from broker.core.authorise import asker, still_in_force
@@ -29,10 +26,11 @@ from broker.core.errors import BrokerProblem
 from broker.core.gate import BARRED, OPEN_FOR, Breaker, Passage, new_gate, passage
 from broker.core.health import day_of_batch, is_barred
 from broker.core.receipt import moment
-from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts
+from broker.flow.place import Placing, end, place
 from broker.flow.promises import PROMISE, keep, put_off
 from broker.flow.questions import question_from
+from broker.flow.recorded import recorded
 from broker.flow.settle import Heard, settle
 from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
@@ -237,8 +235,10 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         rows = work.lookups_of(verifications)
         pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
         current = {row.id: row.fence for row in rows if row.state == "due"}
-        recorded: list[AnsweredLookup] = []
+        answers: list[AnsweredLookup] = []
         later: list[WaitingLookup] = []
+        placings: list[Placing] = []
+        ended: dict[str, Reason] = {}  # lookups that were waiting, and wait no more
         heard = Heard(rows, {}, [], {})
         for one, reply in zip(lookups, replies, strict=True):
             if current.get(one.claim.id) != one.claim.fence:
@@ -250,13 +250,19 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
                 later.append(_later(parts, one, reply, key))
                 heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
                 heard.entries.append(_awaited(one, reply, pulse.now))
+                if reply.order is not None:
+                    placings.append(Placing(one.claim, one.question, reply.order, reply.until, key))
                 continue
             answer = checked(one.question, reply, one.source, pulse.now)
-            row, heard.findings[one.claim.id] = _kept(parts, one, answer, key, asked_at, pulse.now)
-            recorded.append(row)
+            row, heard.findings[one.claim.id] = recorded(parts, one.claim.id, answer, key, asked_at, pulse.now)
+            answers.append(row)
+            if one.claim.memo is not None:
+                ended[one.claim.id] = answer.reason
             heard.entries.append(_answered(one, row, answer, pulse.now))
-        work.answer(recorded)
+        work.answer(answers)
         work.wait(later)
+        heard.entries.extend(place(parts, work, placings, asked_at, pulse.now))
+        heard.entries.extend(end(work, ended, pulse.now))
         policy = parts.policy(work, pulse)
         fresh = [(row, heard.findings[row.id]) for row in rows if row.id in heard.findings]
         keep(parts, work, policy, held, fresh, pulse.now)
@@ -280,16 +286,6 @@ def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Findi
         work.set_breaker(source, travelled.breaker, now + OPEN_FOR if travelled.breaker is Breaker.OPEN else None)
     if asked or barred:
         work.add_health(day_of_batch(source, day_of(now).isoformat(), asked, barred, travelled.durations_ms, now))
-
-
-def _kept(
-    parts: Parts, lookup: _Lookup, answer: Answer, key: bytes, asked_at: datetime, now: datetime
-) -> tuple[AnsweredLookup, Finding]:
-    salt, body = os.urandom(SALT_BYTES), answer_bytes(answer)
-    digest = answer_digest(salt, body)
-    sealed = parts.vault.encrypt(key, salt + body, lookup.claim.id)
-    row = AnsweredLookup(lookup.claim.id, answer.reason.value, sealed, digest, asked_at, now)
-    return row, Finding(answer, digest, asked_at, now)
 
 
 def _later(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:

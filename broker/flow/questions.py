@@ -31,6 +31,7 @@ def question_bytes(question: Question) -> bytes:
                 "material_name": matter.material_name,
                 "region": matter.region,
                 "basis": matter.basis,
+                "legal_basis": matter.legal_basis,
                 "applicant": _party(matter.applicant),
                 "operator": [matter.operator.id, matter.operator.name, matter.operator.unit, matter.operator.unit_name],
             },

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from broker.ports.orders import OrderWork
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -35,7 +37,7 @@ class Promise:
     checked_at: datetime | None = None
 
 
-class WaitingWork(Protocol):
+class WaitingWork(OrderWork, Protocol):
     """One transaction's methods for what a verification waits for."""
 
     # reuse

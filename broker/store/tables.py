@@ -1,7 +1,8 @@
 """The tables, for PostgreSQL and SQLite alike. Times are milliseconds since 1970 on the database's clock.
 
-Personal data stands only in ``verification.request``, ``lookup.question`` and ``lookup.answer``, each encrypted with
-the case's key; everything else about a person is a keyed pseudonym.
+Personal data stands only in ``verification.request``, ``lookup.question``, ``lookup.answer``, ``lookup.memo`` and in
+what ``waiting_tables`` calls encrypted, each encrypted with the case's key; everything else about a person is a keyed
+pseudonym.
 
 No foreign key leads from the many rows of the flow to the few of the registers (clients, grants, editions): PostgreSQL
 would lock the register's row at every insert, and all inserts would meet there. The registers lose no rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from broker.store.tables import Moment, metadata
 
@@ -18,3 +18,27 @@ promise = Table(  # a commitment on which a decision rests
     Column("promised_at", Moment, nullable=False),
     Column("checked_at", Moment),
 )
+
+work_order = Table(  # a lookup that a person answers
+    "work_order",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lookup_id", Text, ForeignKey("lookup.id"), nullable=False, unique=True),
+    Column("verification_id", Text, ForeignKey("verification.id"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("unit", Text, nullable=False),  # credit code of the body that answers
+    Column("state", Text, nullable=False),  # open | answered | overdue | stopped
+    Column("attempt", Integer, nullable=False),  # the claim that asked it
+    Column("question", LargeBinary, nullable=False),  # encrypted with the case's key
+    Column("asked_at", Moment, nullable=False),
+    Column("remind_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("reminded_at", Moment),
+    Column("ended_at", Moment),
+    Column("reply", Text),  # confirm | deny | cannot_say
+    Column("answered_by", Text),  # staff number, of the order's unit
+    Column("remark", LargeBinary),  # encrypted
+    Column("evidence", LargeBinary),  # encrypted: 16 bytes of salt, then media type and content
+    Column("evidence_digest", Text),
+)
+Index("work_order_unit", work_order.c.unit, work_order.c.state, work_order.c.due_at)

@@ -31,6 +31,7 @@ from broker.web.guide_pages import GuidePages
 from broker.web.health import Health
 from broker.web.log import Log
 from broker.web.openapi import docs_page, openapi_document, read_schema
+from broker.web.orders import Orders
 from broker.web.public import Public
 from broker.web.waiting import WaitingRoom
 
@@ -68,6 +69,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Grants(parts, public_url, read_schema(surface.schemas_folder, "application")).add_to(app)
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
+    Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
     Health(parts, public_url, {one.key_id: one for one in (*surface.keys, *surface.log_keys)}, surface.queue).add_to(

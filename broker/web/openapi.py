@@ -32,6 +32,7 @@ SCHEMAS = (
     "catalog",
     "draft",
     "audit",
+    "order",
 )
 _JSON, _HTML = "application/json", "text/html"
 _ALWAYS = ("broker.fault", "request.unreadable", "route.method")
@@ -84,6 +85,7 @@ _SMALL = {
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
     "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
+    "orders": _object(orders={"type": "array", "items": {"$ref": "#/components/schemas/order"}}),
     "status": _object(status=_TEXT),
     "sources": _object(sources={"type": "array", "items": _SOURCE}),
     "fitness": _object(

@@ -68,6 +68,7 @@ _DECIDERS, _CONCERNED = (Role.SOURCE, Role.CENTRE), (Role.APPROVAL, Role.SOURCE,
 _APPLIED = (*_SIGNED, *_BODY, "request.schema", "edition.none", "application.scope", "application.withheld",
             "application.renewal")  # fmt: skip
 _DECIDED = ("request.identifier", "application.owner", "application.reason")
+_SOURCE = (Role.SOURCE,)
 _KEY = "[a-z][a-z0-9.-]{0,59}"
 _NUMBER = Parameter("number", "path", "The verification's id, as its submission returned it.", "[0-9a-f]{32}")
 _PREFER = Parameter(
@@ -78,6 +79,7 @@ _REGION = Parameter("region", "query", "The administrative code.", "[1-9][0-9]{5
 _LANG = Parameter("lang", "query", "The page's language; zh unless en is asked for.", "(zh|en)", required=False)
 _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
+_ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
 _VIEW = ("The verification as it stands.", _JSON, "verification")
 _DRAFTED = {200: ("The draft as it stands now.", _JSON, "draft")}
 _CHANGED = (*_SIGNED, *_BODY, "request.schema", "edition.unknown", "edition.state")
@@ -261,6 +263,22 @@ ROUTES: tuple[Route, ...] = (
         {200: ("The edition.", _JSON, "edition")},
         (*_CHANGED, "edition.outdated", "edition.effective", "register.exists"), (_DRAFT,), "draft.publication",
         roles=_APPROVER,
+    ),
+    Route(
+        "GET", "/v1/orders", "orders", "部门间核查: the open work orders of this system's body, those due first.",
+        {200: ("The orders.", _JSON, "orders")}, _SIGNED, roles=_SOURCE,
+    ),
+    Route(
+        "GET", "/v1/orders/{number}", "order",
+        "One work order with the question; each reading is an entry of the audit log.",
+        {200: ("The order.", _JSON, "order")}, (*_SIGNED, "order.unknown", "order.stopped"), (_ORDER,), roles=_SOURCE,
+    ),
+    Route(
+        "POST", "/v1/orders/{number}/answer", "answer_order",
+        "A person's answer: confirm, deny or cannot say; once, and before it is overdue.",
+        {200: ("The order, answered.", _JSON, "order")},
+        (*_SIGNED, *_BODY, "request.schema", *(code for code in PROBLEMS if code.startswith("order."))), (_ORDER,),
+        "order.answer", roles=_SOURCE,
     ),
     Route(
         "GET", "/log/checkpoint", "checkpoint", "The latest signed checkpoint of the audit log (C2SP tlog-checkpoint).",

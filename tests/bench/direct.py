@@ -25,6 +25,7 @@ from broker.connectors import AnswerOk, connectors
 from broker.core.answer import Answer, Outcome, Question
 from broker.core.catalog import Source
 from broker.core.errors import SourceProblem
+from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, HttpRequest, HttpResponse
 from broker.transport.answers import load_answer_schemas
 from tests.bench.work_unit import REPOSITORY, Couple, document, questions, sharing_list
@@ -51,7 +52,7 @@ def no_decrypt(_pem: str, _ciphertext: bytes) -> bytes:
 def exchange_connector(answer_ok: AnswerOk | None = None) -> Connector:
     """The connector of the sources asked, with our schema check unless another one is given."""
     check = answer_ok or load_answer_schemas(REPOSITORY / "schemas" / "sources")
-    return connectors(check, no_decrypt)["exchange"]
+    return connectors(check, no_decrypt, Calendar())["exchange"]
 
 
 @dataclass

@@ -32,6 +32,7 @@ from broker.store.engine import Database
 
 _IDENTIFIER = re.compile(rb"999999(?:19|20)[0-9]{9}[0-9X]|91999999MA[0-9A-Z]{8}|13800001111|\xe5\xbc\xa0\xe6\x9f\x90")
 _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "grant_revoked": "revoked"}
+_ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _POLICY_KINDS = {"published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS}
 
 
@@ -90,6 +91,7 @@ class Checker:
         "source_gate",
         "source_health",
         "verification",
+        "work_order",
     )
 
     database: Database
@@ -117,6 +119,7 @@ class Checker:
         self._log(picture)  # I4
         self._exempt(picture)  # I5
         self._asked(picture)  # I6
+        self._ordered(picture)  # I6
         if finished:
             self._finished(picture)  # I7
         self._private(picture)  # I8
@@ -263,12 +266,15 @@ class Checker:
             _granted(one, number, grants[one["grant"]], picture)
             if one.get("purpose") != "promise":
                 _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
+            _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
+        ordered = {row["lookup_id"]: row["attempt"] for row in picture.tables["work_order"] if row["reply"]}
         for number, one in picture.of_kind("answered"):
             before = [place for place, _ in asked.get(one["lookup"], []) if place < number]
             _must(before, "I6: answered before it was asked")
             row = lookups[one["lookup"]]
             _must(one["answer"] == row["digest"], "I6: the entry names another answer")
-            latest = [_milliseconds(told["at"]) for _, told in asked[row["id"]] if told["attempt"] == row["fence"]]
+            claim = ordered.get(row["id"], row["fence"])
+            latest = [_milliseconds(told["at"]) for _, told in asked[row["id"]] if told["attempt"] == claim]
             _must(latest == [row["asked_at"]], "I6: the answer is not that of the latest claim")
         for _, one in picture.of_kind("stopped"):
             _must(one.get("rule"), "I6: stopped by no rule")
@@ -279,6 +285,29 @@ class Checker:
             _must(len(set(attempts)) == len(attempts), "I6: one claim asked twice")
             _must(all(attempt <= row["fence"] for attempt in attempts), "I6: asked without a claim")
         _capped(picture, grants)
+
+    def _ordered(self, picture: _Picture) -> None:
+        """Each work order has its entries, is answered by its own unit, and ends with its lookup."""
+        placed = {one["order"]: (number, one) for number, one in picture.of_kind("ordered")}
+        _must(placed.keys() == {row["id"] for row in picture.tables["work_order"]}, "I3: an order without its entry")
+        lookups = {row["id"]: row for row in picture.tables["lookup"]}
+        ended = Counter((one["order"], one["kind"].removeprefix("order_")) for _, one in picture.of_kind(*_ORDER_ENDS))
+        for row in picture.tables["work_order"]:
+            lookup, (_, told) = lookups[row["lookup_id"]], placed[row["id"]]
+            _must((told["lookup"], told["attempt"]) == (lookup["id"], row["attempt"]), "I3: an order of something else")
+            _must(
+                (row["state"] == "open") == (lookup["state"] == "due"),
+                "I6: an order outlives its lookup, or dies first",
+            )
+            own = Counter({state: count for (order, state), count in ended.items() if order == row["id"]})
+            _must(own == Counter([] if row["state"] == "open" else [row["state"]]), "I3: an order ended otherwise")
+        for number, one in picture.of_kind("order_answered"):
+            _must(number > placed[one["order"]][0], "I6: answered before it was ordered")
+            _must(one["unit"] == placed[one["order"]][1]["unit"], "I6: answered by another unit")
+            _must(one["answer"] == lookups[one["lookup"]]["digest"], "I6: the order's entry names another answer")
+        reminded = Counter(one["order"] for _, one in picture.of_kind("order_reminded"))
+        marked = Counter(row["id"] for row in picture.tables["work_order"] if row["reminded_at"] is not None)
+        _must(reminded == marked, "I3: reminders and their entries differ")
 
     def _finished(self, picture: _Picture) -> None:
         _must(all(row["state"] == "answered" for row in picture.tables["lookup"]), "I7: a lookup is unfinished")

@@ -19,6 +19,7 @@ from sqlalchemy import event, text
 
 from broker.bootstrap import Office, open_office, read_client_key
 from broker.config import Settings
+from broker.connectors import WorkOrders
 from broker.core.answer import Answer, Question, Reason, Reply
 from broker.core.authorise import Grant
 from broker.core.case import Basis
@@ -26,6 +27,7 @@ from broker.core.catalog import Form, Source
 from broker.core.errors import Problem
 from broker.core.identifiers import citizen_check_digit, credit_check_digit
 from broker.core.problems import PROBLEMS
+from broker.core.working_days import Calendar
 from broker.flow import register
 from broker.flow.admit import Admitted, Caller, Identify, admit
 from broker.flow.look_up import look_up
@@ -43,6 +45,7 @@ from tests.flow.checker import Checker
 
 CLIENT, OTHER_CLIENT = "approvals", "other-approvals"
 UNIT = "113700000045046442"
+DEPARTMENT = "11370400MB9999999L"  # whose people answer work orders
 PHONE = "13800001111"  # what a talkative source adds without being asked
 _nonces = itertools.count()
 
@@ -121,8 +124,11 @@ class Sources:
         return cast("Reply", response)  # our transport sends the reply itself
 
     def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
-        """Answer each conversation by its source's script."""
-        asked = [self._open[next(one).url.rsplit("/", 1)[1]] for one in conversations]
+        """Answer each conversation by its source's script; those that send nothing answer themselves."""
+        begun = [_begun(one) for one in conversations]
+        if not all(isinstance(one, HttpRequest) for one in begun):
+            return cast("list[Reply]", begun)
+        asked = [self._open[cast("HttpRequest", one).url.rsplit("/", 1)[1]] for one in begun]
         with self._guard:
             self.questions += asked
             self.asked.update(one.lookup_id for one in asked)
@@ -133,6 +139,14 @@ class Sources:
     def of(self, source: str) -> list[Question]:
         """What one source was asked."""
         return [one for one in self.questions if one.source == source]
+
+
+def _begun(conversation: Conversation) -> object:
+    """The first request, or the reply of a conversation that sends none."""
+    try:
+        return next(conversation)
+    except StopIteration as end:
+        return end.value
 
 
 def _driven(conversation: Conversation, reply: Reply) -> Reply:
@@ -367,9 +381,11 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     store = FaultyStore(parts.store)
     parts.store = store
     parts.transport = sources
-    parts.connectors = {"certshare": sources, "exchange": sources}
+    parts.connectors = {"certshare": sources, "exchange": sources, "work_order": WorkOrders(Calendar())}
     platforms = ("certshare-platform", "exchange-platform")
     parts.connections = {name: Connection(name, "", {}) for name in platforms}
+    units = {"units": {catalogue.REGION: DEPARTMENT}}
+    parts.connections["work_order-platform"] = Connection("work_order-platform", "", {}, units)
     parts.limits = Limits()
     bells = parts.wake if isinstance(parts.wake, Bells) else Bells()
     checker = checker or Checker(office.database, office.receipt_keys, office.log_keys, office.settings.log_origin)

@@ -15,6 +15,7 @@ from broker.bootstrap import read_platforms
 from broker.connectors import connectors
 from broker.core.answer import Answer, Matter, Question, Reason, checked
 from broker.core.catalog import Form, Source, catalog_from
+from broker.core.working_days import Calendar
 from broker.sandbox.configured import MORE
 from broker.sandbox.holdings import type_code
 from broker.transport.answers import load_answer_schemas
@@ -108,7 +109,7 @@ class Deployment:
         self.sources = catalog_from(listed | {"sources": yaml.safe_load(LISTED)}).sources
         self.road: MemoryRoad = memory_road(folder)
         self.connections = read_platforms(folder / "platforms.yaml")
-        self.connectors = connectors(load_answer_schemas(folder / "schemas"), decrypt)
+        self.connectors = connectors(load_answer_schemas(folder / "schemas"), decrypt, Calendar())
 
     def ask(self, key: str, form: Form, role: str, behaviour: str = "ok") -> Answer:
         """One question about a person of the population."""

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema_rs
 import orjson
 import pytest
 
-from broker.core.answer import Reason
+from broker.core.answer import Answer, Reason, Waiting
 from broker.core.catalog import Form, RowState
-from tests.asking import CONNECTORS, REPOSITORY, SCHEMAS, SIMULATED, SOURCES, MemoryRoad, ask, memory_road, party
+from broker.ports import Connection
+from tests.asking import (
+    CONNECTORS,
+    REPOSITORY,
+    SCHEMAS,
+    SILENT,
+    SIMULATED,
+    SOURCES,
+    SPEAKING,
+    MemoryRoad,
+    ask,
+    memory_road,
+    party,
+    question,
+)
 from tests.contract import FAMILIES, VECTORS, run
 from tests.vectors.vector import SITUATIONS, Vector
 
@@ -25,7 +41,7 @@ def test_what_the_platform_does_becomes_its_reason(road: MemoryRoad, vector: Vec
     run(road, vector)
 
 
-@pytest.mark.parametrize("family", sorted(CONNECTORS))
+@pytest.mark.parametrize("family", SPEAKING)
 def test_every_family_brings_each_situation(family: str) -> None:
     """A connector without its vectors, or with one too few, is not finished."""
     assert family in FAMILIES, f"tests/vectors/{family}.py is missing"
@@ -34,7 +50,7 @@ def test_every_family_brings_each_situation(family: str) -> None:
     assert [str(one) for one in brought.values() if one.reason not in SITUATIONS[one.name]] == []
 
 
-@pytest.mark.parametrize("family", sorted(CONNECTORS))
+@pytest.mark.parametrize("family", SPEAKING)
 def test_every_family_has_a_simulator_for_its_sources(family: str, road: MemoryRoad) -> None:
     """A strict platform stands behind each source that the list connects through this family."""
     own = [SOURCES[key] for key in SIMULATED if SOURCES[key].connector == family]
@@ -44,8 +60,21 @@ def test_every_family_has_a_simulator_for_its_sources(family: str, road: MemoryR
 
 
 def test_every_confirmed_source_is_simulated() -> None:
-    confirmed = {key for key, one in SOURCES.items() if one.connector in CONNECTORS and one.state is RowState.CONFIRMED}
+    confirmed = {key for key, one in SOURCES.items() if one.connector in SPEAKING and one.state is RowState.CONFIRMED}
     assert sorted(confirmed - set(SIMULATED)) == []
+
+
+@pytest.mark.parametrize("key", sorted(key for key, one in SOURCES.items() if one.connector in SILENT))
+@pytest.mark.parametrize("memo", ["", "2026-01-01T00:00:00+08:00"])
+def test_a_family_without_a_wire_sends_nothing(road: MemoryRoad, key: str, memo: str) -> None:
+    """So there is nothing to simulate; what its people reply stands in ``tests/flow/test_orders.py``."""
+    source = SOURCES[key]
+    asked = replace(question(key, source.forms[0], party(road.roles["person_single"])), memo=memo)
+    connection = Connection(source.platform, "", {}, {"units": {"370400": "11370400MB9999999L"}})
+    conversation = CONNECTORS[source.connector].ask(asked, source, connection, datetime.now(UTC))
+    with pytest.raises(StopIteration) as end:
+        next(conversation)
+    assert isinstance(end.value.value, Answer if memo else Waiting)
 
 
 @pytest.mark.parametrize("key", SIMULATED)

@@ -48,10 +48,14 @@ MATRIX: dict[str, set[Role]] = {
     "export": {Role.CENTRE, Role.AUDITOR},
     "erase": {Role.CENTRE},
     "sources": set(Role) - {Role.WITNESS, Role.PORTAL},
+    "orders": {Role.SOURCE},
+    "order": {Role.SOURCE},
+    "answer_order": {Role.SOURCE},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
 UNIT = "113704000042880080"
 BODIES: dict[str, Any] = {
+    "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
     "close": {"case": {"number": "none"}, "outcome": "approved"},
     "draft": {"by": "李某", "document": {}},
     "submit_draft": {"by": "李某"},

@@ -62,6 +62,7 @@ def test_bytes_are_kept_in_these_columns_only() -> None:
     found = {str(column) for column in COLUMNS if isinstance(column.type, LargeBinary)}
     encrypted = {"case_file.wrapped_key", "verification.request", "lookup.question", "lookup.answer"}
     encrypted |= {"lookup.memo", "person.wrapped_key", "person.totp", "platform_session.value"}
+    encrypted |= {"work_order.question", "work_order.remark", "work_order.evidence"}
     published = {"edition.body", "draft.body", "entry.body"}
     assert found == encrypted | published | {"log_tile.hashes"}
 

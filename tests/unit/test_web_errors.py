@@ -20,6 +20,7 @@ from broker.web.editions import MAX_LIST
 from broker.web.errors import problem_document
 from broker.web.guard import MAX_BODY
 from broker.web.openapi import read_schema
+from broker.web.orders import MAX_ANSWER
 from broker.web.routes import ROUTES, Route
 from tests.unit.web_ground import PERSON, SCHEMAS, Ground, check_answer, document_of, lay_ground
 
@@ -71,7 +72,7 @@ def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(ground: G
     before = ground.rows()
     unsigned = ground.http.open(path, method=method, content_type="application/json", data=b"{}")
     assert _shaped(unsigned)["code"] == "signature.missing"
-    size = MAX_LIST if route.name == "draft" else MAX_BODY
+    size = {"draft": MAX_LIST, "answer_order": MAX_ANSWER}.get(route.name, MAX_BODY)
     large = ground.http.open(path, method=method, content_type="application/json", data=b" " * (size + 1))
     assert _shaped(large)["code"] == "body.too-large"
     for answer in (unsigned, large):

@@ -5,7 +5,8 @@ A family brings a module ``tests/vectors/<family>.py`` with two things::
     VECTORS: tuple[Vector, ...]                            each of the situations at least once, and whatever else
     def business_part(body: bytes, source: Source) -> object     what of a request the question schema describes
 
-``tests/contract.py`` finds the modules by the names of ``connectors()``; nothing is listed by hand.
+``tests/contract.py`` finds the modules by the names of ``connectors()``; nothing is listed by hand, but
+``tests.asking.SILENT``: a family that sends nothing has no platform that could misbehave.
 """
 
 from __future__ import annotations

@@ -14,10 +14,12 @@ depends_on = None
 def upgrade() -> None:
     """Make the tables."""
     _create_promise()
+    _create_work_orders()
 
 
 def downgrade() -> None:
     """Take the tables away again."""
+    op.drop_table("work_order")
     op.drop_table("promise")
 
 
@@ -37,3 +39,32 @@ def _create_promise() -> None:
         sa.UniqueConstraint("lookup_id"),
     )
     op.create_index("ix_promise_verification_id", "promise", ["verification_id"], unique=False)
+
+
+def _create_work_orders() -> None:
+    op.create_table(
+        "work_order",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("lookup_id", sa.Text(), nullable=False),
+        sa.Column("verification_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("question", sa.LargeBinary(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("remind_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("reminded_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("answered_by", sa.Text(), nullable=True),
+        sa.Column("remark", sa.LargeBinary(), nullable=True),
+        sa.Column("evidence", sa.LargeBinary(), nullable=True),
+        sa.Column("evidence_digest", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["lookup_id"], ["lookup.id"]),
+        sa.ForeignKeyConstraint(["verification_id"], ["verification.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("lookup_id"),
+    )
+    op.create_index("work_order_unit", "work_order", ["unit", "state", "due_at"], unique=False)

@@ -1,0 +1,60 @@
+"""The unit of work's part for work orders (部门间核查)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """A lookup that a person of a unit answers: as it stands, what is about persons still encrypted."""
+
+    id: str
+    lookup: str
+    verification: str
+    source: str
+    unit: str  # credit code
+    state: str  # open | answered | overdue | stopped
+    attempt: int  # the claim that asked it
+    question: bytes = field(repr=False)
+    asked_at: datetime
+    remind_at: datetime
+    due_at: datetime
+    reminded_at: datetime | None = None
+    ended_at: datetime | None = None
+    reply: str | None = None  # confirm | deny | cannot_say
+    answered_by: str | None = field(default=None, repr=False)
+    remark: bytes | None = field(default=None, repr=False)
+    evidence: bytes | None = field(default=None, repr=False)
+    evidence_digest: str | None = None
+
+
+class OrderWork(Protocol):
+    """One transaction's methods for work orders."""
+
+    def add_orders(self, rows: Sequence[WorkOrder]) -> None:
+        """Open work orders; the caller holds their verifications."""
+        ...
+
+    def find_order(self, number: str) -> WorkOrder | None:
+        """A work order as it stands."""
+        ...
+
+    def orders_of(self, unit: str | None, states: Collection[str], limit: int) -> list[WorkOrder]:
+        """A unit's orders in these states, or every unit's; those due first come first."""
+        ...
+
+    def end_order(self, order: WorkOrder) -> None:
+        """Keep what has become of an order; the caller holds its verification."""
+        ...
+
+    def end_orders(self, lookups: Mapping[str, str], now: datetime) -> dict[str, WorkOrder]:
+        """End those of these lookups' orders that are open, in the state given; by lookup, as they now stand."""
+        ...
+
+    def remind_orders(self, now: datetime) -> list[WorkOrder]:
+        """Mark as reminded whichever open order has come to it; each is returned once."""
+        ...

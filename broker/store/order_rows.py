@@ -1,0 +1,71 @@
+"""The unit of work's part for work orders; see ``ports.orders`` for what the methods mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from broker.ports.orders import WorkOrder
+from broker.store import waiting_tables as w
+from broker.store.rows import Rows
+
+_COLUMNS = {"lookup": "lookup_id", "verification": "verification_id"}  # of an order's fields, the others are the same
+_ORDER = {one.name: _COLUMNS.get(one.name, one.name) for one in fields(WorkOrder)}
+_orders = select(*(w.work_order.c[column] for column in _ORDER.values()))
+
+
+class OrderRows(Rows):
+    """One transaction's methods for work orders."""
+
+    def add_orders(self, rows: Sequence[WorkOrder]) -> None:
+        """Open work orders; the caller holds their verifications."""
+        if rows:
+            self.connection.execute(insert(w.work_order), [_values(row) for row in rows])
+
+    def find_order(self, number: str) -> WorkOrder | None:
+        """A work order as it stands."""
+        row = self._run(_orders.where(w.work_order.c.id == number)).one_or_none()
+        return None if row is None else WorkOrder(*row)
+
+    def orders_of(self, unit: str | None, states: Collection[str], limit: int) -> list[WorkOrder]:
+        """A unit's orders in these states, or every unit's; those due first come first."""
+        wanted = _orders.where(w.work_order.c.state.in_(sorted(states)))
+        if unit is not None:
+            wanted = wanted.where(w.work_order.c.unit == unit)
+        found = self._run(wanted.order_by(w.work_order.c.due_at, w.work_order.c.id).limit(limit))
+        return [WorkOrder(*row) for row in found]
+
+    def end_order(self, order: WorkOrder) -> None:
+        """Keep what has become of an order; the caller holds its verification."""
+        self._run(update(w.work_order).where(w.work_order.c.id == order.id).values(_values(order)))
+
+    def end_orders(self, lookups: Mapping[str, str], now: datetime) -> dict[str, WorkOrder]:
+        """End those of these lookups' orders that are open, in the state given; by lookup, as they now stand."""
+        standing = (w.work_order.c.lookup_id.in_(sorted(lookups)), w.work_order.c.state == "open")
+        ended = [
+            replace(order, state=lookups[order.lookup], ended_at=now)
+            for order in (WorkOrder(*row) for row in self._run(_orders.where(*standing)))
+        ]
+        for order in ended:
+            self.end_order(order)
+        return {order.lookup: order for order in ended}
+
+    def remind_orders(self, now: datetime) -> list[WorkOrder]:
+        """Mark as reminded whichever open order has come to it; each is returned once."""
+        ripe = (
+            w.work_order.c.state == "open",
+            w.work_order.c.remind_at <= now,
+            w.work_order.c.due_at > now,
+            w.work_order.c.reminded_at.is_(None),
+        )
+        returned = (w.work_order.c[column] for column in _ORDER.values())
+        reminded = self._run(update(w.work_order).where(*ripe).values(reminded_at=now).returning(*returned))
+        return [WorkOrder(*row) for row in reminded]
+
+
+def _values(order: WorkOrder) -> dict[str, Any]:
+    return {column: getattr(order, name) for name, column in _ORDER.items()}
