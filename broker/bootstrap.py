@@ -25,6 +25,7 @@ from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
 from broker.core.grant_application import Terms
+from broker.core.misuse import MisuseRules, rules_from
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
@@ -107,6 +108,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         limits=Limits(answer_days=settings.answer_days),
         roads=roads,
         calendar=calendar,
+        misuse=read_misuse_rules(settings.misuse_file),
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
     )
     drain = Drain(lambda source: look_up(parts, source))
@@ -133,6 +135,17 @@ def _identity_provider(settings: Settings) -> OidcProvider | None:
 def _shared(connections: Mapping[str, Connection], store: Store, vault: Vault) -> dict[str, Connection]:
     """The same connections, their short-lived secrets shared with every process over this database."""
     return {name: replace(one, session=SharedSession(name, store, vault)) for name, one in connections.items()}
+
+
+def read_misuse_rules(path: str) -> MisuseRules:
+    """The rules against misuse as a deployment's file has them. Raises ``OperatorProblem`` ``config.invalid``."""
+    if not path:
+        return MisuseRules()
+    try:
+        return rules_from(yaml.safe_load(Path(path).read_text("utf-8")) or {})
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
+        expected = "rules (name: flag, stop or off) and thresholds"
+        raise OperatorProblem("config.invalid", got=Path(path).name, expected=expected) from error
 
 
 def working_calendar() -> Calendar:

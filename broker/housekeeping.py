@@ -18,12 +18,15 @@ from broker.flow.parts import Parts
 from broker.flow.retain import retain
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep, tidy
+from broker.flow.watch import BATCH as WATCHED
+from broker.flow.watch import watch
 from broker.log import fault
 
 SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
 DELIVER_SECONDS = 0.5
 RETAIN_SECONDS = 86_400.0
 TIDY_SECONDS = 60.0
+WATCH_SECONDS = 60.0
 REMIND_SECONDS = 3600.0  # of applications that are due; each at most once a day
 
 _log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Housekeeping:
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),
+            ("watch", lambda: watch(parts) >= WATCHED, WATCH_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
         )
         self._threads = [

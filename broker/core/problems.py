@@ -99,6 +99,10 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("order.overdue", 409, _C, "该工单已逾期", "The work order is overdue", "办件已转入下一步，无需再答复", "The case has moved on; no answer is needed any more"),
     ("order.stopped", 409, _C, "该工单已停止（办件办结或授权停止）", "The work order has stopped: its case is closed, or its grant is no longer in force", "无需答复", "No answer is needed"),
     ("order.evidence", 422, _C, "核查依据不是有效的 Base64，或超过 1 MB", "The evidence is no Base64, or is larger than 1 MB", "请压缩或只附关键页", "Compress it, or attach the telling pages only"),
+    # misuse
+    ("misuse.stopped", 403, _C, "该经办人的查询因异常行为被停止，待审计核查", "This operator was stopped for conspicuous conduct until an auditor has looked at it", "请联系大数据中心或审计部门说明情况", "Explain the matter to the big-data centre or to the auditors"),
+    ("misuse.unknown", 404, _C, "没有该异常标记", "There is no such flag", "请核对编号", "Check the id"),
+    ("misuse.cleared", 409, _C, "该异常标记已核查", "The flag is cleared already", "无需再次办理", "Nothing is left to do"),
     # reading
     ("verification.unknown", 404, _C, "没有该核验记录", "There is no such verification", "请核对编号；只能查看本系统提交的核验", "Check the id; a system sees only its own verifications"),
     ("verification.undecided", 409, _C, "核验尚未完成", "The verification is not decided yet", "请稍候，或使用 Prefer: wait", "Wait a moment, or use Prefer: wait"),

@@ -168,6 +168,8 @@ class _Admission:
 
     def _plan(self, draft: _Draft) -> None:
         draft.request = request_from(draft.document)
+        if self.policy.stopped and _asker(draft) in self.policy.stopped:
+            raise CallerProblem("misuse.stopped", pointer="/operator")
         doubtful = doubtful_certificates(draft.request)
         if doubtful:
             facts = {"client": _caller(draft).client.id, "request": draft.request.request_id, "identifiers": doubtful}

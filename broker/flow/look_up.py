@@ -116,9 +116,11 @@ def _let_through(
 def _stopped(parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime) -> dict[str, str]:
     """Lookups not to be asked any more – case closed or grant revoked since, or a cap reached – and the rule."""
     stopped: dict[str, str] = {}
-    for claim in (one.claim for one in opened):
+    for one in opened:
+        claim = one.claim
         closed = None if claim.case_state == "open" or _checks_promise(claim) else "case.closed"
-        rule = closed or still_in_force(policy.grants.get(claim.grant), now)
+        misuse = "misuse.stopped" if policy.stopped and _asker(one) in policy.stopped else None
+        rule = closed or misuse or still_in_force(policy.grants.get(claim.grant), now)
         if rule is not None:
             stopped[claim.id] = rule
     day = day_of(now).isoformat()
@@ -159,13 +161,16 @@ def _beyond_holders(parts: Parts, work: Work, policy: Policy, living: Sequence[_
 
 def _holder(parts: Parts, one: _Lookup) -> tuple[str, str, str, str]:
     """A lookup, its grant, who asks, and about whom."""
-    who = asker(one.claim.client, one.question.matter.operator)
-    return one.claim.id, one.claim.grant, who, parts.vault.pseudonym(one.question.subject.subject)
+    return one.claim.id, one.claim.grant, _asker(one), parts.vault.pseudonym(one.question.subject.subject)
 
 
 def _checks_promise(claim: Claimed) -> bool:
     """Whether it checks what the applicant has promised: the one question that may be asked for a closed case."""
     return claim.key.startswith(PROMISE)
+
+
+def _asker(one: _Lookup) -> str:
+    return asker(one.claim.client, one.question.matter.operator)
 
 
 def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:

@@ -19,6 +19,7 @@ from broker.core.envelope import Signer
 from broker.core.errors import OperatorProblem
 from broker.core.gate import Breaker
 from broker.core.grant_application import Terms
+from broker.core.misuse import MisuseRules
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 from broker.ports.health import Roads, Travelled
@@ -72,6 +73,7 @@ class Parts:
     roads: Roads = field(default_factory=Untold)
     pause: Callable[[float], None] = time.sleep  # how a worker waits for its turn at a source's gate, in seconds
     terms: Terms = field(default_factory=Terms)
+    misuse: MisuseRules = field(default_factory=MisuseRules)
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)
 

@@ -156,6 +156,7 @@ class Policy:
     grants: Mapping[str, Grant]
     grants_of: Mapping[str, Sequence[Grant]]
     editions: Sequence[tuple[int, datetime]]  # number, effective from; ascending
+    stopped: frozenset[str] = frozenset()  # operators whom a rule against misuse has stopped
 
     def edition_at(self, now: datetime) -> int | None:
         """The number of the edition in force."""

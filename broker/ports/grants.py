@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from broker.core.grant_application import Application
+from broker.core.misuse import Action, Evidence, RuleName
 
 Parties = Sequence[tuple[str, str]]  # (role, pseudonym) of those who take part in a case, the applicant left out
+
+
+@dataclass(frozen=True, slots=True)
+class ConductRow:
+    """One admitted verification as the rules against misuse remember it; ``position`` is its entry's."""
+
+    position: int
+    verification: str
+    client: str
+    operator: str
+    case: str
+    region: str
+    item: str | None
+    scene: str | None
+    channel: str
+    basis: str
+    reference: str
+    subject: str
+    edition: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something remarkable about an operator, until an auditor has looked at it."""
+
+    id: str
+    rule: RuleName
+    client: str
+    operator: str
+    action: Action
+    state: str  # open | cleared
+    raised_at: datetime
+    evidence: Evidence
+    cleared_by: str | None = None
+    cleared_at: datetime | None = None
+    comment: str | None = None
 
 
 class GrantsWork(Protocol):
@@ -51,4 +91,52 @@ class GrantsWork(Protocol):
 
     def entries_about(self, verification: str) -> list[tuple[int | None, bytes]]:
         """Every entry about a verification in the order they were written, each with its place once it has one."""
+        ...
+
+    def watch_from(self) -> int | None:
+        """The place in the log from which conduct is looked at, locked; None where another is looking just now."""
+        ...
+
+    def watched_to(self, position: int) -> None:
+        """Conduct was looked at up to before this place."""
+        ...
+
+    def add_conduct(self, rows: Sequence[ConductRow]) -> None:
+        """Remember what operators did."""
+        ...
+
+    def conduct_of(self, operator: str, since: datetime, limit: int) -> list[ConductRow]:
+        """An operator's latest acts, in their order."""
+        ...
+
+    def undecided_of(self, operator: str, since: datetime, until: datetime, limit: int) -> tuple[int, list[str]]:
+        """How many of an operator's cases were opened between, and one verification of each that is still open."""
+        ...
+
+    def added_parties(self, client: str, cases: Sequence[str], since: datetime) -> dict[str, int]:
+        """How many parties later verifications added since then, by case; cases without any are missing."""
+        ...
+
+    def requests_of(self, verifications: Sequence[str]) -> list[tuple[str, bytes, bytes]]:
+        """Id, encrypted request and wrapped case key of these verifications."""
+        ...
+
+    def forget_conduct(self, before: datetime) -> None:
+        """Forget what operators did before."""
+        ...
+
+    def add_flag(self, flag: Flag) -> None:
+        """A new flag."""
+        ...
+
+    def flag(self, number: str) -> Flag | None:
+        """A flag, locked until this transaction ends."""
+        ...
+
+    def flags(self, *, operators: Collection[str] | None = None, open_only: bool = False) -> list[Flag]:
+        """Flags, the newest first."""
+        ...
+
+    def clear_flag(self, flag: Flag) -> None:
+        """Keep that it was cleared, by whom and why; the caller has locked it."""
         ...

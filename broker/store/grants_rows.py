@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, scope_from, scope_values
-from broker.ports.grants import Parties
+from broker.core.misuse import Action, Evidence, RuleName
+from broker.ports.grants import ConductRow, Flag, Parties
 from broker.store import grants_tables as g
+from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store.rows import Rows
 
@@ -80,6 +84,102 @@ class GrantsRows(Rows):
         )
         rows = self._run(told.where(t.entry.c.verification_id == verification).order_by(t.entry.c.id))
         return [(row.position, row.body) for row in rows]
+
+    def watch_from(self) -> int | None:
+        """The place in the log from which conduct is looked at, locked; None where another is looking just now."""
+        row = self._run(select(g.misuse_cursor.c.position).with_for_update(skip_locked=True)).one_or_none()
+        return None if row is None else int(row.position)
+
+    def watched_to(self, position: int) -> None:
+        """Conduct was looked at up to before this place."""
+        self._run(update(g.misuse_cursor).values(position=position))
+
+    def add_conduct(self, rows: Sequence[ConductRow]) -> None:
+        """Remember what operators did."""
+        if rows:
+            self.connection.execute(insert(g.conduct), [_conduct_row(row) for row in rows])
+
+    def conduct_of(self, operator: str, since: datetime, limit: int) -> list[ConductRow]:
+        """An operator's latest acts, in their order."""
+        table = g.conduct
+        theirs = select(table).where(table.c.operator == operator, table.c.at > since)
+        rows = self._run(theirs.order_by(table.c.position.desc()).limit(limit)).all()
+        return [ConductRow(*row) for row in reversed(rows)]
+
+    def undecided_of(self, operator: str, since: datetime, until: datetime, limit: int) -> tuple[int, list[str]]:
+        """How many of an operator's cases were opened between, and one verification of each that is still open."""
+        case = t.case_file
+        theirs = (
+            select(func.min(g.conduct.c.verification_id).label("verification"), case.c.state)
+            .join(case, (case.c.client_id == g.conduct.c.client_id) & (case.c.number == g.conduct.c.case_number))
+            .where(g.conduct.c.operator == operator, g.conduct.c.at > since, g.conduct.c.at <= until)
+            .where(case.c.opened_at <= until)
+            .group_by(case.c.id, case.c.state)
+            .limit(limit)
+        )
+        rows = self._run(theirs).all()
+        return len(rows), sorted(row.verification for row in rows if row.state == "open")
+
+    def added_parties(self, client: str, cases: Sequence[str], since: datetime) -> dict[str, int]:
+        """How many parties later verifications added since then, by case; cases without any are missing."""
+        told = p.log_index.c
+        of_case = select(told.case_number, func.count().label("added")).group_by(told.case_number)
+        theirs = of_case.where(told.case_number.in_(cases), told.client_id == client, told.at > since)
+        rows = self._run(theirs.where(told.kind == "party_added"))
+        return {row.case_number: row.added for row in rows}
+
+    def requests_of(self, verifications: Sequence[str]) -> list[tuple[str, bytes, bytes]]:
+        """Id, encrypted request and wrapped case key of these verifications."""
+        sealed = select(t.verification.c.id, t.verification.c.request, t.case_file.c.wrapped_key)
+        found = sealed.select_from(t.verification.join(t.case_file)).where(t.verification.c.id.in_(verifications))
+        return [(row.id, row.request, row.wrapped_key) for row in self._run(found)]
+
+    def forget_conduct(self, before: datetime) -> None:
+        """Forget what operators did before."""
+        self._run(delete(g.conduct).where(g.conduct.c.at < before))
+
+    def add_flag(self, flag: Flag) -> None:
+        """A new flag."""
+        self._run(
+            insert(g.misuse_flag), id=flag.id, rule=flag.rule.value, client_id=flag.client, operator=flag.operator,
+            action=flag.action.value, state=flag.state, raised_at=flag.raised_at,
+            evidence=json.dumps(asdict(flag.evidence), ensure_ascii=False),
+        )  # fmt: skip
+
+    def flag(self, number: str) -> Flag | None:
+        """A flag, locked until this transaction ends."""
+        row = self._run(select(g.misuse_flag).where(g.misuse_flag.c.id == number).with_for_update()).one_or_none()
+        return None if row is None else _flag(row)
+
+    def flags(self, *, operators: Collection[str] | None = None, open_only: bool = False) -> list[Flag]:
+        """Flags, the newest first."""
+        table = g.misuse_flag
+        found = select(table).order_by(table.c.raised_at.desc(), table.c.id.desc())
+        if operators is not None:
+            found = found.where(table.c.operator.in_(sorted(operators)))
+        if open_only:
+            found = found.where(table.c.state == "open")
+        return [_flag(row) for row in self._run(found)]
+
+    def clear_flag(self, flag: Flag) -> None:
+        """Keep that it was cleared, by whom and why; the caller has locked it."""
+        change = {"state": flag.state, "cleared_by": flag.cleared_by, "cleared_at": flag.cleared_at}
+        one = g.misuse_flag.c.id == flag.id
+        self._run(update(g.misuse_flag).where(one).values(comment=flag.comment, **change))
+
+
+def _conduct_row(row: ConductRow) -> dict[str, Any]:
+    renamed = {"verification": "verification_id", "client": "client_id", "case": "case_number"}
+    return {renamed.get(name, name): value for name, value in asdict(row).items()}
+
+
+def _flag(row: Any) -> Flag:
+    evidence = json.loads(row.evidence)
+    return Flag(
+        id=row.id, rule=RuleName(row.rule), client=row.client_id, operator=row.operator, action=Action(row.action),
+        state=row.state, raised_at=row.raised_at, cleared_by=row.cleared_by, cleared_at=row.cleared_at,
+        evidence=Evidence(evidence["count"], tuple(evidence["verifications"]), evidence["case"]), comment=row.comment,
+    )  # fmt: skip
 
 
 def _application_row(one: Application) -> dict[str, Any]:

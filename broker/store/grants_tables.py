@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, PrimaryKeyConstraint, Table, Text
 
 from broker.store.tables import Moment, metadata
 
@@ -37,4 +37,47 @@ grant_application = Table(  # who applied for what, and who decided it; a grant 
     Column("reason", Text, nullable=False),
     Column("given", Text),  # JSON: the scope that was approved
     Column("reminded_on", Date),
+)
+
+conduct = Table(  # what operators did of late, copied from the log for the rules against misuse; forgotten after a time
+    "conduct",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # of the entry `admitted`
+    Column("verification_id", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("operator", Text, nullable=False),  # system, body and staff number
+    Column("case_number", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("item", Text),
+    Column("scene", Text),
+    Column("channel", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # keyed pseudonym
+    Column("edition", Integer, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Index("conduct_operator", "operator", "at"),
+)
+
+misuse_cursor = Table(  # one row: the place in the log up to which conduct was looked at
+    "misuse_cursor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+)
+
+misuse_flag = Table(
+    "misuse_flag",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("operator", Text, nullable=False, index=True),
+    Column("action", Text, nullable=False),  # flag | stop
+    Column("state", Text, nullable=False),  # open | cleared
+    Column("raised_at", Moment, nullable=False),
+    Column("evidence", Text, nullable=False),  # JSON: count, verifications, case
+    Column("cleared_by", Text),
+    Column("cleared_at", Moment),
+    Column("comment", Text),
 )

@@ -21,6 +21,7 @@ from broker.core.catalog import Form
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
 from broker.core.errors import OperatorProblem
+from broker.core.misuse import Action
 from broker.ports import (
     AnsweredLookup,
     CaseFile,
@@ -111,7 +112,9 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         for grant in grants.values():
             grants_of.setdefault(grant.client, []).append(grant)
         editions = self._run(select(t.edition.c.number, t.edition.c.effective_at).order_by(t.edition.c.number))
-        return Policy(version, clients, keys, grants, grants_of, [(row.number, row.effective_at) for row in editions])
+        stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action is Action.STOP)
+        numbers = [(row.number, row.effective_at) for row in editions]
+        return Policy(version, clients, keys, grants, grants_of, numbers, stopped)
 
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)

@@ -25,6 +25,7 @@ from broker.web.audit import Audit
 from broker.web.console import add_console
 from broker.web.console.area import Console
 from broker.web.editions import Editions
+from broker.web.flags import Flags
 from broker.web.grants import Grants
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
@@ -66,6 +67,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
     examine = list_check(surface)
     Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), examine).add_to(app)
+    Flags(parts, public_url, read_schema(surface.schemas_folder, "flag")).add_to(app)
     Grants(parts, public_url, read_schema(surface.schemas_folder, "application")).add_to(app)
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)

@@ -21,6 +21,7 @@ from broker.web.routes import ROUTES, Route
 SCHEMAS = (
     "application",
     "explanation",
+    "flag",
     "request",
     "verification",
     "receipt",
@@ -84,6 +85,7 @@ _SMALL = {
     "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
     "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
+    "flags": _object(flags={"type": "array", "items": {"$ref": "#/components/schemas/flag"}}),
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
     "orders": _object(orders={"type": "array", "items": {"$ref": "#/components/schemas/order"}}),
     "status": _object(status=_TEXT),

@@ -77,6 +77,8 @@ _PREFER = Parameter(
 )  # fmt: skip
 _REGION = Parameter("region", "query", "The administrative code.", "[1-9][0-9]{5}")
 _LANG = Parameter("lang", "query", "The page's language; zh unless en is asked for.", "(zh|en)", required=False)
+_FLAG = Parameter("number", "path", "The flag's id.", "[0-9a-f]{32}")
+_REVIEWERS = (Role.AUDITOR, Role.CENTRE)
 _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
 _ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
@@ -93,7 +95,7 @@ ROUTES: tuple[Route, ...] = (
             *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
             "request.region", "request.item", "request.scene", "request.role", "request.material",
             "request.item-not-in-force", "request.level", "request.conflict", "case.shredded", "case.applicant-differs",
-            "case.parties", "case.closed",
+            "case.parties", "case.closed", "misuse.stopped",
             *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
         ),
         (_PREFER,), "request", roles=_APPROVAL,
@@ -168,6 +170,21 @@ ROUTES: tuple[Route, ...] = (
         (*_SIGNED, *_BODY, *_DECIDED, "request.schema", "edition.none", "application.grant", "application.grant-state"),
         (Parameter("number", "path", "The grant's id.", "[A-Za-z0-9._-]{1,80}"),), "application.change",
         roles=_DECIDERS,
+    ),
+    Route(
+        "GET", "/v1/flags", "flags", "What was flagged in operators' conduct, the newest first.",
+        {200: ("The flags.", _JSON, "flags")}, _SIGNED, roles=_REVIEWERS,
+    ),
+    Route(
+        "GET", "/v1/flags/{number}", "read_flag", "One flag with its evidence.",
+        {200: ("The flag.", _JSON, "flag")}, (*_SIGNED, "misuse.unknown"), (_FLAG,), roles=_REVIEWERS,
+    ),
+    Route(
+        "POST", "/v1/flags/{number}/clear", "clear_flag",
+        "Say what came of a flag; an operator whom it stopped may ask again.",
+        {200: ("The flag as it stands now.", _JSON, "flag")},
+        (*_SIGNED, *_BODY, "request.schema", "misuse.unknown", "misuse.cleared", "application.reason"), (_FLAG,),
+        "flag.clearance", roles=_REVIEWERS,
     ),
     Route(
         "GET", "/v1/guide", "guide", "一次告知: what one item or one scene requires, and what need not be handed in.",

@@ -34,6 +34,10 @@ _IDENTIFIER = re.compile(rb"999999(?:19|20)[0-9]{9}[0-9X]|91999999MA[0-9A-Z]{8}|
 _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "grant_revoked": "revoked"}
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _POLICY_KINDS = {"published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS}
+_POLICY_KINDS = {
+    "published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS,
+    "operator_stopped", "operator_released",
+}  # fmt: skip
 
 
 class BrokenInvariant(AssertionError):
@@ -66,6 +70,7 @@ class Checker:
         "case_file",
         "client",
         "client_key",
+        "conduct",
         "delivery",
         "draft",
         "edition",
@@ -81,6 +86,8 @@ class Checker:
         "log_leaf",
         "log_tile",
         "lookup",
+        "misuse_cursor",
+        "misuse_flag",
         "nonce",
         "person",
         "person_role",
@@ -195,6 +202,11 @@ class Checker:
               "I3: editions and their entries differ")  # fmt: skip
         versions = 1 + len(picture.of_kind(*_POLICY_KINDS))
         _must(tables["policy"][0]["version"] == versions, "I3: the policy moved without an entry, or did not move")
+        flags = Counter(one["flag"] for _, one in picture.of_kind("flagged", "operator_stopped"))
+        _must(flags == Counter(row["id"] for row in tables["misuse_flag"]), "I3: flags and their entries differ")
+        cleared = Counter(one["flag"] for _, one in picture.of_kind("flag_cleared", "operator_released"))
+        _must(cleared == Counter(row["id"] for row in tables["misuse_flag"] if row["state"] == "cleared"),
+              "I3: cleared flags and their entries differ")  # fmt: skip
         delivered = Counter(one["delivery"] for _, one in picture.of_kind("delivered"))
         _must(delivered == Counter(row["id"] for row in tables["delivery"] if row["state"] == "delivered"),
               "I3: deliveries and their entries differ")  # fmt: skip

@@ -1,0 +1,192 @@
+"""Watch: what operators did of late is held against the rules against misuse; what is remarkable is flagged or stopped.
+
+It reads the log as an auditor would: entry by entry from where it last ended, in batches. Numbers of persons are looked
+at only here, in memory, out of the encrypted requests of one operator's latest verifications; what is kept of them is
+how many there were and in which verifications.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from broker.core.case import CITIZEN_ID, CREDIT_CODE
+from broker.core.catalog import Catalog
+from broker.core.entry import Entry, entry
+from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
+from broker.core.misuse import Act, Action, Conduct, Evidence, RuleName, describe, examine
+from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.parts import Parts, new_id
+from broker.ports import Work
+from broker.ports.grants import ConductRow, Flag
+
+BATCH = 500  # entries looked at in one transaction
+_WINDOW = timedelta(hours=24)  # of an operator's acts that the rules see together
+_LATEST = 200  # and at most so many of them
+_OPENED = 40  # requests opened in memory to compare numbers: three runs' length
+_REMEMBERED = timedelta(days=90)
+_NUMBERS = frozenset((CITIZEN_ID, CREDIT_CODE))
+_BORN_HERE = "child"  # a child's number is new and next to its neighbours' for good reasons
+
+
+def watch(parts: Parts) -> int:
+    """Look at one batch of new entries; returns how many there were. One watcher at a time."""
+    with parts.store.write() as work:
+        start = work.watch_from()
+        if start is None:
+            return 0
+        bodies = work.entries(start, start + BATCH)
+        if not bodies:
+            return 0
+        now = work.pulse().now
+        told = [(start + offset, json.loads(body)) for offset, body in enumerate(bodies)]
+        acts = [_conduct(position, one) for position, one in told if one["kind"] == "admitted"]
+        work.add_conduct(acts)
+        flags = [flag for who in sorted({act.operator for act in acts}) for flag in _raised(parts, work, who, now)]
+        for flag in flags:
+            work.add_flag(flag)
+        if any(flag.action is Action.STOP for flag in flags):
+            work.move_policy()
+        work.record([_told(flag) for flag in flags])
+        work.watched_to(start + len(bodies))
+        work.forget_conduct(now - _REMEMBERED)
+        # Crash before this commit: nothing was looked at, the next run does it. After it: every flag has its entry, and
+        # whoever is stopped is refused by every process from its next transaction on.
+        work.commit()
+    return len(bodies)
+
+
+def clear(parts: Parts, number: str, by: str, comment: str, identify: Identify | None = None) -> Flag:
+    """An auditor has looked at a flag; an operator whom it stopped may ask again.
+
+    Raises ``CallerProblem``: ``misuse.unknown``, ``misuse.cleared``, ``application.reason``.
+    """
+    if not comment.strip():
+        raise CallerProblem("application.reason", pointer="/comment")
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        signed: dict[str, str] = {}
+        if identify is not None:
+            caller = identify(parts.policy(work, pulse), pulse.now)
+            if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+                raise CallerProblem("signature.replayed")
+            signed = {"signer": caller.client.id, "key": caller.key_id}
+        found = work.flag(number)
+        if found is None:
+            raise CallerProblem("misuse.unknown")
+        if found.state != "open":
+            raise CallerProblem("misuse.cleared")
+        cleared = replace(found, state="cleared", cleared_by=by, cleared_at=pulse.now, comment=comment)
+        work.clear_flag(cleared)
+        stopped = found.action is Action.STOP
+        if stopped:
+            work.move_policy()
+        facts = {"flag": number, "rule": found.rule.value, "client": found.client, "by": by, "comment": comment}
+        work.record([entry("operator_released" if stopped else "flag_cleared", pulse.now, **facts, **signed)])
+        # Crash before this commit: it is open. After it: it is cleared, and whoever clears it again is told so.
+        work.commit()
+    return cleared
+
+
+def _conduct(position: int, told: Mapping[str, Any]) -> ConductRow:
+    return ConductRow(
+        position=position,
+        verification=told["verification"],
+        client=told["client"],
+        operator=f"{told['client']}/{told['unit']}/{told['operator']}",
+        case=told["case"],
+        region=told["region"],
+        item=told.get("item"),
+        scene=told.get("scene"),
+        channel=told["channel"],
+        basis=told["basis"],
+        reference=told.get("basis_reference", ""),
+        subject=told["subject"],
+        edition=told["edition"],
+        at=datetime.fromisoformat(told["at"]),
+    )
+
+
+def _raised(parts: Parts, work: Work, operator: str, now: datetime) -> list[Flag]:
+    """New flags for an operator: one rule is raised once until it is cleared, and then only for what came after."""
+    before = work.flags(operators=[operator])
+    standing = {flag.rule for flag in before if flag.state == "open"}
+    looked = max((flag.cleared_at for flag in before if flag.cleared_at), default=now - _REMEMBERED)
+    rows = work.conduct_of(operator, max(now - _WINDOW, looked), _LATEST)
+    if not rows:
+        return []
+    found = examine(_known(parts, work, rows, looked, now), parts.misuse, parts.calendar)
+    return [_flag(parts, rows[-1], rule, evidence, now) for rule, evidence in found.items() if rule not in standing]
+
+
+def _flag(parts: Parts, row: ConductRow, rule: RuleName, evidence: Evidence, now: datetime) -> Flag:
+    return Flag(new_id(now), rule, row.client, row.operator, parts.misuse.actions[rule], "open", now, evidence)
+
+
+def _known(parts: Parts, work: Work, rows: Sequence[ConductRow], looked: datetime, now: datetime) -> Conduct:
+    """Everything the rules ask about one operator, at whom an auditor ``looked`` last."""
+    operator, client = rows[0].operator, rows[0].client
+    names, numbers = _opened(parts, work, rows[-_OPENED:])
+    overdue = timedelta(days=parts.misuse.thresholds.undecided_days)
+    since = max(now - _REMEMBERED, looked - overdue)  # what had become overdue by then was looked at
+    old, undecided = work.undecided_of(operator, since, now - overdue, _LATEST)
+    return Conduct(
+        acts=[_act(parts, work, row) for row in rows],
+        names=[operator.rpartition("/")[2], *names],
+        numbers=numbers,
+        old_cases=old,
+        undecided=undecided,
+        added=work.added_parties(client, sorted({row.case for row in rows}), looked),
+    )
+
+
+def _act(parts: Parts, work: Work, row: ConductRow) -> Act:
+    try:
+        scenes = _scenes(parts.edition(work, row.edition).catalog, row)
+    except OperatorProblem:  # an edition that is gone decides nothing about relations
+        scenes = frozenset((row.item or row.scene or "",))
+    return Act(row.verification, row.case, scenes, row.item or row.scene or "", row.channel, row.basis, row.reference,
+               row.subject, row.at)  # fmt: skip
+
+
+def _scenes(catalog: Catalog, row: ConductRow) -> frozenset[str]:
+    """The scenes that an act's item belongs to in its region, or the scene itself."""
+    if row.scene is not None:
+        return frozenset((row.scene,))
+    item = catalog.items.get(row.item or "")
+    place = None if item is None else item.places.get(row.region)
+    return frozenset() if place is None else frozenset((place.scene,))
+
+
+def _opened(parts: Parts, work: Work, rows: Sequence[ConductRow]) -> tuple[set[str], list[tuple[str, str]]]:
+    """Operators' names and persons' numbers out of these verifications' requests, in order; in memory only."""
+    sealed = {one: (request, key) for one, request, key in work.requests_of([row.verification for row in rows])}
+    names: set[str] = set()
+    numbers: list[tuple[str, str]] = []
+    for row in rows:
+        request, wrapped = sealed.get(row.verification, (b"", b""))
+        try:
+            document = json.loads(parts.vault.decrypt(parts.vault.unwrap(wrapped), request, row.verification))
+        except BrokerProblem:
+            continue  # its case's key is destroyed: there is nothing to compare any more
+        names.add(document["operator"]["name"])
+        numbers += [(row.verification, number) for number in _numbers(document)]
+    return names, numbers
+
+
+def _numbers(document: Mapping[str, Any]) -> Iterable[str]:
+    others = [one for one in document.get("parties", ()) if one["role"] != _BORN_HERE]
+    return [one["number"] for one in (document["applicant"], *others) if one["id_type"] in _NUMBERS]
+
+
+def _told(flag: Flag) -> Entry:
+    _, unit, operator = flag.operator.split("/", 2)
+    kind = "operator_stopped" if flag.action is Action.STOP else "flagged"
+    return entry(
+        kind, flag.raised_at, flag=flag.id, rule=flag.rule.value, client=flag.client, unit=unit, operator=operator,
+        case=flag.evidence.case, count=flag.evidence.count, verifications=list(flag.evidence.verifications),
+        text=describe(flag.rule, flag.evidence)["en"],
+    )  # fmt: skip
