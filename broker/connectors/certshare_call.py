@@ -63,7 +63,7 @@ _DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 class Platform:
-    """One account's calls on behalf of one lookup, or of one errand."""
+    """One account's calls on behalf of one lookup, or of one management call."""
 
     def __init__(self, connection: Connection, decrypt: Decrypt, request_id: str) -> None:
         """``request_id`` goes along, so that the platform can tell a repeated call."""

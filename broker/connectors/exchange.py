@@ -78,7 +78,7 @@ class Exchange:
         shape = SHAPES.get(source.options.get("shape", "")) or settle(Reason.NOT_CONFIGURED)
         if question.form is Form.FILE:
             settle(Reason.NOT_CONFIGURED)
-        gateway = _Gateway(connection, service_of(source, connection), now)
+        gateway = Gateway(connection, service_of(source, connection), now)
         asking = Asking(question, source, connection, now)
         headers = {"Content-Type": shape.content_type, "X-Request-Id": question.lookup_id}
         body = yield from gateway.call(headers, shape.body(asking))
@@ -88,10 +88,11 @@ class Exchange:
         return shape.answer(payload, asking)
 
 
-class _Gateway:
+class Gateway:
     """One requester's call of one service at one time."""
 
     def __init__(self, connection: Connection, service: str, now: datetime) -> None:
+        """``service`` is the id that is asked for, and signed."""
         self._connection = connection
         self._options = connection.options
         self._prefix = connection.options.get("prefix", "gjgxjhpt")
