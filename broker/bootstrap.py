@@ -20,6 +20,7 @@ from chinese_calendar import constants as state_council
 
 from broker.config import Settings
 from broker.connectors import connectors
+from broker.connectors.management import Management
 from broker.core.day import CHINA
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem
@@ -31,6 +32,7 @@ from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.ports import Connection, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
+from broker.ports.management import Manages
 from broker.signing import http_message, keys
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
@@ -146,6 +148,11 @@ def read_misuse_rules(path: str) -> MisuseRules:
     except (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
         expected = "rules (name: flag, stop or off) and thresholds"
         raise OperatorProblem("config.invalid", got=Path(path).name, expected=expected) from error
+
+
+def management() -> Manages:
+    """What makes an operator's calls of the platforms themselves."""
+    return Management(_sm2_decrypt)
 
 
 def working_calendar() -> Calendar:

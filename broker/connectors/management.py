@@ -13,7 +13,6 @@ services: what the operator names is sent as it is. That ``verifyFile`` answers 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -25,17 +24,7 @@ from broker.connectors.reading import Settled, at, code_of, json_of, object_of, 
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
-
-
-@dataclass(frozen=True, slots=True)
-class ManagementCall:
-    """One call: what is asked, with which arguments, and why; it belongs to no case, so the operator gives a reason."""
-
-    id: str
-    call: str
-    reason: str
-    arguments: Mapping[str, str] = field(default_factory=dict, repr=False)
-
+from broker.ports.management import ManagementCall
 
 _Talk: TypeAlias = Generator[HttpRequest, HttpResponse, Answer]
 

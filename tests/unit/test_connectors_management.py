@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from broker.connectors.management import CALLS, Management, ManagementCall
+from broker.connectors.management import CALLS, Management
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Form
+from broker.ports.management import ManagementCall
 from broker.sandbox.certshare_files import certificate_file
 from broker.sandbox.exchange_platform import _MANAGEMENT
 from tests.asking import SOURCES, MemoryRoad, ask, decrypt, memory_road, party, with_changes
