@@ -97,6 +97,10 @@ class GrantsWork(Protocol):
         """The place in the log from which conduct is looked at, locked; None where another is looking just now."""
         ...
 
+    def admitted_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """The log's entries `admitted` from one place to before another, each with its place."""
+        ...
+
     def watched_to(self, position: int) -> None:
         """Conduct was looked at up to before this place."""
         ...

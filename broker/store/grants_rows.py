@@ -90,6 +90,17 @@ class GrantsRows(Rows):
         row = self._run(select(g.misuse_cursor.c.position).with_for_update(skip_locked=True)).one_or_none()
         return None if row is None else int(row.position)
 
+    def admitted_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """The log's entries `admitted` from one place to before another, each with its place."""
+        told, leaf = p.log_index.c, t.log_leaf.c
+        found = select(told.position, t.entry.c.body).select_from(
+            p.log_index.join(t.log_leaf, leaf.position == told.position).join(t.entry, t.entry.c.id == leaf.entry_id)
+        )
+        rows = self._run(
+            found.where(told.position >= start, told.position < stop, told.kind == "admitted").order_by(told.position)
+        )
+        return [(row.position, row.body) for row in rows]
+
     def watched_to(self, position: int) -> None:
         """Conduct was looked at up to before this place."""
         self._run(update(g.misuse_cursor).values(position=position))
