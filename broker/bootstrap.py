@@ -187,6 +187,18 @@ class _NoWake:
         raise AssertionError(sources)
 
 
+def read_witnessed(place: str) -> str:
+    """The note that a witness kept, from a file or URL. Raises ``OperatorProblem`` ``config.invalid``."""
+    try:
+        if place.startswith(("http://", "https://")):
+            answer = requests.get(place, timeout=_CALLBACK_SECONDS, allow_redirects=False)
+            answer.raise_for_status()
+            return answer.content.decode("utf-8")
+        return Path(place).read_text("utf-8")
+    except (OSError, ValueError) as error:  # what requests raises is an OSError
+        raise OperatorProblem("config.invalid", got="BROKER_WITNESS_CHECKPOINT", expected="a witness's note") from error
+
+
 def make_keys(folder: Path, algorithm: Algorithm) -> list[str]:
     """Make the deployment's keys where there are none; returns the names of those made. Existing ones stay."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -52,6 +52,8 @@ class Settings:
     """Who issues the receipts, as printed in them."""
     log_origin: str = "exemption-broker.localhost/log"
     """The audit log's name in its checkpoints."""
+    witness_checkpoint: str = ""
+    """File or URL of the last checkpoint that a witness has kept; no sequencer starts on a log that is behind it."""
     sweep_seconds: float = 2.0
     """How often due work is looked for, whatever messages were lost."""
     approval_days_unconditional: int = 1

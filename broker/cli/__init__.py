@@ -30,6 +30,7 @@ from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.retention import retention_group
 from broker.cli.source_calls import source_group
 from broker.cli.verify import receipt_group
+from broker.cli.witness import witness_group
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -51,3 +52,4 @@ for _command in (
     grant_remind,
 ):  # fmt: skip
     grant_group.add_command(_command)
+main.add_command(witness_group)

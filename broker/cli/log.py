@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from broker.bootstrap import read_witnessed
 from broker.cli.shared import current_settings, office, read_witnesses, seen_text, told
 from broker.core.log_export import Filter, as_csv, as_json_lines, verify_export
+from broker.flow.adopt import require_history
 from broker.flow.export import Wanted, export_log
 from broker.flow.review import verify_log
 from broker.signing import keys
@@ -82,3 +84,12 @@ def log_verify_export(file: Path, key_set: Path, names: Path | None) -> None:
     words = "整个日志，无遗漏 / the whole log, nothing missing" if found.whole else "部分条目 / some of its entries"
     click.echo(f"{found.entries} of {found.size} entries of {found.log}, root {found.root.hex()}: {words}")
     click.echo(seen_text(found.seen))
+
+
+@log_group.command("adopt-check")
+@click.argument("note")
+def log_adopt_check(note: str) -> None:
+    """Hold the log here against a checkpoint that a witness kept (a file or URL), before it is continued."""
+    with told(), office(current_settings()) as opened:
+        size = require_history(opened.parts, read_witnessed(note), opened.log_keys)
+    click.echo(f"日志延续见证方所见 / the log continues what was witnessed: {size} entries")

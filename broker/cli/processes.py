@@ -16,7 +16,7 @@ from granian.server import Server
 
 from broker import log
 from broker.bootstrap import Office
-from broker.cli.shared import current_settings, office, require_schema, told
+from broker.cli.shared import current_settings, office, require_schema, require_witnessed, told
 from broker.core.errors import OperatorProblem
 from broker.flow.publish import edition_digest
 from broker.housekeeping import Housekeeping
@@ -32,6 +32,8 @@ def serve(*, accept_edition: bool) -> None:
     settings = current_settings()
     with told(), office(settings) as opened:
         require_schema(opened)
+        if settings.embedded:
+            require_witnessed(opened)
         if not accept_edition:
             _require_edition(opened, Path(settings.catalog_file))
     server = Server(
@@ -69,6 +71,7 @@ def sweep() -> None:
     log.set_up(settings.log_level)
     with told(), office(settings) as opened:
         require_schema(opened)
+        require_witnessed(opened)
         housekeeping = Housekeeping(opened.parts, settings.sweep_seconds)
         _on_stop(housekeeping.stop_soon)
         housekeeping.start()

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 
-from broker.bootstrap import Office, open_office
+from broker.bootstrap import Office, open_office, read_witnessed
 from broker.config import Settings, settings_from
 from broker.core.cosignature import Seen, WitnessKey, witness_key
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import OperatorProblem, Problem
 from broker.core.problems import PROBLEMS
 from broker.core.receipt import moment
+from broker.flow.adopt import require_history
 from broker.signing import keys
 from broker.store.migrate import current, head
 
@@ -50,6 +51,13 @@ def require_schema(opened: Office) -> None:
     found, newest = current(opened.database), head()
     if found != newest:
         raise OperatorProblem("config.invalid", got=found or "no schema", expected=f"{newest}: run broker migrate")
+
+
+def require_witnessed(opened: Office) -> None:
+    """Refuse to continue a log that is behind, or another than, the one a witness has seen."""
+    place = opened.settings.witness_checkpoint
+    if place:
+        require_history(opened.parts, read_witnessed(place), opened.log_keys)
 
 
 @contextmanager

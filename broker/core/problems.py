@@ -146,6 +146,11 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("person.login", 422, _O, "用户名格式不正确", "The login is malformed", "用户名为2至40个小写字母、数字、点、下划线或连字符，以字母开头", "Use 2 to 40 lower-case letters, digits, dots, underscores or hyphens, a letter first"),
     ("person.role", 422, _O, "没有这个角色或范围", "There is no such role or scope", "请写成 角色 或 角色:范围=值，例如 list-editor:stage=企业开办", "Write role or role:kind=value, for example list-editor:stage=企业开办"),
     ("person.separation", 409, _O, "审计人员不得兼任其他经办角色", "An auditor may not also act", "请分配给不同的人员", "Give the roles to different people"),
+    ("cosignature.size", 404, _C, "没有该大小的检查点", "There is no checkpoint of this size", "请重新获取检查点", "Fetch the checkpoint again"),
+    ("cosignature.invalid", 422, _C, "联署签名无效或密钥不是 Ed25519", "The witness's line is not of the key that signed the request, or not Ed25519", "请核对见证方名称与密钥", "Check the witness's name and key"),
+    ("log.behind", 500, _O, "见证方见过的日志比本库更长：可能恢复了旧备份", "A witness has seen more of the log than is here: an older backup may have been restored", "请勿继续写入；与大数据中心核对后再启动，见 docs/operations.md", "Write nothing; settle with the centre what was lost, see docs/operations.md"),
+    ("log.forked", 500, _O, "本库的日志与见证方见过的不是同一日志", "The log here is not the one that was witnessed", "请勿继续写入并报告大数据中心", "Write nothing and tell the big-data centre"),
+    ("witness.unread", 500, _O, "见证方无法读取日志条目", "The witness cannot read the log", "请检查其密钥是否以 witness 角色登记", "Check that its key is registered with the role witness"),
     # operator
     ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
     ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),

@@ -71,3 +71,16 @@ class ProofWork(Protocol):
     def renew_case_key(self, case: str, wrapped_key: bytes) -> bool:
         """Give a case whose key was destroyed by expiry a new one; False where it has one, or was erased."""
         ...
+
+    # witnesses
+    def checkpoint_at(self, size: int) -> str | None:
+        """The checkpoint of this size as we signed it."""
+        ...
+
+    def add_cosignature(self, size: int, witness: str, line: str, now: datetime) -> bool:
+        """Keep a witness's line under a checkpoint; False where it has one there already."""
+        ...
+
+    def witnessed_checkpoint(self) -> str | None:
+        """The newest checkpoint that a witness has signed, with the lines of all who did."""
+        ...

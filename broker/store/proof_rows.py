@@ -120,3 +120,25 @@ class ProofRows(Rows):
             .where(row.id == case, row.wrapped_key == b"", row.erased_at.is_(None))
             .values(wrapped_key=wrapped_key, shredded_at=None)
         )
+
+    # --- witnesses
+
+    def checkpoint_at(self, size: int) -> str | None:
+        """The checkpoint of this size as we signed it."""
+        head = t.log_checkpoint.c
+        found: str | None = self._run(select(head.note).where(head.size == size)).scalar_one_or_none()
+        return found
+
+    def add_cosignature(self, size: int, witness: str, line: str, now: datetime) -> bool:
+        """Keep a witness's line under a checkpoint; False where it has one there already."""
+        row = {"size": size, "witness": witness, "line": line, "signed_at": now}
+        return self._added(self._sql.once(p.log_cosignature), **row)
+
+    def witnessed_checkpoint(self) -> str | None:
+        """The newest checkpoint that a witness has signed, with the lines of all who did."""
+        given, head = p.log_cosignature.c, t.log_checkpoint.c
+        newest = select(func.max(given.size)).scalar_subquery()
+        both = t.log_checkpoint.join(p.log_cosignature, given.size == head.size)
+        found = select(head.note, given.line).select_from(both).where(head.size == newest).order_by(given.witness)
+        rows = self._run(found).all()
+        return rows[0].note + "".join(row.line for row in rows) if rows else None

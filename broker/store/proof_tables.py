@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text
 
 from broker.store.tables import Moment, metadata
+
+log_cosignature = Table(  # what witnesses handed in; append only by privileges
+    "log_cosignature",
+    metadata,
+    Column("size", BigInteger, nullable=False),
+    Column("witness", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("signed_at", Moment, nullable=False),
+    PrimaryKeyConstraint("size", "witness"),
+)
 
 log_index = Table(  # what the entries say, once they have their place; made from them, and proved by nothing
     "log_index",

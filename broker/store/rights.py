@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from broker.store.schema import metadata
 
-APPEND_ONLY = frozenset({"edition", "entry", "log_checkpoint", "log_leaf", "log_index"})
+APPEND_ONLY = frozenset({"edition", "entry", "log_checkpoint", "log_leaf", "log_index", "log_cosignature"})
 _ROWS, _GROWTH, _READING = "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT", "SELECT"
 
 

@@ -298,6 +298,10 @@ class Statements:
     # Many rows in one statement: PostgreSQL is given each column as an array, so that one prepared statement serves
     # whatever number of rows comes; SQLite, which has no round trip to save, is given them one after the other.
 
+    def once(self, table: Table) -> Any:
+        """One whole row of a table, unless it is there."""
+        return _once(self._insert(table))
+
     def many(self, table: Table) -> Any:
         """Whole rows of a table, many at a time."""
         if table.name not in self._wholes:

@@ -153,12 +153,16 @@ def _decided(stored: StoredVerification) -> str:
 
 
 def _proved(work: Work, number: str, kind: str, receipt: str) -> Bundle:
-    """The receipt with its proof in the latest checkpoint; its entry is of the kind of the verification's state.
+    """The receipt with its proof in the newest checkpoint that a witness signed, or else in the latest.
+
+    Its entry is of the kind of the verification's state.
 
     Raises ``CallerProblem`` ``log.not-yet`` until the sequencer has come by.
     """
-    place, note = work.place_of(number, kind), work.latest_checkpoint()
+    place, note = work.place_of(number, kind), work.witnessed_checkpoint()
     position, entry = place or (None, b"")
+    if note is None or position is None or position >= checkpoint_size(note):  # no witness has seen it yet
+        note = work.latest_checkpoint()
     if position is None or note is None or position >= checkpoint_size(note):
         raise CallerProblem("log.not-yet", retry_after=1)
     hashes = merkle.inclusion_proof(position, checkpoint_size(note), tile_reader(work))

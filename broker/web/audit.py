@@ -16,7 +16,9 @@ from flask import Flask, Response, request
 from broker.core import merkle
 from broker.core.case import Party
 from broker.core.checkpoint import pack_entries
+from broker.core.cosignature import WitnessKey, seen_by
 from broker.core.entry import entry
+from broker.core.envelope import Algorithm, parse
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.identifiers import is_identifier
@@ -44,6 +46,7 @@ class Audit:
         self._public_url = public_url
         self._export = grammar(schema, "export")
         self._erasure = grammar(schema, "erasure")
+        self._cosignature = grammar(schema, "cosignature")
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""
@@ -51,6 +54,7 @@ class Audit:
             ("/log/tile/entries/<path:path>", self.entries, "GET"),
             ("/v1/log/exports", self.export, "POST"),
             ("/v1/cases/erasure", self.erase, "POST"),
+            ("/v1/log/cosignatures", self.cosign, "POST"),
         ):
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
 
@@ -91,6 +95,24 @@ class Audit:
             erasure = Erasure(said["client"], said["case"]["number"], said["by"], said["reason"])
             gone = erase_case(self._parts, erasure, signed.identify)
         return answered({"case": said["case"], "verifications": gone.verifications, "lookups": gone.lookups})
+
+    def cosign(self) -> Response:
+        """Keep a witness's line. It makes no entry: else each line would make the next checkpoint to be signed."""
+        signed = Signed(request, self._public_url, read_body(request), (Role.WITNESS,))
+        with reading(self._parts, signed) as (work, caller):
+            said = parse(signed.body)
+            self._cosignature.check(said)
+            pulse = work.pulse()
+            verifier = self._parts.policy(work, pulse).keys[caller.key_id].verifier
+            note = work.checkpoint_at(said["size"])
+            if note is None:
+                raise CallerProblem("cosignature.size", got=str(said["size"]))
+            known = [(WitnessKey(said["name"], verifier.public), verifier)]
+            seen = seen_by(note + said["line"], known) if verifier.algorithm is Algorithm.ED25519 else []
+            if not seen:
+                raise CallerProblem("cosignature.invalid", pointer="/line")
+            work.add_cosignature(said["size"], said["name"], said["line"], pulse.now)
+        return answered({"size": said["size"]})
 
 
 def answered(document: Mapping[str, Any]) -> Response:

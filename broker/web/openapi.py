@@ -79,6 +79,7 @@ _SMALL = {
     "proof": _object(entry=_TEXT, proof=_TEXT),
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
     "closed": _object(case=_object(number=_TEXT), state={"const": "closed"}, outcome=_TEXT),
+    "cosigned": _object(size=_INTEGER),
     "erased": _object(case=_object(number=_TEXT), verifications=_INTEGER, lookups=_INTEGER),
     "consistency": _object(old=_INTEGER, new=_INTEGER, hashes={"type": "array", "items": _TEXT}),
     "edition": _EDITION,

@@ -317,6 +317,15 @@ ROUTES: tuple[Route, ...] = (
         (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
     ),
     Route(
+        "POST", "/v1/log/cosignatures", "cosign",
+        "A witness hands in its line under a checkpoint; bundles and the checkpoint carry it from then on.",
+        {200: ("It is kept.", _JSON, "cosigned")},
+        (
+            *_SIGNED, *_BODY, "request.schema", "cosignature.size", "cosignature.invalid", "log.checkpoint-malformed",
+            "log.checkpoint-signature",
+        ), (), "audit.cosignature", roles=_WITNESS,
+    ),
+    Route(
         "POST", "/v1/cases/erasure", "erase",
         "The right to deletion: destroy a case's requests, questions and answers; receipts and entries stay.",
         {200: ("What was destroyed.", _JSON, "erased")},

@@ -83,6 +83,7 @@ class Checker:
         "job",
         "log_checkpoint",
         "log_index",
+        "log_cosignature",
         "log_leaf",
         "log_tile",
         "lookup",

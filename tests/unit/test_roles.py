@@ -54,6 +54,7 @@ MATRIX: dict[str, set[Role]] = {
     "orders": {Role.SOURCE},
     "order": {Role.SOURCE},
     "answer_order": {Role.SOURCE},
+    "cosign": {Role.WITNESS},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
 UNIT = "113704000042880080"
@@ -73,6 +74,7 @@ BODIES: dict[str, Any] = {
     "decide": {"by": "李某", "unit": UNIT, "approve": True, "reason": "符合"},
     "withdraw": {"by": "李某", "unit": UNIT, "state": "revoked", "reason": "职责调整"},
     "export": {"by": "李某", "reason": "检查"},
+    "cosign": {"size": 1, "name": "w", "line": "— w AAAA\n"},
     "erase": {"client": "none", "case": {"number": "none"}, "by": "李某", "reason": "本人要求"},
 }  # fmt: skip
 

@@ -40,6 +40,14 @@ def upgrade() -> None:
     )
     op.create_index("verification_case", "verification", ["case_id"], unique=False)
     op.create_table(
+        "log_cosignature",
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("witness", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("signed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("size", "witness"),
+    )
+    op.create_table(
         "log_index",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -59,6 +67,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the tables away again."""
     op.drop_table("log_index")
+    op.drop_table("log_cosignature")
     op.drop_index("verification_case", "verification")
     op.drop_index("case_file_kept", "case_file")
     op.drop_column("case_file", "erased_at")

@@ -1,0 +1,294 @@
+"""The witness against a broker whose database is really tampered with: each deed is an alarm, and ends the signing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from broker.cli import main
+from broker.core import checkpoint
+from broker.core.cosignature import seen_by, witness_key
+from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.roles import Role
+from broker.flow import register
+from broker.flow.adopt import require_history
+from broker.ports import Client, ClientKey
+from broker.signing import keys
+from broker.web.app import Surface, create_app, published_keys
+from broker.witness import Kind, Witness, make_witness
+from tests.flow import kit
+from tests.flow.kit import Broker
+
+URL, NAME = "https://broker.example", "centre.example/witness"
+Deed = Callable[[Broker], None]
+
+
+@dataclass
+class Watch:
+    """A broker behind its web application, and a witness that knows nothing but its addresses."""
+
+    broker: Broker
+    folder: Path
+    away: bool = False
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sent: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        office = self.broker.office
+        surface = Surface(URL, office.receipt_keys, office.log_keys)
+        self.app = create_app(self.broker.parts, surface)
+        make_witness(self.folder, NAME, URL, office.settings.log_origin, published_keys(surface), self.now)
+        self.witness = Witness(self.folder, self.send)
+        pem = (self.folder / "witness.pub.pem").read_text("ascii")
+        register.register_client(
+            self.broker.parts, Client("witness", "见证", kit.UNIT, None, "active", (Role.WITNESS,))
+        )
+        known = ClientKey("witness", keys.load_public(pem.encode()), self.now - timedelta(days=1), None, None)
+        register.register_key(self.broker.parts, known, pem)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
+        """The road: into the application, unless the broker is away."""
+        if self.away:
+            return 0, b""
+        path = url.removeprefix(URL)
+        self.sent.append(f"{method} {path.partition('?')[0]}")
+        answer = self.app.test_client().open(path, method=method, data=body, headers=dict(headers))
+        return answer.status_code, answer.data
+
+    def look(self) -> Kind | None:
+        """One look; the kind of the alarm that stands."""
+        alarm = self.witness.look(datetime.now(UTC), 10)
+        return alarm.kind if alarm else None
+
+    def grow(self, number: int) -> None:
+        """Something happens at the broker, and gets its place."""
+        self.broker.admit(number)
+        self.broker.work_off()
+        self.broker.sequence_all()
+
+    def seen(self) -> int:
+        """How far the witness has signed."""
+        last = self.witness.latest()
+        return last[0].size if last else 0
+
+
+@pytest.fixture
+def watch(prepared_url: str, open_broker: kit.OpenBroker, tmp_path: Path) -> Watch:
+    """A broker whose log has grown and was seen; without the checker at the end, which would find the deeds too."""
+    watch = Watch(open_broker(prepared_url), tmp_path / "witness")
+    watch.grow(1)
+    assert watch.look() is None
+    return watch
+
+
+def tamper(broker: Broker, *statements: str) -> None:
+    """Change the database as its owner can, with its guards asleep."""
+    with broker.database.begin(write=True) as connection:
+        if broker.database.is_sqlite:
+            triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+            for name in triggers:
+                if name != "entry_queued":
+                    connection.execute(text(f"DROP TRIGGER {name}"))
+        else:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+
+
+def rebuild(broker: Broker) -> None:
+    """Sign the log anew from its entries as they stand now, with the log's own stolen keys."""
+    tables = ("log_leaf", "log_tile", "log_checkpoint", "log_index", "entry_queue")
+    tamper(broker, *(f"DELETE FROM {one}" for one in tables),  # noqa: S608 - names of ours
+           "INSERT INTO entry_queue SELECT id FROM entry")  # fmt: skip
+    broker.sequence_all()
+
+
+def altered(broker: Broker) -> None:
+    """One entry says something else."""
+    body = b'{"at":"2026-01-01T00:00:00.000Z","kind":"tested","version":1}'
+    with broker.database.begin(write=True) as connection:
+        if not broker.database.is_sqlite:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE entry SET body = :body WHERE id = 3"), {"body": body})
+        connection.commit()
+
+
+def test_the_witness_signs_what_continues_and_the_broker_hands_it_on(watch: Watch) -> None:
+    watch.grow(2)
+    assert watch.look() is None
+    last = watch.witness.latest()
+    assert last is not None
+    verifier = keys.load_public((watch.folder / "witness.pub.pem").read_bytes())
+    served = watch.app.test_client().get("/log/checkpoint").text
+    assert served == last[1]
+    assert [one.witness for one in seen_by(served, [(watch.witness.key, verifier)])] == [NAME]
+    assert witness_key(watch.witness.key.text()) == watch.witness.key
+    assert len(watch.broker.rows("SELECT * FROM log_cosignature")) == 2
+    size = watch.seen()
+    assert watch.look() is None
+    assert (watch.seen(), watch.sent.count("POST /v1/log/cosignatures")) == (size, 2), "nothing new, nothing signed"
+
+
+def test_the_witness_reads_every_entry(watch: Watch) -> None:
+    watch.grow(2)
+    watch.look()
+    assert watch.witness.audit(datetime.now(UTC)) is None
+    assert any("entries" in one for one in watch.sent)
+
+
+def cut(broker: Broker) -> None:
+    """An older backup: the last entries and checkpoints are gone, and what is left is genuine."""
+    first = "(SELECT MIN(size) FROM log_checkpoint)"
+    leaves, heads = "DELETE FROM log_leaf WHERE position >= ", "DELETE FROM log_checkpoint WHERE size > "
+    tamper(broker, leaves + first, heads + first)
+
+
+def cut_and_regrown(broker: Broker) -> None:
+    """The same, and then other things happen, until the log is longer than it was."""
+    tamper(broker, "DELETE FROM entry WHERE id > (SELECT MAX(id) - 2 FROM entry)")
+    rebuild(broker)
+    for number in (7, 8):
+        broker.admit(number)
+    broker.sequence_all()
+
+
+def rewritten_and_signed(broker: Broker) -> None:
+    """An entry is altered and the whole log signed anew, with its own keys, at the same length."""
+    tamper(broker)
+    altered(broker)
+    rebuild(broker)
+
+
+def signed_by_another(broker: Broker) -> None:
+    """Somebody without the log's keys puts a checkpoint in."""
+    note = broker.rows("SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1")[0].note
+    head = checkpoint.verify(note, broker.parts.log_origin, broker.office.log_keys)
+    forged = checkpoint.sign(head, [keys.generate(one.algorithm) for one in broker.parts.log_signers])
+    broker_sql = "UPDATE log_checkpoint SET note = :note WHERE size = :size"
+    with broker.database.begin(write=True) as connection:
+        if broker.database.is_sqlite:
+            connection.execute(text("DROP TRIGGER log_checkpoint_no_update"))
+        else:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(broker_sql), {"note": forged, "size": head.size})
+        connection.commit()
+
+
+DEEDS: dict[Kind, list[Deed]] = {
+    Kind.CUT: [cut],
+    Kind.FORKED: [cut_and_regrown, rewritten_and_signed],
+    Kind.FORGED: [signed_by_another],
+}
+CASES = [pytest.param(kind, deed, id=f"{kind}-{deed.__name__}") for kind, deeds in DEEDS.items() for deed in deeds]
+
+
+@pytest.mark.parametrize(("kind", "deed"), CASES)
+def test_a_tampered_log_is_an_alarm_and_is_not_signed(watch: Watch, kind: Kind, deed: Deed) -> None:
+    watch.grow(2)
+    assert watch.look() is None
+    seen, kept = watch.seen(), sorted((watch.folder / "checkpoints").iterdir())
+    deed(watch.broker)
+    assert watch.look() is kind
+    assert watch.look() is kind, "it stands until a person clears it"
+    assert (watch.seen(), sorted((watch.folder / "checkpoints").iterdir())) == (seen, kept)
+    watch.witness.clear()
+    assert watch.look() is kind, "and comes back while the log is what it is"
+
+
+def test_an_entry_rewritten_under_its_old_hash_is_found_by_reading(watch: Watch) -> None:
+    tamper(watch.broker)
+    altered(watch.broker)
+    assert watch.look() is None, "tiles and checkpoint are as they were"
+    alarm = watch.witness.audit(datetime.now(UTC))
+    assert alarm is not None
+    assert (alarm.kind, watch.look()) == (Kind.REWRITTEN, Kind.REWRITTEN)
+
+
+def test_silence_is_an_alarm_that_ends_by_itself(watch: Watch) -> None:
+    watch.away = True
+    now = datetime.now(UTC)
+    assert watch.witness.look(now + timedelta(minutes=9), 10) is None
+    for minutes in (11, 60):
+        alarm = watch.witness.look(now + timedelta(minutes=minutes), 10)
+        assert alarm is not None
+        assert alarm.kind is Kind.SILENT
+    watch.away = False
+    watch.grow(2)
+    assert watch.look() is None
+    assert watch.witness.state.alarm is None
+
+
+def test_a_line_of_another_key_or_for_another_size_is_refused(watch: Watch) -> None:
+    last = watch.witness.latest()
+    assert last is not None
+    line = last[1].splitlines(keepends=True)[-1]
+    before = watch.broker.rows("SELECT * FROM log_cosignature")
+    for size, text_, status in ((last[0].size + 1, line, 404), (last[0].size, line.replace(" ", " x", 2), 422)):
+        body = f'{{"line":"{text_.strip()}\\n","name":"{NAME}","size":{size}}}'.encode()
+        got, _ = watch.witness._signed("POST", "/v1/log/cosignatures", body, datetime.now(UTC))
+        assert got == status
+    assert watch.broker.rows("SELECT * FROM log_cosignature") == before
+
+
+# --- a restore that lost commits
+
+
+def test_a_log_that_is_behind_what_was_witnessed_is_not_continued(watch: Watch) -> None:
+    watch.grow(2)
+    watch.look()
+    last = watch.witness.latest()
+    assert last is not None
+    log_keys = watch.broker.office.log_keys
+    assert require_history(watch.broker.parts, last[1], log_keys) == last[0].size
+    cut(watch.broker)
+    with pytest.raises(OperatorProblem, match="log.behind"):
+        require_history(watch.broker.parts, last[1], log_keys)
+
+
+def test_another_history_of_the_same_length_is_not_continued(watch: Watch) -> None:
+    last = watch.witness.latest()
+    assert last is not None
+    rewritten_and_signed(watch.broker)
+    with pytest.raises(OperatorProblem, match="log.forked"):
+        require_history(watch.broker.parts, last[1], watch.broker.office.log_keys)
+    with pytest.raises(CallerProblem, match="log.checkpoint"):
+        require_history(watch.broker.parts, last[1], [keys.generate(watch.broker.parts.signer.algorithm).verifier()])
+
+
+def test_a_folder_is_a_witness_once(watch: Watch, tmp_path: Path) -> None:
+    with pytest.raises(OperatorProblem, match="register.exists"):
+        make_witness(watch.folder, NAME, URL, "x", {"keys": []}, datetime.now(UTC))
+    with pytest.raises(OperatorProblem, match="config.invalid"):
+        Witness(tmp_path / "none", watch.send)
+    moved = tmp_path / "moved"
+    shutil.copytree(watch.folder, moved)
+    assert Witness(moved, watch.send).latest() == watch.witness.latest()
+
+
+def test_the_commands_make_a_witness_look_and_tell(watch: Watch, tmp_path: Path) -> None:
+    folder, key_set = tmp_path / "other", tmp_path / "keys.json"
+    key_set.write_text(json.dumps(watch.witness.config["jwks"]))
+
+    def typed(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["witness", *words], catch_exceptions=False)
+        return done.exit_code, done.output
+
+    named = ("--name", NAME, "--url", "http://127.0.0.1:9", "--origin", "x", "--keys", str(key_set))
+    made = typed("init", str(folder), *named)
+    assert (made[0], witness_key(made[1].strip()).name) == (0, NAME)
+    assert typed("run", str(folder), "--once") == (0, ""), "nobody answers, but not for long yet"
+    code, told = typed("run", str(folder), "--once", "--silence", "0", "--hook", f"touch {tmp_path / 'rung'}")
+    assert (code, '"kind": "silent"' in told) == (3, True)
+    assert (tmp_path / "rung").exists()
+    assert typed("status", str(folder))[0] == 3
+    assert typed("clear", str(folder)) == (0, "")
+    assert typed("status", str(folder))[0] == 0
