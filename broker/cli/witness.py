@@ -30,7 +30,7 @@ def witness_group() -> None:
 @witness_group.command("init")
 @_FOLDER
 @click.option("--name", required=True, help="The witness's name in its lines: centre.example/witness.")
-@click.option("--url", required=True, help="Where the broker is reached, as BROKER_PUBLIC_URL has it.")
+@click.option("--url", required=True, help="The address, as BROKER_PUBLIC_URL has it.")
 @click.option("--origin", required=True, help="The log's name, as BROKER_LOG_ORIGIN has it.")
 @click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
               help="The broker's key set, received from its operator, not fetched.")  # fmt: skip

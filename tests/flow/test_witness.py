@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -286,9 +288,11 @@ def test_the_commands_make_a_witness_look_and_tell(watch: Watch, tmp_path: Path)
     made = typed("init", str(folder), *named)
     assert (made[0], witness_key(made[1].strip()).name) == (0, NAME)
     assert typed("run", str(folder), "--once") == (0, ""), "nobody answers, but not for long yet"
-    code, told = typed("run", str(folder), "--once", "--silence", "0", "--hook", f"touch {tmp_path / 'rung'}")
+    bell = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    hook = shlex.join([sys.executable, "-c", bell, str(tmp_path / "rung")])
+    code, told = typed("run", str(folder), "--once", "--silence", "0", "--hook", hook)
     assert (code, '"kind": "silent"' in told) == (3, True)
-    assert (tmp_path / "rung").exists()
+    assert (tmp_path / "rung").read_text() == "silent"
     assert typed("status", str(folder))[0] == 3
     assert typed("clear", str(folder)) == (0, "")
     assert typed("status", str(folder))[0] == 0
