@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 from celery import Celery
+from celery.worker import state
 
 from broker import log
 from broker.bootstrap import Office, open_office
@@ -21,11 +24,17 @@ from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
 
 _MARGIN = 4  # threads beyond one per source, so that messages are heard while every source is being worked on
 
+_AGAIN_S = 1.0  # before a worker that ended by itself begins anew
+
 _log = logging.getLogger(__name__)
 
 
-def run_worker(settings: Settings, sources: Sequence[str], name: str) -> None:
-    """Work on these sources (none: all of the edition in force) until SIGTERM or Ctrl-C."""
+def run_worker(settings: Settings, sources: Sequence[str], name: str) -> bool:
+    """Work on these sources (none: all of the edition in force) until SIGTERM or Ctrl-C.
+
+    Returns False where it ended without either: Celery may stumble over a connection that Redis has just dropped, and
+    then ends in good order, as if it had been told to.
+    """
     app = celery_app(settings.redis_url)
     wake = FleetWake(settings.redis_url, app)
     office = open_office(settings, wake=wake)
@@ -44,6 +53,7 @@ def run_worker(settings: Settings, sources: Sequence[str], name: str) -> None:
     ])  # fmt: skip
     stop.set()
     office.close()
+    return state.should_stop is not None or state.should_terminate is not None
 
 
 def known_sources(office: Office) -> list[str]:
@@ -90,9 +100,14 @@ def main(sources: tuple[str, ...], name: str) -> None:
     try:
         settings = settings_from(os.environ)
         log.set_up(settings.log_level)
-        run_worker(settings, sources, name)
+        asked = run_worker(settings, sources, name)
     except Problem as problem:
         raise click.ClickException(f"{problem.code} {problem.got} {problem.expected}") from problem
+    if not asked:
+        _log.error("the worker ended by itself and begins anew")
+        time.sleep(_AGAIN_S)
+        # What it had claimed is asked again when the leases run out, as after any death.
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command line
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ class Ours:
         if self.fleet:
             self.world.empty_redis()
         try:
-            self._spawn("web", "serve")
+            self._spawn("web", "serve", "--accept-edition")  # the rates are not the file's
             if self.fleet:
                 for number in range(1, WORKERS + 1):
                     self._spawn("worker", "work", "--name", f"worker-{number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults import f11_duplicates, f12_tampering, f24_signatures
+from tests.faults import f11_duplicates, f12_tampering, f23_authorisation, f24_signatures
 from tests.faults.f24_signatures import Target
 from tests.faults.figure import Figure, Scale
 from tests.faults.stand import stand
@@ -32,3 +32,8 @@ def test_whatever_is_wrong_with_a_signature_is_refused(tmp_path: Path) -> None:
     target = Target(PUBLIC_URL, road, parts, database, "approval", lambda name: ground.request(request_id=name))
     holds(f24_signatures.attacked(target, SAMPLE))
     ground.database.dispose()
+
+
+def test_every_route_has_its_row_and_every_cell_is_as_the_row_says() -> None:
+    """A new route gets its row in tests/unit/test_roles.py or, when anyone may call it, in f23_authorisation.py."""
+    holds(f23_authorisation.run(SAMPLE))

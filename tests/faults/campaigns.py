@@ -48,6 +48,6 @@ def campaigns() -> dict[str, Campaign]:
     for path in Path(__file__).parent.glob("f*.py"):
         match = _MODULE.fullmatch(path.stem)
         if match:
-            number = match[1].upper()
+            number = f"F{int(match[1][1:])}"
             found[number] = Campaign(number, cast("_Module", importlib.import_module(f"tests.faults.{path.stem}")))
     return dict(sorted(found.items(), key=lambda one: int(one[0][1:])))
