@@ -34,8 +34,7 @@ def celery_app(redis_url: str) -> Celery:
     app = Celery("broker", broker=redis_url)
     app.conf.update(
         task_ignore_result=True,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
+        task_acks_late=False,  # a wake is a hint; acknowledging late on a connection that Redis has dropped ends Celery
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,  # it swallows what the host program prints
         worker_hijack_root_logger=False,
