@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import jsonschema
+import jsonschema_rs
 from jsonschema.exceptions import best_match, relevance
 
 from broker.core.catalog import FILE_FIELDS, Form, Mode
@@ -66,6 +67,8 @@ def check(document: Any, schema: Mapping[str, Any]) -> list[Finding]:
 
 
 def _schema(document: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
+    if jsonschema_rs.Draft202012Validator(dict(schema)).is_valid(document):
+        return  # some 60 times faster than the validator whose messages people can read
     validator = jsonschema.Draft202012Validator(schema)
     for error in islice(sorted(validator.iter_errors(document), key=relevance), MAX_SCHEMA_FINDINGS):
         telling = best_match([error]) or error  # of a choice, the branch that came nearest

@@ -25,6 +25,7 @@ from broker.flow.parts import Parts, new_id
 from broker.ports import Draft, NewEdition, Pulse, Work
 
 Check = Callable[[Mapping[str, Any]], list[Finding]]
+Within = Callable[[Mapping[str, Any], Mapping[str, Any]], None]  # (before, after); raises where it may not be changed
 
 
 def draft(parts: Parts, document: Mapping[str, Any], by: str, comment: str, identify: Identify | None = None) -> Draft:
@@ -46,13 +47,52 @@ def draft(parts: Parts, document: Mapping[str, Any], by: str, comment: str, iden
     return made
 
 
+def edit(  # noqa: PLR0913, PLR0917 - a row is named by its section and key
+    parts: Parts, number: str, by: str, revision: int, section: str, key: str, row: Any, within: Within
+) -> Draft:
+    """Put one row into a draft, or take it out where ``row`` is None; ``revision`` is the one the editor has seen.
+
+    ``within`` raises where the editor may not change this row. Raises ``CallerProblem``: ``draft.changed`` where
+    somebody was faster, ``draft.row``, ``edition.state``, ``edition.unknown``.
+    """
+    with parts.store.write() as work:
+        now = work.pulse().now
+        found, old = _locked(work, number, "draft")
+        if found.revision != revision:
+            raise CallerProblem("draft.changed", got=str(revision), expected=str(found.revision))
+        before = json.loads(old)
+        after = _with_row(before, section, key, row)
+        within(before, after)
+        body = orjson.dumps(after)
+        editors = ",".join(dict.fromkeys([*(found.editors or "").split(","), by])).strip(",")
+        changed = replace(found, revision=revision + 1, editors=editors, digest=digest_of(body))
+        work.change_draft(changed, body)
+        work.record([entry("draft_edited", now, draft=number, revision=changed.revision, digest=changed.digest, by=by,
+                           path=f"{section}/{key}")])  # fmt: skip
+        # Crash before this commit: the draft is as it was. After it, with the answer lost: whoever saves again is told
+        # that the draft has moved on, and sees their own change in it.
+        work.commit()
+    return changed
+
+
+def _with_row(document: Mapping[str, Any], section: str, key: str, row: Any) -> dict[str, Any]:
+    """The document with another row; a new one comes last, as the plans grow."""
+    rows = document.get(section)
+    if not isinstance(rows, dict) or (row is None and key not in rows):
+        raise CallerProblem("draft.row", got=f"{section}/{key}")
+    kept = {name: one for name, one in rows.items() if row is not None or name != key}
+    return {**document, section: kept if row is None else {**kept, key: row}}
+
+
 def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify | None = None) -> Draft:
     """Hand a draft in for review. Raises ``OperatorProblem`` ``catalog.broken`` where the check finds errors."""
     with parts.store.read() as work:
-        kept = work.read_draft(number)  # its body never changes, so it is checked before others have to wait for us
+        kept = work.read_draft(number)  # checked before others have to wait for us
     findings = check(json.loads(kept[1])) if kept and kept[0].state == "draft" else []
 
     def change(found: Draft) -> Draft:
+        if kept is None or found.digest != kept[0].digest:  # somebody has edited it since it was checked
+            raise CallerProblem("draft.changed")
         if has_errors(findings):
             raise OperatorProblem("catalog.broken", got=str(len(findings)))
         return replace(found, state="submitted", submitted_by=by)
@@ -63,10 +103,11 @@ def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify 
 def review(
     parts: Parts, number: str, by: str, *, approve: bool, comment: str, identify: Identify | None = None
 ) -> Draft:
-    """Approve or reject; raises ``CallerProblem`` ``edition.self-approval`` for who drafted or submitted it."""
+    """Approve or reject; raises ``CallerProblem`` ``edition.self-approval`` for who drafted, edited or submitted it."""
 
     def change(found: Draft) -> Draft:
-        if person(by) in {person(found.drafted_by), person(found.submitted_by or "")}:
+        authors = (found.drafted_by, found.submitted_by or "", *(found.editors or "").split(","))
+        if person(by) in set(map(person, authors)):
             raise CallerProblem("edition.self-approval")
         return replace(found, state="approved" if approve else "rejected", reviewed_by=by, review=comment)
 

@@ -43,6 +43,19 @@ def read_catalog(path: Path) -> CatalogFile:
     return CatalogFile(document, reader.places, tuple(reader.findings))
 
 
+def read_row(text: str) -> tuple[Any, tuple[Finding, ...]]:
+    """One value of the list as somebody typed it, as strictly as a file; None with findings where it cannot be read."""
+    reader = _Reader()
+    try:
+        _check_depth(text)
+        node = yaml.compose(text, Loader=_Loader)
+        value = None if node is None else reader.value(node, (), "row")
+    except (_TooLargeError, yaml.YAMLError, ValueError) as error:
+        reader.note("unreadable", (), f"row:{_line(error)}", why=f"{_line(error)}: {_why(error)}")
+        return None, tuple(reader.findings)
+    return (None if reader.findings else value), tuple(reader.findings)
+
+
 def _included(front: Path, names: Any, reader: _Reader) -> Iterable[tuple[Path, str]]:
     """The files an ``include`` list names, each below the front door's folder, each once."""
     if not isinstance(names, list) or len(names) > MAX_INCLUDES or not all(isinstance(name, str) for name in names):
