@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from broker.core.errors import Problem
+from broker.flow import preview
 from broker.flow.deliver import deliver
 from broker.flow.grants import remind
 from broker.flow.orders import remind_orders
@@ -24,6 +25,7 @@ from broker.log import fault
 
 SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
 DELIVER_SECONDS = 0.5
+PREVIEW_SECONDS = 1.0
 RETAIN_SECONDS = 86_400.0
 TIDY_SECONDS = 60.0
 WATCH_SECONDS = 60.0
@@ -42,6 +44,7 @@ class Housekeeping:
             ("sequence", lambda: sequence(parts) >= parts.limits.sequence_batch, SEQUENCE_SECONDS),
             ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
+            ("preview", lambda: preview.work_off(parts), PREVIEW_SECONDS),
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),

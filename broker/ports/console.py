@@ -56,6 +56,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """A decided verification as it is replayed."""
+
+    id: str
+    client: str
+    edition: int
+    admitted_at: datetime
+    request: bytes = field(repr=False)  # encrypted
+    permits: str
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who somebody is, as an identity provider vouches."""
 
@@ -143,6 +156,14 @@ class ConsoleWork(Protocol):
 
     def count_attempt(self, key: str, window: datetime) -> int:
         """Count one attempt in a window, and say how many it has seen."""
+        ...
+
+    def count_decided(self, after: str) -> int:
+        """How many verifications whose ids come after this one are decided."""
+        ...
+
+    def decided_after(self, after: str, limit: int) -> list[Decided]:
+        """Decided verifications in the order of their ids, which is that of time, after this one."""
         ...
 
     def add_job(self, job: Job) -> None:

@@ -7,13 +7,14 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from broker.core.people import Assignment, ConsoleRole, Person, ScopeKind
-from broker.ports.console import Credentials, Job, Session
+from broker.ports.console import Credentials, Decided, Job, Session
 from broker.store import console_tables as t
+from broker.store import tables
 from broker.store.rows import Rows
 
 _OPEN = ("waiting", "running")
@@ -119,6 +120,20 @@ class ConsoleRows(Rows):
             index_elements=["key", "window_at"], set_={"count": t.attempt.c.count + 1}
         )
         return int(self._run(counted.returning(t.attempt.c.count)).scalar_one())
+
+    def count_decided(self, after: str) -> int:
+        """How many verifications whose ids come after this one are decided."""
+        v = tables.verification.c
+        counted = select(func.count()).select_from(tables.verification).where(v.id > after, v.state == "decided")
+        return int(self._run(counted).scalar_one())
+
+    def decided_after(self, after: str, limit: int) -> list[Decided]:
+        """Decided verifications in the order of their ids, which is that of time, after this one."""
+        v, case = tables.verification.c, tables.case_file.c
+        joined = tables.verification.join(tables.case_file, v.case_id == case.id)
+        chosen = select(v.id, v.client_id, v.edition, v.admitted_at, v.request, v.permits, case.wrapped_key)
+        found = chosen.select_from(joined).where(v.id > after, v.state == "decided").order_by(v.id).limit(limit)
+        return [Decided(*row) for row in self._run(found)]
 
     def add_job(self, job: Job) -> None:
         """A job that waits for whoever works next."""

@@ -82,7 +82,7 @@ def test_two_people_bring_a_change_into_force_with_the_keyboard_alone(small_brow
     assert "小店开办" in page.inner_text("main")
     page.focus("form[action$='/submit'] button")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('h1 .tag').textContent === '待审核'")
+    page.wait_for_selector("h1 .tag:text('待审核')")
     mine.check()
     theirs = small_browser.page(house.account("list-approver", login="approver"), "en")
     page = theirs.go(f"/console/drafts/{number}")
@@ -121,9 +121,11 @@ def test_filters_narrow_the_list_without_a_reload(browser: Browser) -> None:
     watched = browser.page(browser.house.role(ConsoleRole.READER))
     page = watched.go("/console/list")
     before = page.inner_text("[role=status]")
+    page.evaluate("window.kept = true")
     page.select_option("#state", "missing")
-    page.wait_for_function("before => document.querySelector('[role=status]').textContent !== before", arg=before)
-    assert "state=missing" in page.url
+    page.wait_for_url("**state=missing**")
+    page.wait_for_selector(f"[role=status]:not(:text('{before}'))")
+    assert page.evaluate("window.kept"), "the page itself was not loaded again"
     watched.quiet()
 
 

@@ -39,6 +39,10 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "drafts_publish": {APPROVER},
     "editions_index": EVERYBODY,
     "editions_edition": EVERYBODY,
+    "coverage_index": EVERYBODY,
+    "previews_preview": {EDITOR, APPROVER},
+    "previews_ask": {EDITOR, APPROVER},
+    "previews_cancel": {EDITOR, APPROVER},
     "access_account": EVERYBODY,
     "access_changing": EVERYBODY,
 }

@@ -25,17 +25,21 @@ from flask import Flask
 
 from broker.web.console.access import access_area
 from broker.web.console.area import Area, Console
+from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
 from broker.web.console.frame import assemble
 from broker.web.console.home import home_area
+from broker.web.console.previews import previews_area
 from broker.web.console.sharing import sharing_area
 
 AREAS: Sequence[Callable[[Console], Area]] = (
     home_area,
     sharing_area,
     drafts_area,
+    previews_area,
     editions_area,
+    coverage_area,
     access_area,
 )
 

@@ -1,0 +1,167 @@
+"""Preview: what a draft would have made of the verifications of the last days, worked out beside the requests.
+
+A job is a row: claimed with a lease, its progress kept chunk by chunk, cancelled by whoever asked for it. It reads the
+recorded requests and answers and keeps counts only; nothing of a person leaves it. If the process dies, the lease runs
+out and the next one begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from broker.core.authorise import Permit, Refusal, Used, authorise, kept_back
+from broker.core.case import Request, request_from
+from broker.core.catalog import Edition, catalog_from
+from broker.core.day import day_of
+from broker.core.entry import entry
+from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
+from broker.core.findings import has_errors
+from broker.core.plan import Plan, plan
+from broker.core.replay import Comparison, Permits, Recorded, run
+from broker.flow.matters import finding_of
+from broker.flow.parts import Parts, new_id
+from broker.flow.publish import Check
+from broker.ports import LookupRow, Policy
+from broker.ports.console import Decided, Job
+
+KIND = "preview"
+LONGEST_DAYS = 31
+_CHUNK = 100  # verifications between two looks at whether the job was cancelled
+_LEASE = timedelta(seconds=60)
+_UNREADABLE = "unreadable"
+
+
+def ask(parts: Parts, number: str, days: int, by: str, check: Check) -> Job:
+    """Begin a preview of a draft over the last days. Raises ``catalog.broken``, ``edition.unknown``."""
+    if not 1 <= days <= LONGEST_DAYS:
+        raise CallerProblem("request.parameter", got=str(days), expected=f"1 to {LONGEST_DAYS} days")
+    with parts.store.read() as work:
+        kept = work.read_draft(number)
+    if kept is None:
+        raise CallerProblem("edition.unknown", got=number)
+    if has_errors(check(json.loads(kept[1]))):
+        raise OperatorProblem("catalog.broken")
+    asked = {"draft": number, "days": days, "digest": kept[0].digest, "revision": kept[0].revision}
+    with parts.store.write() as work:
+        now = work.pulse().now
+        job = Job(new_id(now), KIND, by, "waiting", 0, 0, json.dumps(asked), None, now, now, 0)
+        work.add_job(job)
+        work.record([entry("preview_asked", now, by=by, draft=number, digest=kept[0].digest, days=days, job=job.id)])
+        work.commit()
+    return job
+
+
+def cancel(parts: Parts, number: str, by: str) -> None:
+    """Stop a job that is not finished. Raises ``CallerProblem`` ``job.unknown``."""
+    with parts.store.write() as work:
+        if work.job(number) is None:
+            raise CallerProblem("job.unknown", got=number)
+        if work.cancel_job(number):
+            work.record([entry("preview_cancelled", work.pulse().now, by=by, job=number)])
+        work.commit()
+
+
+def work_off(parts: Parts) -> bool:
+    """Take the oldest waiting preview and carry it through; False where there is none."""
+    with parts.store.write() as work:
+        now = work.pulse().now
+        job = work.claim_job(KIND, now, now + _LEASE)
+        work.commit()
+    if job is None:
+        return False
+    asked = json.loads(job.asked)
+    with parts.store.read() as work:
+        kept = work.read_draft(asked["draft"])
+    if kept is None or kept[0].digest != asked["digest"]:  # changed meanwhile: the result would be of another list
+        _keep(parts, replace(job, state="failed", result=json.dumps({"why": "draft.changed"})))
+        return True
+    draft = Edition(0, kept[0].digest, catalog_from(json.loads(kept[1])))
+    _replay(parts, job, draft, now - timedelta(days=asked["days"]))
+    return True
+
+
+def _replay(parts: Parts, job: Job, draft: Edition, since: datetime) -> None:
+    first = f"{int(since.timestamp() * 1000):012x}"  # identifiers begin with their moment
+    with parts.store.read() as work:
+        total = work.count_decided(first)
+    told, unreadable, done, after = Comparison(), 0, 0, first
+    while True:
+        with parts.store.read() as work:
+            pulse = work.pulse()
+            policy = parts.policy(work, pulse)
+            rows = work.decided_after(after, _CHUNK)
+            lookups = _by_verification(work.lookups_of([one.id for one in rows]))
+            editions = {one.edition: parts.edition(work, one.edition) for one in rows}
+        for one in rows:
+            recorded = _recorded(parts, one, lookups.get(one.id, ()), editions[one.edition])
+            if recorded is None:
+                unreadable += 1
+                continue
+            before = run(editions[one.edition], recorded, _as_permitted(one))
+            then = run(draft, recorded, _by_grants(policy, one, draft, pulse.now))
+            told.add(recorded, before, then)
+        done += len(rows)
+        finished = len(rows) < _CHUNK
+        result = json.dumps(told.as_values() | {_UNREADABLE: unreadable}) if finished else None
+        kept = replace(job, state="done" if finished else "running", done=done, total=max(total, done), result=result)
+        if not _keep(parts, kept) or finished:
+            return
+        after = rows[-1].id
+
+
+def _keep(parts: Parts, job: Job) -> bool:
+    """Keep progress under the lease; False where somebody cancelled it or another worker has it now."""
+    with parts.store.write() as work:
+        kept = work.keep_job(replace(job, ready_at=work.pulse().now + _LEASE))
+        work.commit()
+    return kept
+
+
+def _by_verification(rows: Sequence[LookupRow]) -> dict[str, list[LookupRow]]:
+    found: dict[str, list[LookupRow]] = {}
+    for row in rows:
+        found.setdefault(row.verification, []).append(row)
+    return found
+
+
+def _recorded(parts: Parts, one: Decided, rows: Sequence[LookupRow], edition: Edition) -> Recorded | None:
+    """What was recorded, None where its answers or its key were destroyed when their time was over."""
+    try:
+        key = parts.vault.unwrap(one.wrapped_key)
+        request = request_from(json.loads(parts.vault.decrypt(key, one.request, one.id)))
+        if any(row.state == "answered" and row.answer is None for row in rows):
+            return None
+        findings = {row.key: finding_of(parts, row, key) for row in rows if row.state == "answered"}
+    except BrokerProblem:
+        return None
+    day = day_of(one.admitted_at)
+    asked = {key: frozenset(lookup.fields) for key, lookup in plan(edition, request, day).lookups.items()}
+    return Recorded(one.client, request, day, findings, asked)
+
+
+def _as_permitted(one: Decided) -> Permits:
+    """The permits of the time."""
+    kept = {
+        name: Permit(row["grant"]) if "grant" in row else Refusal(row["rule"])
+        for name, row in json.loads(one.permits).items()
+    }
+    return lambda planned, _: {key: kept.get(key, Refusal("grant.none")) for key in planned.lookups}
+
+
+def _by_grants(policy: Policy, one: Decided, draft: Edition, now: datetime) -> Permits:
+    """What today's grants would permit of the draft's lookups; caps are left out, since they depend on the day."""
+    grants = policy.grants_of.get(one.client, ())
+    uncapped = [replace(grant, daily_calls=None, distinct_holders=None) for grant in grants]
+
+    def permits(planned: Plan, request: Request) -> Mapping[str, Permit | Refusal]:
+        return {
+            key: Refusal("grant.withheld")
+            if kept_back(draft.catalog.sources[lookup.source], lookup)
+            else authorise(uncapped, lookup, request, now, Used({}))
+            for key, lookup in planned.lookups.items()
+        }
+
+    return permits

@@ -1,0 +1,99 @@
+"""Coverage: the city at a glance – what is exempt, proposed or missing, where to go next, and how it has grown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from flask import Response, request
+from markupsafe import Markup
+
+from broker.core.catalog import Catalog
+from broker.core.coverage import LIFE_CYCLES, By, Coverage, State, coverage, lines
+from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
+from broker.web.console.chart import Share, bars, trend
+from broker.web.console.lists import Listing, Lists
+from broker.web.console.page import shown
+from broker.web.console.words import told
+
+_BACK = 12  # editions the trend goes back
+_CHOICES = (By.STAGE, By.DEPARTMENT, By.SCENE, By.LIFE_CYCLE, By.REGION)
+
+
+def coverage_area(console: Console) -> Area:
+    """The page of the coverage."""
+    area = Area("coverage", Nav("index", "Coverage"))
+    area.get("/coverage", _Coverage(Lists(console.parts, console.check)).index, EVERY_ROLE)
+    return area
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One stage of one department."""
+
+    exempt: int
+    proposed: int
+    missing: int
+
+
+class _Coverage:
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+        # A function of the list and the day alone, so what was worked out once stays good.
+        self._report = lru_cache(maxsize=32)(_report)
+        self._grid = lru_cache(maxsize=8)(_grid)
+
+    def index(self) -> Response:
+        """Figures, a chart by stage or department, both crossed, the next best sources, and the trend."""
+        seen, today = self._lists.seen(None)
+        by = next((one for one in _CHOICES if one.value == request.args.get("by")), By.STAGE)
+        region = request.args.get("region", "")
+        region = region if region in seen.catalog.regions else ""
+        report = self._report(seen.listing, today, by, region)
+        shares = [
+            Share(told(group.name), group.figures.exempt, group.figures.waiting, group.figures.missing)
+            for group in report.groups
+        ]
+        stages, grid = self._grid(seen.listing, today, region)
+        past = self._past(today, region)
+        return shown(
+            "coverage/index.html", seen=seen, report=report, by=by.value, region=region, choices=_CHOICES,
+            chart=Markup(bars(shares)), stages=stages, grid=grid, past=past, cycles=LIFE_CYCLES,  # noqa: S704 - our own
+            picture=Markup(trend([(str(number), share) for number, share in past])),  # noqa: S704 - our own
+        )  # fmt: skip
+
+    def _past(self, today: date, region: str) -> list[tuple[int, Share]]:
+        """The totals of the last editions, all as they would count today, so that only the lists differ."""
+        numbers = [one.number for one in self._lists.editions()][:_BACK]
+        found = []
+        for number in reversed(numbers):
+            total = self._report(self._lists.edition(number), today, By.REGION, region).total
+            found.append((number, Share(str(number), total.exempt, total.waiting, total.missing)))
+        return found
+
+
+def _report(listing: Listing, day: date, by: By, region: str) -> Coverage:
+    return coverage(listing.catalog, day, by, region or None)
+
+
+def _grid(listing: Listing, day: date, region: str) -> tuple[list[str], dict[str, dict[str, Cell]]]:
+    """Lines by leading department and stage; a department that leads nothing in a stage has no cell there."""
+    catalog: Catalog = listing.catalog
+    counts: dict[str, dict[str, dict[State, int]]] = {}
+    stages = list(dict.fromkeys(scene.stage["zh"] for scene in catalog.scenes.values()))
+    for line in lines(catalog, day):
+        if region in {"", line.place.region}:
+            stage = catalog.scenes[line.place.scene].stage["zh"]
+            for lead in line.place.lead or ("–",):
+                cell = counts.setdefault(lead, {}).setdefault(stage, dict.fromkeys(State, 0))
+                cell[line.state] += 1
+    order = sorted(counts, key=lambda lead: -sum(sum(cell.values()) for cell in counts[lead].values()))
+    grid = {
+        lead: {
+            stage: Cell(cell[State.CONFIRMED], cell[State.PROPOSED], cell[State.MISSING])
+            for stage, cell in counts[lead].items()
+        }
+        for lead in order
+    }
+    return stages, grid
