@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import yaml
+from sqlalchemy import Engine, event
 
 from broker.connectors import connectors
 from broker.core.answer import Answer, Matter, Question, Reply, checked
@@ -18,13 +19,17 @@ from broker.core.case import Operator, Party
 from broker.core.catalog import Form, Source, catalog_from
 from broker.core.errors import SourceProblem
 from broker.core.working_days import Calendar
-from broker.ports import Connection, Connector, Conversation, HttpRequest, HttpResponse
+from broker.ports import Connection, Connector, Conversation, HttpRequest, HttpResponse, TableQuery, TableRows
+from broker.sandbox.front_database import FrontDatabase
 from broker.sandbox.serving import Application, Levers, platform_from
-from broker.sandbox.sources import PLATFORMS, Sandbox
+from broker.sandbox.sources import FRONT, PLATFORMS, Sandbox
 from broker.signing import keys
 from broker.signing.sm2 import Sm2Signer
+from broker.transport import deadline
 from broker.transport.answers import described, load_answer_schemas
 from broker.transport.https import HttpsTransport
+from broker.transport.road import Road as RoadEnds
+from broker.transport.tables import Tables
 
 REPOSITORY = Path(__file__).parents[1]
 SCHEMAS = REPOSITORY / "schemas" / "sources"
@@ -139,30 +144,59 @@ def reply(road: Road, asked: Question, now: datetime) -> Reply:
     return road.send(source, CONNECTORS[source.connector].ask(asked, source, connection, now))
 
 
+class GuardedTables(Tables):
+    """Tables whose SQLite connections have the reader's rights only."""
+
+    def __init__(self, front: FrontDatabase) -> None:
+        super().__init__()
+        self._front = front
+
+    def _new_engine(self, query: TableQuery) -> Engine:
+        engine = super()._new_engine(query)
+        event.listen(engine, "connect", lambda connection, _: self._front.guard(connection))
+        return engine
+
+
 @dataclass
 class MemoryRoad:
-    """No sockets: the simulators' WSGI applications are called in place."""
+    """No sockets: the simulators' WSGI applications are called in place, and the front-end table is an SQLite file."""
 
     roles: Mapping[str, Any]
     connections: dict[str, Connection]
     applications: dict[str, Application]
     levers: dict[str, Levers]
+    front: FrontDatabase
+    tables: Tables
     sent: list[HttpRequest] = field(default_factory=list)
+    queries: list[TableQuery] = field(default_factory=list)
 
     def behave(self, platform: str, behaviour: str) -> None:
         """Pull the platform's lever."""
+        if platform == FRONT:
+            self.tables.close()  # so that the guard sees the next statement prepared
+            self.front.behave(behaviour)
+            return
         self.levers[platform].set({"behaviour": behaviour})
 
     def send(self, source: Source, conversation: Conversation) -> Reply:
         """Carry requests and responses by hand."""
-        response: HttpResponse | None = None
+        deadline.begin(source.budget_ms / 1000)
+        response: HttpResponse | TableRows | None = None
         while True:
             try:
                 request = next(conversation) if response is None else conversation.send(response)
+                response = self._carried(source.platform, request)
             except StopIteration as end:
                 reply: Reply = end.value
                 return reply
-            response = self.exchange(source.platform, request)
+            except RoadEnds as road:
+                return road.answer
+
+    def _carried(self, platform: str, request: HttpRequest | TableQuery) -> HttpResponse | TableRows:
+        if isinstance(request, TableQuery):
+            self.queries.append(request)
+            return self.tables.read(request)
+        return self.exchange(platform, request)
 
     def exchange(self, platform: str, request: HttpRequest) -> HttpResponse:
         """One request to one platform."""
@@ -190,7 +224,8 @@ def memory_road_from(folder: Path) -> MemoryRoad:
     document = yaml.safe_load(sandbox.connections.read_text(encoding="utf-8"))["platforms"]
     levers = {name: Levers() for name in PLATFORMS}
     applications = {name: Application(platform_from(document[name], folder), levers[name]) for name in PLATFORMS}
-    return MemoryRoad(sandbox.population["roles"], connections(sandbox), applications, levers)
+    tables = GuardedTables(sandbox.front)
+    return MemoryRoad(sandbox.population["roles"], connections(sandbox), applications, levers, sandbox.front, tables)
 
 
 @dataclass

@@ -63,8 +63,11 @@ EXPECTED: Final[Mapping[str, Reason]] = {
 }
 
 _CERTIFICATES: Final[Mapping[str, Reason]] = {"stale": Reason.EXPIRED, "future": Reason.NOT_YET_ACTIVE}
+_KEYLESS: Final[Mapping[str, Reason]] = {"unsigned": Reason.VALID, "wrong_key": Reason.VALID}  # no answer has a key
 OTHERWISE: Final[Mapping[str, Mapping[str, Reason]]] = {  # by family: what its protocol says in other words
     "certshare": _CERTIFICATES,
+    "license_v1": {**_CERTIFICATES, **_KEYLESS},
+    "open_gateway": _KEYLESS,
 }
 
 DOOR_SECONDS: Final = 0.3  # a door looks several times as often how it shall be
@@ -90,7 +93,7 @@ def held(vectors: tuple[Vector, ...] | None = None) -> Iterator[Vector]:
 def applies(behaviour: str, vector: Vector) -> bool:
     """Whether a source's protocol can show this at all: some tell no time, some name no holder, some have no key."""
     source = SOURCES[vector.source]
-    if behaviour in {"stale", "future"} and source.connector not in OTHERWISE:
+    if behaviour in {"stale", "future"} and behaviour not in OTHERWISE.get(source.connector, {}):
         return "as_of" in source.options
     if behaviour in {"replay", "wrong_person"}:
         return "holder" in source.options

@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from broker.connectors.certshare import CertShare, Decrypt
 from broker.connectors.exchange import Exchange
+from broker.connectors.front_table import FrontTable
+from broker.connectors.license_v1 import LicenseV1
+from broker.connectors.open_gateway import OpenGateway
 from broker.connectors.reading import AnswerOk
 from broker.connectors.work_order import WorkOrders
 from broker.core.working_days import Calendar
 from broker.ports import Connector
 
-__all__ = ["AnswerOk", "CertShare", "Decrypt", "Exchange", "WorkOrders", "connectors"]
+__all__ = [
+    "AnswerOk",
+    "CertShare",
+    "Decrypt",
+    "Exchange",
+    "FrontTable",
+    "LicenseV1",
+    "OpenGateway",
+    "WorkOrders",
+    "connectors",
+]
 
 
 def connectors(answer_ok: AnswerOk, sm2_decrypt: Decrypt, calendar: Calendar) -> dict[str, Connector]:
@@ -26,5 +39,8 @@ def connectors(answer_ok: AnswerOk, sm2_decrypt: Decrypt, calendar: Calendar) ->
     return {
         "certshare": CertShare(answer_ok, sm2_decrypt),
         "exchange": Exchange(answer_ok),
+        "license_v1": LicenseV1(answer_ok),
+        "open_gateway": OpenGateway(answer_ok),
+        "front_table": FrontTable(answer_ok),
         "work_order": WorkOrders(calendar),
     }

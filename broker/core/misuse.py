@@ -295,4 +295,3 @@ WORDS: Mapping[RuleName, Text] = {
 def describe(rule: RuleName, evidence: Evidence) -> dict[str, str]:
     """A finding in words."""
     return {lang: text.format(count=evidence.count, case=evidence.case) for lang, text in WORDS[rule].items()}
-

@@ -24,12 +24,16 @@ from broker.ports.waiting import WaitingWork
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What a connector wants sent. The URL never carries a person's data where the protocol allows a body."""
+    """What a connector wants sent. The URL never carries a person's data where the protocol allows a body.
+
+    ``once``: the far end takes these bytes a single time (they carry a nonce), so the road must not repeat them.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

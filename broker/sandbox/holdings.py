@@ -70,7 +70,10 @@ def _of_person(person: Entry, people: dict[str, Entry]) -> Iterator[tuple[str, R
         yield "hc-contract", written
     for tax in person["deed_taxes"]:
         yield "tx-deed-tax", {"nsrmc": name, "nsrsbh": number, "dzsphm": tax["voucher_number"], "jkrq": tax["paid_on"]}
-    yield "hs-insurance", {"cardId": number, "INSUREDSTATUS": person["insured"], "gxsj": UPDATED}
+    insured = {"cardId": number, "INSUREDSTATUS": person["insured"], "gxsj": UPDATED}
+    yield "hs-insurance", insured
+    yield "zj-insurance", insured | {"name": name, "RETIREDSTATUS": "1" if person["retired_on"] else "0"}
+    yield "hf-front-deposit", _deposit(person)
     retired = "1" if person["retired_on"] else "0"
     record = {"cardId": number, "RETIREDSTATUS": retired, "RETIREDDATE": person["retired_on"], "gxsj": UPDATED}
     yield "hs-retirement", record
@@ -78,6 +81,14 @@ def _of_person(person: Entry, people: dict[str, Entry]) -> Iterator[tuple[str, R
         yield "nhc-death", {"idCardCode": number, "cxjg": "1", "deathDate": person["died_on"]}
     for birth in person["births"]:
         yield "nhc-birth", _birth(birth)
+
+
+def _deposit(person: Entry) -> Record:
+    """A row of the exchange table: CXZJHM is what it is looked up by, ZJHM whose account it tells of."""
+    state = "3" if person["retired_on"] else "1"
+    whose = {"CXZJHM": person["number"], "ZJHM": person["number"], "XM": person["name"]}
+    account = {"DWMC": "样例1号商贸（模拟）有限公司", "JCZT": state, "JCYS": 36}
+    return whose | account | {"GXSJ": UPDATED, "MM": "不予共享"}
 
 
 def _registration(person: Entry, spouse: Entry, event: Entry) -> Record:
@@ -111,20 +122,41 @@ def _birth(birth: Entry) -> Record:
 
 
 def _of_company(company: Entry) -> Iterator[tuple[str, Record]]:
-    yield (
-        "samr-enterprise",
-        {
-            "name": company["name"],
-            "uniscid": company["number"],
-            "regstateCn": company["state"],
-            "lerep": company["legal_representative"]["name"],
-            "dom": company["address"],
-            "opfrom": company["valid_from"],
-            "opto": company["valid_until"],
-            "gxsj": UPDATED,
-        },
-    )
+    registered = {
+        "name": company["name"],
+        "uniscid": company["number"],
+        "regstateCn": company["state"],
+        "lerep": company["legal_representative"]["name"],
+        "dom": company["address"],
+        "opfrom": company["valid_from"],
+        "opto": company["valid_until"],
+        "gxsj": UPDATED,
+    }
+    yield "samr-enterprise", registered
+    yield "sdo-enterprise", registered
+    yield "gd-business-licence", _licence(company)
     yield from _property(company)
+
+
+def _licence(company: Entry) -> Record:
+    """As the license-app family keeps one; the platform calls issued what has merely run out."""
+    face = {"FDDBR": company["legal_representative"]["name"], "ZS": company["address"]}
+    return {
+        "license_code": company["number"],
+        "name": "营业执照",
+        "license_type": "CERTIFICATE",
+        "license_type_name": "证照执照",
+        "holder_name": company["name"],
+        "holder_identity_type": "70",
+        "holder_identity_num": company["number"],
+        "issue_org_name": "模拟市市场监督管理局",
+        "issue_date": company["valid_from"],
+        "begin_date": company["valid_from"],
+        "expiry_date": company["valid_until"],
+        "license_status": "ABOLISHED" if company["licence"] == "revoked" else "ISSUED",
+        "trust_level": "A",
+        "data_fields": face,
+    }
 
 
 def certificate(

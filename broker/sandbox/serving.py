@@ -29,7 +29,9 @@ from broker.sandbox.certshare_platform import Account, CertSharePlatform
 from broker.sandbox.configured import MORE, SHIPPED, described, hold
 from broker.sandbox.door import WIRE_HEADER
 from broker.sandbox.exchange_platform import ExchangePlatform
-from broker.sandbox.holdings import holdings
+from broker.sandbox.gateway_platform import ShandongGateway, ZhejiangGateway
+from broker.sandbox.holdings import Holdings, holdings
+from broker.sandbox.license_platform import LicensePlatform
 from broker.sandbox.platform import Call, Platform, Reply
 from broker.signing import keys
 from broker.signing.sm2 import Sm2Signer
@@ -198,6 +200,10 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
         encrypt = private.verifier().encrypt
         account = Account(told["account"], told["password"], encrypt, options["services"])
         return CertSharePlatform(account, held, connection["endpoint"].rpartition("/")[0])
+    if connection["connector"] == "license_v1":
+        return LicensePlatform(told, options["services"], held)
+    if connection["connector"] == "open_gateway":
+        return _gateway(told, options, held)
     return ExchangePlatform(
         rid=told["rid"],
         app_key=told["app_key"],
@@ -205,6 +211,12 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
         held=held,
         described={source: one for source, one in more.items() if "ask" in one},
     )
+
+
+def _gateway(told: Mapping[str, str], options: Mapping[str, Any], held: Holdings) -> Platform:
+    if options["scheme"] == "shandong":
+        return ShandongGateway(told["client_id"], told["secret"], options["services"], held)
+    return ZhejiangGateway(told["app_key"], told["app_secret"], options["services"], held)
 
 
 def _credential(value: str | Mapping[str, str], folder: Path) -> str:

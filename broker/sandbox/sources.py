@@ -1,4 +1,4 @@
-"""The simulated authoritative sources: one process per platform, the broker's connection file, and the population.
+"""The simulated authoritative sources: processes, a database, the broker's connection file, and the population.
 
 ::
 
@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -28,7 +28,8 @@ from broker.core.envelope import Algorithm
 from broker.sandbox.behaviours import BEHAVIOURS, Place
 from broker.sandbox.configured import MORE, SHIPPED, described, on
 from broker.sandbox.door import CA_FILE, Door, make_certificates
-from broker.sandbox.holdings import type_code
+from broker.sandbox.front_database import FrontDatabase
+from broker.sandbox.holdings import holdings, type_code
 from broker.sandbox.population import Entry, populate
 from broker.signing import keys
 
@@ -64,7 +65,9 @@ _PROVINCIAL: Final = (
     "nhc-death",
     "nhc-birth",
 )
-PLATFORMS: Final = ("sd-certshare", "gj-exchange", "sd-exchange")
+PLATFORMS: Final = ("sd-certshare", "gj-exchange", "sd-exchange", "gd-license", "sd-open", "zj-open")
+FRONT: Final = "city-front"
+"""The platform that is no process but a database."""
 
 
 LEVERS_FILE: Final = "levers.json"
@@ -87,11 +90,13 @@ class Sandbox:
         host: str = LOOPBACK,
         *,
         doors: bool = False,
+        front: str | None = None,
     ) -> None:
         """``host`` is the name under which the broker reaches them; any but the loopback opens all addresses.
 
         ``folder`` takes the files; ports not chosen are free ones, and stay the same for this sandbox. With ``doors``
-        the platforms are reached by TLS under :attr:`ca_file`, and can misbehave below HTTP as well.
+        the platforms are reached by TLS under :attr:`ca_file`, and can misbehave below HTTP as well. ``front`` is the
+        owner's URL of an empty PostgreSQL database for the front-end table, which otherwise is an SQLite file.
         """
         self.folder = folder
         self.host = host
@@ -103,6 +108,7 @@ class Sandbox:
         self._doors: dict[str, Door] = {}
         self._with_doors = doors
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.front = FrontDatabase(front or f"sqlite:///{folder.absolute() / 'front.db'}", holdings(self.population))
 
     def start(self) -> Self:
         """Write the files, start every platform, and wait until each answers."""
@@ -126,6 +132,7 @@ class Sandbox:
         self._doors.clear()
         for name in PLATFORMS:
             self.stop_platform(name)
+        self.front.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -160,6 +167,9 @@ class Sandbox:
 
     def behave(self, name: str, behaviour: str, *, source: str | None = None, delay_ms: int = 0) -> None:
         """Change how a platform treats one of its sources, or all of them; names in :mod:`.behaviours`."""
+        if name == FRONT:
+            self.front.behave(behaviour)
+            return
         if behaviour in BEHAVIOURS and BEHAVIOURS[behaviour].place in _NEED_DOORS and not self._with_doors:
             raise ValueError(f"{behaviour} needs a sandbox with doors")
         self._control(name, "POST", "behaviour", {"behaviour": behaviour, "source": source, "delay_ms": delay_ms})
@@ -171,6 +181,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Every running platform behaves again and forgets its counts."""
+        self.front.behave("ok")
         for name in self._running:
             self._control(name, "POST", "reset")
 
@@ -198,21 +209,29 @@ class Sandbox:
         (self.folder / "population.json").write_text(
             json.dumps(self.population, ensure_ascii=False, indent=1), encoding="utf-8"
         )
-        document = {"platforms": {name: self._connection(name) for name in PLATFORMS}}
+        platforms = {name: self._connection(name) for name in PLATFORMS}
         levers = {
             name: {
                 "port": self._inner[name],
                 "doors": self._with_doors,
                 "sources": sorted(entry["options"]["services"]),
             }
-            for name, entry in document["platforms"].items()
+            for name, entry in platforms.items()
         }
         (self.folder / LEVERS_FILE).write_text(json.dumps(levers, indent=1), encoding="utf-8")
+        document = {"platforms": platforms | {FRONT: self._front()}}
         self.connections.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _connection(self, name: str) -> dict[str, Any]:
-        if name == "sd-certshare":
-            return self._certshare(name)
+        written: Mapping[str, Callable[[str], dict[str, Any]]] = {
+            "sd-certshare": self._certshare,
+            "gd-license": self._license,
+            "sd-open": self._shandong,
+            "zj-open": self._zhejiang,
+        }
+        return written.get(name, self._exchange)(name)
+
+    def _exchange(self, name: str) -> dict[str, Any]:
         national = name == "gj-exchange"
         services = _NATIONAL if national else {source: f"sd_{source}" for source in _PROVINCIAL}
         services = {**services, **self._described(name)}
@@ -247,6 +266,59 @@ class Sandbox:
     def _described(self, platform: str) -> dict[str, str]:
         """The services of a platform that files describe, the shipped one and the folder's own."""
         return {key: one["service"] for key, one in on(platform, described(SHIPPED, self.folder / MORE)).items()}
+
+    def _license(self, name: str) -> dict[str, Any]:
+        return {
+            "connector": "license_v1",
+            "endpoint": f"{self.url(name)}/license-app/v1",
+            "credentials": {
+                "app_key": f"app_{name}",
+                "app_secret": self._secret(f"{name}.app-secret"),
+                "account": "demo-broker",
+                "password": self._secret(f"{name}.password"),
+            },
+            "options": {
+                "operator": {"role": "综合窗口", "division": "模拟市", "division_code": "370499"},
+                "session_codes": ["TOKEN_INVALID"],
+                "codes": {
+                    "PARAM_ERROR": "unknown.question-refused",
+                    "NO_PERMISSION": "unknown.not-permitted",
+                    "CREDENTIAL_INVALID": "unknown.not-permitted",
+                    "LOGIN_FAILED": "unknown.authentication",
+                },
+                "services": {"gd-business-licence": "100001001"},
+            },
+        }
+
+    def _shandong(self, name: str) -> dict[str, Any]:
+        return {
+            "connector": "open_gateway",
+            "endpoint": f"{self.url(name)}/gateway/api/1",
+            "credentials": {"client_id": f"client_{name}", "secret": self._secret(f"{name}.secret")},
+            "options": {"scheme": "shandong", "services": {"sdo-enterprise": "sdo-enterprise"}},
+        }
+
+    def _zhejiang(self, name: str) -> dict[str, Any]:
+        return {
+            "connector": "open_gateway",
+            "endpoint": self.url(name),
+            "credentials": {"app_key": f"AK_{name}", "app_secret": self._secret(f"{name}.app-secret")},
+            "options": {
+                "scheme": "zhejiang",
+                "services": {"zj-insurance": "gateway/api/001003001/dataSharing/zj-insurance.htm"},
+            },
+        }
+
+    def _front(self) -> dict[str, Any]:
+        """The database is made anew with each writing of the files."""
+        password = self._secret(f"{FRONT}.password")
+        self.front.install((self.folder / password["file"]).read_text(encoding="ascii"))
+        return {
+            "connector": "front_table",
+            "endpoint": self.front.endpoint,
+            "credentials": {"password": password} if self.front.has_accounts else {},
+            "options": {"services": {"hf-front-deposit": self.front.service}},
+        }
 
     def _secret(self, name: str) -> dict[str, str]:
         path = self.folder / name

@@ -8,7 +8,7 @@ at.
 A request is repeated at most once, within the budget, and only where nothing was answered or the source itself asks for
 it: nobody listened, the connection ended before the first byte, or 503 or 429 came with a Retry-After that fits. So a
 request may arrive twice: a lookup changes nothing at its source and carries its id; of two working secrets the later is
-kept. After an answer nothing is repeated.
+kept. After an answer nothing is repeated, and a request with a nonce never is.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ class HttpsTransport:
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
         try:
-            return self._once(pool, pool.take, raw)
+            return self._once(pool, pool.new if request.once else pool.take, raw)  # a kept one may have died meanwhile
         except Road as road:
-            if road.again is None or not _fits(road.again):
+            if request.once or road.again is None or not _fits(road.again):
                 raise
             time.sleep(road.again)
         return self._once(pool, pool.new, raw)

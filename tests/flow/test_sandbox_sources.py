@@ -22,6 +22,7 @@ from broker.core.identifiers import is_certificate_type, is_identifier
 from broker.sandbox.configured import SHIPPED, described, hold
 from broker.sandbox.holdings import holdings, type_code
 from broker.sandbox.population import populate
+from broker.sandbox.servers import Postgres, fresh_database
 from broker.sandbox.sources import PLATFORMS, Sandbox
 from broker.transport.https import HttpsTransport
 from tests.asking import (
@@ -41,9 +42,10 @@ from tests.vectors.vector import Vector
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketRoad]:
+def road(tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres) -> Iterator[SocketRoad]:
+    """Every platform in a process of its own, and the front-end table in a PostgreSQL with its grants."""
     transport = HttpsTransport()
-    with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+    with Sandbox(tmp_path_factory.mktemp("sandbox"), front=fresh_database(postgres_server)) as sandbox:
         yield SocketRoad(sandbox, transport, connections(sandbox))
     transport.close()
 
@@ -189,10 +191,11 @@ def test_platforms_die_with_a_killed_parent(tmp_path: Path) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) == 2 * len(PLATFORMS)
         os.kill(process.pid, signal.SIGKILL)
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert psutil.wait_procs(children, timeout=20)[1] == []
 
 
 def test_credentials_are_files_for_the_owner_alone(road: SocketRoad) -> None:
-    secret = [path for path in road.sandbox.folder.iterdir() if path.suffix in {".password", ".app-key", ".pem"}]
-    assert len(secret) == 4
+    kinds = {".password", ".app-key", ".app-secret", ".secret", ".pem"}
+    secret = [path for path in road.sandbox.folder.iterdir() if path.suffix in kinds]
+    assert len(secret) == 9
     assert {path.stat().st_mode & 0o077 for path in secret} == {0}

@@ -181,8 +181,13 @@ def test_a_deployment_changes_what_it_names_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "rule: {}", "rules: {loop: stop}", "rules: {sequence: kill}", "thresholds: {run: many}", "thresholds: {x: 1}",
-        "[rules]", "rules: [",
+        "rule: {}",
+        "rules: {loop: stop}",
+        "rules: {sequence: kill}",
+        "thresholds: {run: many}",
+        "thresholds: {x: 1}",
+        "[rules]",
+        "rules: [",
     ],
 )
 def test_a_file_that_says_something_else_keeps_the_process_from_starting(
