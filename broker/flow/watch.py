@@ -134,7 +134,7 @@ def _known(parts: Parts, work: Work, rows: Sequence[ConductRow], looked: datetim
     old, undecided = work.undecided_of(operator, since, now - overdue, _LATEST)
     return Conduct(
         acts=[_act(parts, work, row) for row in rows],
-        names=[operator.rpartition("/")[2], *names],
+        names=[_named(client, operator)[1], *names],
         numbers=numbers,
         old_cases=old,
         undecided=undecided,
@@ -181,8 +181,14 @@ def _numbers(document: Mapping[str, Any]) -> Iterable[str]:
     return [one["number"] for one in (document["applicant"], *others) if one["id_type"] in _NUMBERS]
 
 
+def _named(client: str, operator: str) -> tuple[str, str]:
+    """Body and staff number out of the spelling that tells operators apart."""
+    unit, _, number = operator.removeprefix(f"{client}/").partition("/")
+    return unit, number
+
+
 def _told(flag: Flag) -> Entry:
-    _, unit, operator = flag.operator.split("/", 2)
+    unit, operator = _named(flag.client, flag.operator)
     kind = "operator_stopped" if flag.action is Action.STOP else "flagged"
     return entry(
         kind, flag.raised_at, flag=flag.id, rule=flag.rule.value, client=flag.client, unit=unit, operator=operator,
