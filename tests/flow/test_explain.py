@@ -20,6 +20,7 @@ from tests.flow.kit import Broker, just
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "explanation.schema.json").read_text("utf-8"))
 IDENTITY = "identity@legal_representative"
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 
 
 def explained(broker: Broker, number: str) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def test_every_lookup_names_grant_rows_time_outcome_digest_and_places(broker: Br
     assert broker.entries("explained")[0]["by"] == "审计员"
 
 
+@ON_SQLITE
 def test_a_chain_is_told_row_by_row_with_what_ended_it(broker: Broker) -> None:
     broker.sources.script = {LICENCES: just(Reason.NOT_FOUND), REGISTER: just(Reason.SOURCE_DOWN)}
     number = broker.admit(1)
@@ -73,6 +75,7 @@ def test_a_chain_is_told_row_by_row_with_what_ended_it(broker: Broker) -> None:
     ]  # fmt: skip
 
 
+@ON_SQLITE
 def test_a_refused_lookup_names_the_rule_in_words(broker: Broker) -> None:
     register.set_grant_state(broker.parts, f"g-{POPULATION}", "suspended")
     number = broker.admit(1)
@@ -82,6 +85,7 @@ def test_a_refused_lookup_names_the_rule_in_words(broker: Broker) -> None:
     assert one["text"]["zh"] == PROBLEMS["grant.suspended"].zh
 
 
+@ON_SQLITE
 def test_a_lookup_stopped_later_names_both_its_grant_and_the_rule(broker: Broker) -> None:
     number = broker.admit(1)
     register.set_grant_state(broker.parts, f"g-{POPULATION}", "revoked")
@@ -92,6 +96,7 @@ def test_a_lookup_stopped_later_names_both_its_grant_and_the_rule(broker: Broker
     assert [broker.entries()[place]["kind"] for place in one["entries"]] == ["stopped"]
 
 
+@ON_SQLITE
 def test_a_lookup_that_no_chain_came_to_was_not_needed(broker: Broker) -> None:
     number = broker.admit(1, materials=["licence"])
     broker.finish()
@@ -99,6 +104,7 @@ def test_a_lookup_that_no_chain_came_to_was_not_needed(broker: Broker) -> None:
     assert (one["state"], one["entries"]) == ("not_needed", [])
 
 
+@ON_SQLITE
 def test_what_is_not_decided_yet_is_explained_as_far_as_it_is(broker: Broker) -> None:
     told = explained(broker, broker.admit(1))
     assert told["materials"] == []
@@ -119,6 +125,7 @@ def test_it_explains_as_well_when_the_cases_key_is_gone(broker: Broker) -> None:
     assert [one["kind"] for one in after["entries"]][-1] == "explained"
 
 
+@ON_SQLITE
 def test_without_its_entry_nothing_is_explained(broker: Broker) -> None:
     number = broker.admit(1)
     broker.store.refuse = lambda kind: kind == "explained"

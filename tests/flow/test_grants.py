@@ -44,6 +44,7 @@ from tests.flow.catalogue import POPULATION
 from tests.flow.kit import Broker
 
 IDENTITY = "identity@legal_representative"
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 OWNER, OTHER = (first17 + credit_check_digit(first17) for first17 in ("11370400MB0000001", "11370400MB0000002"))
 APPLICANT, DECIDER = Actor("李某", kit.UNIT), Actor("王某", OWNER)
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -110,6 +111,7 @@ def test_what_another_department_approves_is_in_force_at_once(owned: Broker) -> 
     assert owned.entries("grant_registered")[-1]["grant"] == made.id
 
 
+@ON_SQLITE
 def test_a_trimmed_application_gives_less_and_the_log_says_what_is_missing(owned: Broker) -> None:
     made = steps.apply(owned.parts, WISH, APPLICANT)
     trim = Trim(items=(catalogue.SHOP,), daily_calls=1)
@@ -154,7 +156,7 @@ REFUSED_DECISIONS = [
 
 
 @pytest.mark.parametrize(("code", "decider", "system", "verdict"), REFUSED_DECISIONS)
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_who_may_not_decide_so_changes_nothing(
     owned: Broker, code: str, decider: Actor, system: str | None, verdict: steps.Verdict
 ) -> None:
@@ -163,14 +165,14 @@ def test_who_may_not_decide_so_changes_nothing(
     assert unchanged(owned, lambda: steps.decide(owned.parts, made.id, verdict, decider, identify)) == code
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_the_centres_platform_vouches_for_the_departments_people(owned: Broker) -> None:
     made = steps.apply(owned.parts, WISH, APPLICANT)
     decided = steps.decide(owned.parts, made.id, YES, DECIDER, kit.as_client("centre"))
     assert decided.state is ApplicationState.APPROVED
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_where_the_list_names_no_department_the_centre_decides_and_no_department(broker: Broker) -> None:
     register.register_client(broker.parts, Client("police", "公安", OWNER, None, "active", (Role.SOURCE,)))
     register.register_client(broker.parts, Client("centre", "中心", OTHER, None, "active", (Role.CENTRE,)))
@@ -200,7 +202,7 @@ REFUSED_WISHES = [
 
 
 @pytest.mark.parametrize(("code", "wish"), REFUSED_WISHES)
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_cannot_be_granted_cannot_be_applied_for(owned: Broker, code: str, wish: steps.Wish) -> None:
     assert unchanged(owned, lambda: steps.apply(owned.parts, wish, APPLICANT)) == code
 
@@ -214,7 +216,7 @@ WITHHELD = [
 
 
 @pytest.mark.parametrize(("entry", "scope"), WITHHELD)
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_the_negative_list_keeps_back_no_grant_carries(
     owned: Broker, entry: dict[str, object], scope: Scope
 ) -> None:
@@ -251,6 +253,7 @@ def test_a_revocation_stops_what_is_queued_and_cannot_be_taken_back(owned: Broke
     assert unchanged(owned, lambda: steps.apply(owned.parts, wish, APPLICANT)) == "application.renewal"
 
 
+@ON_SQLITE
 def test_a_suspended_grant_is_restored_by_its_department(owned: Broker) -> None:
     made = steps.apply(owned.parts, WISH, APPLICANT)
     steps.decide(owned.parts, made.id, YES, DECIDER)
@@ -269,6 +272,7 @@ def test_a_suspended_grant_is_restored_by_its_department(owned: Broker) -> None:
     owned.finish()
 
 
+@ON_SQLITE
 def test_a_renewal_is_an_application_of_its_own(owned: Broker) -> None:
     first = steps.apply(owned.parts, WISH, APPLICANT)
     steps.decide(owned.parts, first.id, YES, DECIDER)
@@ -281,6 +285,7 @@ def test_a_renewal_is_an_application_of_its_own(owned: Broker) -> None:
     assert unchanged(owned, lambda: steps.decide(owned.parts, third.id, YES, DECIDER)) == "application.renewal"
 
 
+@ON_SQLITE
 def test_without_its_entry_no_decision_happens(owned: Broker) -> None:
     made = steps.apply(owned.parts, WISH, APPLICANT)
     owned.store.refuse = lambda kind: kind == "application_approved"

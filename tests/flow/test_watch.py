@@ -16,7 +16,7 @@ from tests.flow import kit
 from tests.flow.catalogue import KIOSK, LICENCES
 from tests.flow.kit import Broker
 
-IDENTITY = "identity@legal_representative"
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_a_loop_over_numbers_stops_its_operator_until_an_auditor_has_looked(watc
     watched.finish()
 
 
+@ON_SQLITE
 def test_what_came_after_the_clearing_is_raised_again(watched: Broker) -> None:
     loop_over(watched, range(1, 7))
     clear(watched.parts, watched.entries("operator_stopped")[0]["flag"], "审计员", "已核实")
@@ -84,6 +85,7 @@ def test_what_came_after_the_clearing_is_raised_again(watched: Broker) -> None:
     watched.finish()
 
 
+@ON_SQLITE
 def test_a_flag_is_raised_once_and_lets_the_operator_go_on(watched: Broker) -> None:
     watched.parts.misuse = MisuseRules({RuleName.SEQUENCE: Action.FLAG})
     loop_over(watched, range(1, 7))
@@ -98,6 +100,7 @@ def test_a_flag_is_raised_once_and_lets_the_operator_go_on(watched: Broker) -> N
     watched.finish()
 
 
+@ON_SQLITE
 def test_honest_cases_raise_nothing(watched: Broker) -> None:
     for number in range(20):
         watched.admit(number * 977)
@@ -134,6 +137,7 @@ def test_lookups_whose_cases_never_come_to_an_outcome_are_flagged(watched: Broke
     watched.finish()
 
 
+@ON_SQLITE
 def test_a_case_whose_key_is_destroyed_is_passed_over(watched: Broker) -> None:
     for number in range(1, 7):
         watched.submit(about(number, neighbour(number)))
@@ -143,6 +147,7 @@ def test_a_case_whose_key_is_destroyed_is_passed_over(watched: Broker) -> None:
     assert watched.entries("operator_stopped") == []
 
 
+@ON_SQLITE
 def test_a_flag_is_cleared_once_and_with_a_reason(watched: Broker) -> None:
     loop_over(watched, range(1, 7))
     number = watched.entries("operator_stopped")[0]["flag"]
@@ -170,6 +175,7 @@ def test_a_round_whose_answer_is_lost_flags_once(watched: Broker, fault: str) ->
     watched.finish()
 
 
+@ON_SQLITE
 def test_without_its_entry_nobody_is_flagged(watched: Broker) -> None:
     for number in range(1, 7):
         watched.submit(about(number, neighbour(number)))
