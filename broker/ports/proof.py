@@ -41,6 +41,21 @@ class Shredded:
     lookups: int
 
 
+@dataclass(frozen=True, slots=True)
+class Embargo:
+    """What the subject's view hides until a time: a person's entries, or those of a system's case."""
+
+    id: str
+    subject: str | None
+    client: str | None
+    case: str | None
+    reason: str
+    until: datetime
+    requested_by: str
+    requested_at: datetime
+    approved_by: str | None = None
+
+
 class ProofWork(Protocol):
     """One transaction's methods for what proves."""
 
@@ -83,4 +98,21 @@ class ProofWork(Protocol):
 
     def witnessed_checkpoint(self) -> str | None:
         """The newest checkpoint that a witness has signed, with the lines of all who did."""
+        ...
+
+    # the subject's view
+    def add_embargo(self, embargo: Embargo) -> None:
+        """An embargo that nobody has approved yet."""
+        ...
+
+    def embargo(self, number: str) -> Embargo | None:
+        """An embargo, locked until this transaction ends."""
+        ...
+
+    def approve_embargo(self, number: str, by: str, now: datetime) -> None:
+        """Let an embargo hide what it names; the caller has locked it."""
+        ...
+
+    def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:
+        """The embargoes not over yet on this person, and on all cases."""
         ...

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Select, exists, func, or_, select, update
 
 from broker.core.log_export import Filter
-from broker.ports.proof import Indexed, Placed, Shredded
+from broker.ports.proof import Embargo, Indexed, Placed, Shredded
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store.rows import Rows
@@ -18,6 +19,12 @@ _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verif
     .select_from(t.verification.outerjoin(t.lookup, (t.lookup.c.verification_id == t.verification.c.id)
                                           & (t.lookup.c.state != "answered")))
     .where(or_(t.verification.c.state != "decided", t.lookup.c.id.is_not(None)))
+)  # fmt: skip
+
+
+_EMBARGOES = select(
+    p.embargo.c.id, p.embargo.c.subject, p.embargo.c.client_id, p.embargo.c.case_number, p.embargo.c.reason,
+    p.embargo.c.until, p.embargo.c.requested_by, p.embargo.c.requested_at, p.embargo.c.approved_by,
 )  # fmt: skip
 
 
@@ -142,3 +149,26 @@ class ProofRows(Rows):
         found = select(head.note, given.line).select_from(both).where(head.size == newest).order_by(given.witness)
         rows = self._run(found).all()
         return rows[0].note + "".join(row.line for row in rows) if rows else None
+
+    # --- the subject's view
+
+    def add_embargo(self, embargo: Embargo) -> None:
+        """An embargo that nobody has approved yet."""
+        said = asdict(embargo)
+        row = {"client_id": said.pop("client"), "case_number": said.pop("case"), **said}
+        self._run(self._sql.once(p.embargo), **row)
+
+    def embargo(self, number: str) -> Embargo | None:
+        """An embargo, locked until this transaction ends."""
+        row = self._run(_EMBARGOES.where(p.embargo.c.id == number).with_for_update()).one_or_none()
+        return None if row is None else Embargo(*row)
+
+    def approve_embargo(self, number: str, by: str, now: datetime) -> None:
+        """Let an embargo hide what it names; the caller has locked it."""
+        self._run(update(p.embargo).where(p.embargo.c.id == number).values(approved_by=by, approved_at=now))
+
+    def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:
+        """The embargoes not over yet on this person, and on all cases."""
+        one = p.embargo.c
+        found = _EMBARGOES.where(one.until > now, or_(one.subject == subject, one.subject.is_(None)))
+        return [Embargo(*row) for row in self._run(found)]

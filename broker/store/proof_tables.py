@@ -30,3 +30,18 @@ log_index = Table(  # what the entries say, once they have their place; made fro
 Index("log_index_at", log_index.c.at)
 Index("log_index_case", log_index.c.case_number, log_index.c.position)
 Index("log_index_subject", log_index.c.subject, log_index.c.position)
+
+embargo = Table(  # what the subject's view hides: a person's entries, or those of a system's case
+    "embargo",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text),  # keyed pseudonym
+    Column("client_id", Text),
+    Column("case_number", Text),
+    Column("reason", Text, nullable=False),
+    Column("until", Moment, nullable=False, index=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Moment),
+)

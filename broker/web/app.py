@@ -34,6 +34,7 @@ from broker.web.log import Log
 from broker.web.openapi import docs_page, openapi_document, read_schema
 from broker.web.orders import Orders
 from broker.web.public import Public
+from broker.web.subject import SubjectView
 from broker.web.waiting import WaitingRoom
 
 
@@ -71,6 +72,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Grants(parts, public_url, read_schema(surface.schemas_folder, "application")).add_to(app)
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
+    SubjectView(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)

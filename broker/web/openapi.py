@@ -80,6 +80,10 @@ _SMALL = {
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
     "closed": _object(case=_object(number=_TEXT), state={"const": "closed"}, outcome=_TEXT),
     "cosigned": _object(size=_INTEGER),
+    "accesses": _object(
+        accesses={"type": "array", "items": {"$ref": "#/components/schemas/audit.access"}}, more={"type": "boolean"}
+    ),
+    "embargo": _object(id=_TEXT, until=_MOMENT, requested_by=_TEXT, approved_by={"type": ["string", "null"]}),
     "erased": _object(case=_object(number=_TEXT), verifications=_INTEGER, lookups=_INTEGER),
     "consistency": _object(old=_INTEGER, new=_INTEGER, hashes={"type": "array", "items": _TEXT}),
     "edition": _EDITION,

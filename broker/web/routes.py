@@ -317,6 +317,26 @@ ROUTES: tuple[Route, ...] = (
         (Parameter("path", "path", "Level, index and width as tlog-tiles spells them.", "[0-9x/.p]+"),),
     ),
     Route(
+        "POST", "/v1/subject/accesses", "accesses",
+        "Who asked what about a person, when, why, in which case; nothing about anybody else. The view is an entry.",
+        {200: ("The accesses, the oldest first.", _JSON, "accesses")},
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier"), (), "audit.accesses", roles=_PORTAL,
+    ),
+    Route(
+        "POST", "/v1/embargoes", "embargo",
+        "Ask that a person's entries or a case's be hidden from the subject's view until a time.",
+        {200: ("It waits for another person's approval.", _JSON, "embargo")},
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "embargo.until"), (), "audit.embargo",
+        roles=_CENTRE,
+    ),
+    Route(
+        "POST", "/v1/embargoes/{number}/approval", "approve_embargo",
+        "Approve an embargo that another person asked for; it hides from now until its end.",
+        {200: ("It is in force.", _JSON, "embargo")},
+        (*_SIGNED, *_BODY, "request.schema", "embargo.unknown", "embargo.state", "embargo.self-approval"),
+        (Parameter("number", "path", "The embargo's id.", "[0-9a-f]{32}"),), "audit.approval", roles=_CENTRE,
+    ),
+    Route(
         "POST", "/v1/log/cosignatures", "cosign",
         "A witness hands in its line under a checkpoint; bundles and the checkpoint carry it from then on.",
         {200: ("It is kept.", _JSON, "cosigned")},

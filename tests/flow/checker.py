@@ -84,6 +84,7 @@ class Checker:
         "log_checkpoint",
         "log_index",
         "log_cosignature",
+        "embargo",
         "log_leaf",
         "log_tile",
         "lookup",

@@ -50,6 +50,9 @@ MATRIX: dict[str, set[Role]] = {
     "entries": {Role.CENTRE, Role.AUDITOR, Role.WITNESS},
     "export": {Role.CENTRE, Role.AUDITOR},
     "erase": {Role.CENTRE},
+    "accesses": {Role.PORTAL},
+    "embargo": {Role.CENTRE},
+    "approve_embargo": {Role.CENTRE},
     "sources": set(Role) - {Role.WITNESS, Role.PORTAL},
     "orders": {Role.SOURCE},
     "order": {Role.SOURCE},
@@ -75,6 +78,9 @@ BODIES: dict[str, Any] = {
     "withdraw": {"by": "李某", "unit": UNIT, "state": "revoked", "reason": "职责调整"},
     "export": {"by": "李某", "reason": "检查"},
     "cosign": {"size": 1, "name": "w", "line": "— w AAAA\n"},
+    "accesses": {"subject": {"id_type": "111", "number": "11010119900307109X"}},
+    "embargo": {"by": "李某", "reason": "调查", "until": "2026-01-01T00:00:00Z", "client": "none", "case": "none"},
+    "approve_embargo": {"by": "王某"},
     "erase": {"client": "none", "case": {"number": "none"}, "by": "李某", "reason": "本人要求"},
 }  # fmt: skip
 

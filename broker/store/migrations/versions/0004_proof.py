@@ -48,6 +48,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", "witness"),
     )
     op.create_table(
+        "embargo",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("case_number", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("approved_by", sa.Text(), nullable=True),
+        sa.Column("approved_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_embargo_until", "embargo", ["until"], unique=False)
+    op.create_table(
         "log_index",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -67,6 +82,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the tables away again."""
     op.drop_table("log_index")
+    op.drop_table("embargo")
     op.drop_table("log_cosignature")
     op.drop_index("verification_case", "verification")
     op.drop_index("case_file_kept", "case_file")

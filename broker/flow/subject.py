@@ -1,0 +1,142 @@
+"""The subject's view: who asked what about me, when, why, in which case – asked by the citizens' portal for its user.
+
+Shown is what stands in the log about this one person, once it has its place: system and body, case, item, source,
+fields, basis and legal reference. Not shown is anything about another person: whose case it was, who else was asked
+about, what was answered. An embargo hides a case or a person's entries from this view alone, until its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from broker.core.case import Party
+from broker.core.entry import Entry, entry
+from broker.core.errors import CallerProblem
+from broker.core.log_export import Filter
+from broker.core.receipt import moment
+from broker.core.person import person
+from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.parts import Parts, new_id
+from broker.flow.prove import checkpoint_size
+from broker.ports import Policy, Pulse, Work
+from broker.ports.proof import Embargo
+
+KINDS = ("asked", "reused")  # what it means to look at somebody's data
+MOST_SHOWN = 1_000
+LONGEST_EMBARGO = timedelta(days=366)  # an investigation that takes longer is approved again
+_SHOWN = ("case", "item", "source", "form", "fields", "basis", "unit")
+
+
+def accesses(
+    parts: Parts, holder: Party, identify: Identify, since: datetime | None = None, until: datetime | None = None
+) -> dict[str, Any]:
+    """Who asked about this person, the oldest first; ``more`` where a shorter period must be named. An entry itself."""
+    subject = parts.vault.pseudonym(holder.subject)
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller, policy = _identified(parts, work, pulse, identify)
+        note = work.latest_checkpoint()
+        wanted = Filter(since, until, subject=subject)
+        embargoes = [one for one in work.embargoes_on(subject, pulse.now) if one.approved_by]
+        hidden = any(one.subject == subject for one in embargoes)
+        shown: list[dict[str, Any]] = []
+        if note is not None and not hidden:
+            shown = [
+                one for kind in KINDS
+                for placed in work.find_entries(replace(wanted, kind=kind), 0, checkpoint_size(note), MOST_SHOWN + 1)
+                if (one := _shown(json.loads(placed.body), policy, embargoes)) is not None
+            ]  # fmt: skip
+        shown.sort(key=lambda one: one["at"])
+        told = {"client": caller.client.id, "key": caller.key_id, "subject": subject}
+        work.record([entry("accesses_shown", pulse.now, count=min(len(shown), MOST_SHOWN), **told)])
+        # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the answer arrived.
+        work.commit()
+    return {"accesses": shown[:MOST_SHOWN], "more": len(shown) > MOST_SHOWN}
+
+
+def _shown(says: Mapping[str, Any], policy: Policy, embargoes: Sequence[Embargo]) -> dict[str, Any] | None:
+    """One access as the person may see it; no pseudonym but their own is ever in it, and that is left out too."""
+    name, case = says.get("client", ""), says.get("case", "")
+    if any((one.client, one.case) == (name, case) for one in embargoes):
+        return None
+    client, grant = policy.clients.get(name), policy.grants.get(says.get("grant", ""))
+    return {
+        "at": says["at"],
+        "kind": says["kind"],
+        "system": client.name if client else name,
+        "reference": grant.legal_reference if grant else "",
+        **{fact: says[fact] for fact in _SHOWN if fact in says},
+    }
+
+
+# --- embargoes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An embargo as somebody wants it: on a person, or on a system's case."""
+
+    by: str
+    reason: str
+    until: datetime
+    holder: Party | None = None
+    client: str | None = None
+    case: str | None = None
+
+
+def request_embargo(parts: Parts, wish: Wish, identify: Identify) -> Embargo:
+    """An embargo that hides nothing yet: another person must approve it. Raises ``CallerProblem`` ``embargo.until``."""
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller, _ = _identified(parts, work, pulse, identify)
+        if not pulse.now < wish.until <= pulse.now + LONGEST_EMBARGO:
+            raise CallerProblem("embargo.until", pointer="/until", expected=f"within {LONGEST_EMBARGO.days} days")
+        subject = parts.vault.pseudonym(wish.holder.subject) if wish.holder else None
+        made = Embargo(
+            new_id(pulse.now), subject, wish.client, wish.case, wish.reason, wish.until, wish.by, pulse.now
+        )  # fmt: skip
+        work.add_embargo(made)
+        work.record([_told("embargo_requested", made, wish.by, pulse.now, caller)])
+        work.commit()
+    return made
+
+
+def approve_embargo(parts: Parts, number: str, by: str, identify: Identify) -> Embargo:
+    """Let an embargo hide what it names, until its end.
+
+    Raises ``CallerProblem``: ``embargo.unknown``, ``embargo.state`` where it is approved or over already,
+    ``embargo.self-approval`` for the person who asked for it.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller, _ = _identified(parts, work, pulse, identify)
+        found = work.embargo(number)
+        if found is None:
+            raise CallerProblem("embargo.unknown", got=number)
+        if found.approved_by is not None or found.until <= pulse.now:
+            raise CallerProblem("embargo.state", got=number)
+        if person(by) == person(found.requested_by):
+            raise CallerProblem("embargo.self-approval")
+        work.approve_embargo(number, by, pulse.now)
+        work.record([_told("embargo_approved", found, by, pulse.now, caller)])
+        work.commit()
+    return replace(found, approved_by=by)
+
+
+def _told(kind: str, embargo: Embargo, by: str, now: datetime, caller: Caller) -> Entry:
+    """The entry; it names the system and case under other words, so that it is not found as one of theirs."""
+    return entry(kind, now, client=caller.client.id, key=caller.key_id, by=by, embargo=embargo.id,
+                 hidden_subject=embargo.subject, hidden_client=embargo.client, hidden_case=embargo.case,
+                 until=moment(embargo.until), why=embargo.reason)  # fmt: skip
+
+
+def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify) -> tuple[Caller, Policy]:
+    policy = parts.policy(work, pulse)
+    caller = identify(policy, pulse.now)
+    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+        raise CallerProblem("signature.replayed")
+    return caller, policy
