@@ -17,8 +17,8 @@ from broker.core.case import Party
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
 from broker.core.log_export import Filter
-from broker.core.receipt import moment
 from broker.core.person import person
+from broker.core.receipt import moment
 from broker.flow.admit import NONCE_KEPT, Caller, Identify
 from broker.flow.parts import Parts, new_id
 from broker.flow.prove import checkpoint_size
