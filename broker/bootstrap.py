@@ -98,7 +98,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         store=store,
         wake=wake or _NoWake(),
         transport=transport,
-        connectors=connectors(load_answer_schemas(schemas / "sources"), _sm2_decrypt, calendar),
+        connectors=connectors(load_answer_schemas(schemas / "sources"), sm2_decrypt, calendar),
         connections=_shared(read_platforms(Path(settings.platforms_file)), store, vault),
         vault=vault,
         signer=signer,
@@ -152,7 +152,7 @@ def read_misuse_rules(path: str) -> MisuseRules:
 
 def management() -> Manages:
     """What makes an operator's calls of the platforms themselves."""
-    return Management(_sm2_decrypt)
+    return Management(sm2_decrypt)
 
 
 def working_calendar() -> Calendar:
@@ -273,7 +273,8 @@ def _sm2_key(private_pem: str) -> Sm2Signer:
     return key
 
 
-def _sm2_decrypt(private_pem: str, ciphertext: bytes) -> bytes:
+def sm2_decrypt(private_pem: str, ciphertext: bytes) -> bytes:
+    """A source's ciphertext with the key of a connection; what the connectors are given."""
     return _sm2_key(private_pem).decrypt(ciphertext)
 
 

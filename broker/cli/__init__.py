@@ -29,6 +29,7 @@ from broker.cli.processes import migrate_command, serve, sweep, work
 from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.retention import retention_group
 from broker.cli.source_calls import source_group
+from broker.cli.sources import source_test
 from broker.cli.verify import receipt_group
 from broker.cli.witness import witness_group
 
@@ -53,3 +54,4 @@ for _command in (
 ):  # fmt: skip
     grant_group.add_command(_command)
 main.add_command(witness_group)
+source_group.add_command(source_test)
