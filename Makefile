@@ -20,7 +20,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench faults lock clean system browser
+.PHONY: help run test lint bench faults screenshots lock clean system browser
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ bench: $(VENV)/.ready-test system ## measure speed on this machine
 
 faults: $(VENV)/.ready-test system ## run the fault campaigns and print their figures (FAULTS="F10 --sample" for a part)
 	@exec $(PY) -m tests.faults $(FAULTS)
+
+screenshots: $(VENV)/.ready-test system browser ## picture the console's main pages in docs/img
+	@exec $(PY) -m tests.screenshots
 
 lock: ## renew both lock files from pyproject.toml (UPGRADE=1: to the newest versions)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT; \

@@ -9,7 +9,7 @@ from functools import lru_cache
 from flask import Response, request
 from markupsafe import Markup
 
-from broker.core.catalog import Catalog
+from broker.core.catalog import Catalog, Text
 from broker.core.coverage import LIFE_CYCLES, By, Coverage, State, coverage, lines
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
 from broker.web.console.chart import Share, bars, trend
@@ -77,11 +77,11 @@ def _report(listing: Listing, day: date, by: By, region: str) -> Coverage:
     return coverage(listing.catalog, day, by, region or None)
 
 
-def _grid(listing: Listing, day: date, region: str) -> tuple[list[str], dict[str, dict[str, Cell]]]:
+def _grid(listing: Listing, day: date, region: str) -> tuple[dict[str, Text], dict[str, dict[str, Cell]]]:
     """Lines by leading department and stage; a department that leads nothing in a stage has no cell there."""
     catalog: Catalog = listing.catalog
     counts: dict[str, dict[str, dict[State, int]]] = {}
-    stages = list(dict.fromkeys(scene.stage["zh"] for scene in catalog.scenes.values()))
+    stages = {scene.stage["zh"]: scene.stage for scene in catalog.scenes.values()}
     for line in lines(catalog, day):
         if region in {"", line.place.region}:
             stage = catalog.scenes[line.place.scene].stage["zh"]

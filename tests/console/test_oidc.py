@@ -1,0 +1,108 @@
+"""Signing in by an identity provider: a real one on this machine, and every way in which it, or a browser, may lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from broker.core.people import assignment_from
+from broker.flow import people
+from broker.transport.oidc import OidcProvider
+from tests.console.kit import House, Visitor, house
+from tests.console.provider import CLIENT_ID, SECRET, Provider, provider
+from tests.flow import catalogue
+
+
+@pytest.fixture
+def identities() -> Iterator[Provider]:
+    with provider() as made:
+        yield made
+
+
+@pytest.fixture
+def linked(tmp_path: Path, keys_folder: Path, identities: Provider) -> Iterator[House]:
+    """A console that knows the provider, and one officer whom the provider vouches for."""
+    client = OidcProvider(identities.url, CLIENT_ID, SECRET, "统一身份认证")
+    with house(tmp_path, keys_folder, catalogue.document(), provider=client) as made:
+        identities.client.redirect_uri = f"{made.url}/console/sign-in/provider/back"
+        subject = f"{identities.url}#officer-7"
+        people.add_person(made.parts, "officer", "某官员", "某局", [assignment_from("reader")], "operator", subject)
+        yield made
+
+
+def sent(visitor: Visitor) -> str:
+    """Where the provider sends the browser back to, once it has been there."""
+    away = visitor.get("/console/sign-in/provider").headers["Location"]
+    asked = parse_qs(urlsplit(away).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    assert asked["response_type"] == ["code"]
+    assert {"state", "nonce", "code_challenge"} <= asked.keys()
+    return requests.get(away, timeout=5, allow_redirects=False).headers["Location"]
+
+
+def back(visitor: Visitor, url: str) -> int:
+    parts = urlsplit(url)
+    return int(visitor.get(f"{parts.path}?{parts.query}").status_code)
+
+
+def test_an_officer_whom_the_provider_vouches_for_is_signed_in(linked: House) -> None:
+    visitor = linked.http(None)
+    assert "统一身份认证" in visitor.get("/console/sign-in").text
+    assert back(visitor, sent(visitor)) == 303
+    assert "某官员" in visitor.get("/console").text
+
+
+def test_somebody_without_an_account_here_is_told_so(linked: House, identities: Provider) -> None:
+    identities.subject = "stranger"
+    visitor = linked.http(None)
+    assert back(visitor, sent(visitor)) == 403
+    assert visitor.get("/console").status_code == 303
+
+
+def _issuer(made: Provider) -> None:
+    made.issuer = "https://elsewhere.example"
+
+
+def _audience(made: Provider) -> None:
+    made.audience = "another-client"
+
+
+def _nonce(made: Provider) -> None:
+    made.nonce = "of another sign-in"
+
+
+def _key(made: Provider) -> None:
+    made.published = Provider().key
+
+
+@pytest.mark.parametrize("lie", [_issuer, _audience, _nonce, _key])
+def test_a_token_for_others_by_others_or_of_another_sign_in_is_refused(
+    linked: House, identities: Provider, lie: Callable[[Provider], None]
+) -> None:
+    lie(identities)
+    visitor = linked.http(None)
+    assert back(visitor, sent(visitor)) == 401
+    assert visitor.get("/console").status_code == 303
+
+
+def test_a_browser_that_was_not_sent_cannot_come_back(linked: House) -> None:
+    """Neither another browser with the same answer, nor the same browser twice, nor one with another state."""
+    visitor = linked.http(None)
+    url = sent(visitor)
+    assert back(linked.http(None), url) == 401
+    other = linked.http(None)
+    sent(other)
+    assert back(other, url) == 401, "another errand's state"
+    assert back(visitor, url) == 303
+    again = linked.http(None)
+    assert back(again, url) == 401
+
+
+def test_a_disabled_officer_is_refused_whatever_the_provider_says(linked: House) -> None:
+    people.set_state(linked.parts, "officer", "disabled", "operator")
+    visitor = linked.http(None)
+    assert back(visitor, sent(visitor)) == 403
