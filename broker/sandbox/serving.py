@@ -38,7 +38,7 @@ from broker.signing.sm2 import Sm2Signer
 
 FOLDER_VARIABLE: Final = "SANDBOX_FOLDER"
 PLATFORM_VARIABLE: Final = "SANDBOX_PLATFORM"
-THREADS: Final = 32  # a hanging source keeps its threads; twice what one broker process asks at a time
+THREADS: Final = 64  # a hanging source keeps its threads; twice what one broker process asks at a time
 COUNTED_LOOKUPS: Final = 500_000  # a long benchmark must not fill the memory
 _EVERY: Final = "*"
 _PR_SET_PDEATHSIG: Final = 1
