@@ -20,10 +20,10 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench faults screenshots lock clean system browser
+.PHONY: help run test lint bench bench-console faults screenshots lock clean system browser
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker at work (ONCE=1: one round and out; FLEET=1: PostgreSQL, Redis and Celery)
 	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
@@ -42,6 +42,9 @@ bench: $(VENV)/.ready-test system ## measure speed on this machine
 
 faults: $(VENV)/.ready-test system ## run the fault campaigns and print their figures (FAULTS="F10 --sample" for a part)
 	@exec $(PY) -m tests.faults $(FAULTS)
+
+bench-console: $(VENV)/.ready-test system ## time the console's pages over a large database (CONSOLE="--scale 0.01")
+	@exec $(PY) -m tests.bench.console $(CONSOLE)
 
 screenshots: $(VENV)/.ready-test system browser ## picture the console's main pages in docs/img
 	@exec $(PY) -m tests.screenshots
