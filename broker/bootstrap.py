@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -22,7 +22,7 @@ from broker.config import Settings
 from broker.connectors import connectors
 from broker.connectors.management import Management
 from broker.core.day import CHINA
-from broker.core.envelope import Algorithm, Verifier
+from broker.core.envelope import Algorithm, Signer, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
 from broker.core.grant_application import Terms
@@ -34,6 +34,7 @@ from broker.ports import Connection, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
 from broker.ports.management import Manages
 from broker.signing import http_message, keys
+from broker.signing.pkcs11 import SUFFIX, Pkcs11Signer, open_signer
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
 from broker.store.engine import Database
@@ -52,6 +53,8 @@ _M_ARENA_MAX = -8  # malloc.h
 _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
 _SIGNER = "receipt.pem"
 _LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
+ROTATED = (_SIGNER, *_LOG_KEYS)
+_NEXT = "next"  # sub-folder: private keys that are published already and sign nothing yet
 _WRAPPING, _PSEUDONYM = "wrapping.key", "pseudonym.key"
 _RETIRED, _RETIRED_LOG = (
     "retired",
@@ -85,8 +88,8 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     """Wire a process from its settings. Raises ``OperatorProblem`` where keys or configuration are unusable."""
     _spare_memory()
     folder = Path(settings.keys_folder)
-    signer = keys.load_private(_key_file(folder / _SIGNER))
-    log_signers = [keys.load_private(_key_file(folder / name)) for name in _LOG_KEYS]
+    signer = _signer(folder / _SIGNER)
+    log_signers = [_signer(folder / name) for name in _LOG_KEYS]
     database = Database(settings.database_url)
     roads = SourceRoads()
     transport = HttpsTransport(ca_file=settings.ca_file or None, roads=roads)
@@ -117,8 +120,10 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     if wake is None:
         parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
     queue = parts.wake.answers if isinstance(parts.wake, FleetWake) else (lambda: True)
-    receipt_keys = [signer.verifier(), *_public_keys(folder / _RETIRED)]
-    log_keys = [*(key.verifier() for key in log_signers), *_public_keys(folder / _RETIRED_LOG)]
+    receipt_keys = _once([signer.verifier(), *_next_keys(folder, (_SIGNER,)), *_public_keys(folder / _RETIRED)])
+    log_keys = _once([
+        *(key.verifier() for key in log_signers), *_next_keys(folder, _LOG_KEYS), *_public_keys(folder / _RETIRED_LOG)
+    ])  # fmt: skip
     provider = _identity_provider(settings)
     return Office(settings, parts, database, drain, receipt_keys, log_keys, provider, queue, [transport.close])
 
@@ -199,12 +204,61 @@ def read_witnessed(place: str) -> str:
         raise OperatorProblem("config.invalid", got="BROKER_WITNESS_CHECKPOINT", expected="a witness's note") from error
 
 
+def _signer(path: Path) -> keys.PrivateKey | Pkcs11Signer:
+    """The key of a file, or the one on a token that ``receipt.pkcs11`` refers to where ``receipt.pem`` would be."""
+    reference = path.with_suffix(SUFFIX)
+    return open_signer(reference) if reference.exists() else keys.load_private(_key_file(path))
+
+
+def _next_keys(folder: Path, names: Sequence[str]) -> list[Verifier]:
+    """What will sign soon is published before, so that whoever keeps the key set has it in time."""
+    found = [folder / _NEXT / name for name in names]
+    return [keys.load_private(_key_file(path)).verifier() for path in found if path.exists()]
+
+
+def _once(found: Sequence[Verifier]) -> list[Verifier]:
+    return list({one.key_id: one for one in found}.values())
+
+
+def prepare_key(folder: Path, name: str, algorithm: Algorithm | None) -> str:
+    """Make the successor of a key, which is published from the next start on and signs nothing yet; its key id.
+
+    Of the same algorithm unless another is named. Raises ``OperatorProblem`` ``register.exists`` where one is prepared.
+    """
+    current = keys.load_private(_key_file(folder / name))
+    (folder / _NEXT).mkdir(exist_ok=True, mode=0o700)
+    made = keys.generate(algorithm or current.algorithm)
+    try:
+        keys.save_private(folder / _NEXT / name, made)
+    except FileExistsError as error:
+        raise OperatorProblem("register.exists", got=name) from error
+    return made.key_id
+
+
+def rotate_key(folder: Path, name: str) -> tuple[str, str]:
+    """Let the prepared key sign from the next start on; the old one's public half stays published for ever.
+
+    Dead in between: the old key signs on, and its public half is published twice, which is once.
+    """
+    current, following = folder / name, folder / _NEXT / name
+    old, new = (keys.load_private(_key_file(path)) for path in (current, following))
+    retired = folder / (_RETIRED if name == _SIGNER else _RETIRED_LOG)
+    retired.mkdir(exist_ok=True)
+    kept = retired / f"{old.key_id}.pem"
+    with kept.open("wb") as file:
+        file.write(keys.public_pem(old))
+        file.flush()
+        os.fsync(file.fileno())
+    following.replace(current)
+    return old.key_id, new.key_id
+
+
 def make_keys(folder: Path, algorithm: Algorithm) -> list[str]:
     """Make the deployment's keys where there are none; returns the names of those made. Existing ones stay."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = []
     for name, kind in ((_SIGNER, algorithm), (_LOG_KEYS[0], Algorithm.ED25519), (_LOG_KEYS[1], Algorithm.SM2)):
-        if not (folder / name).exists():
+        if not (folder / name).exists() and not (folder / name).with_suffix(SUFFIX).exists():
             keys.save_private(folder / name, keys.generate(kind))
             made.append(name)
     for name in (_WRAPPING, _PSEUDONYM):
@@ -278,7 +332,7 @@ def sm2_decrypt(private_pem: str, ciphertext: bytes) -> bytes:
     return _sm2_key(private_pem).decrypt(ciphertext)
 
 
-def _poster(signer: keys.PrivateKey) -> Callable[[str, bytes], int]:
+def _poster(signer: Signer) -> Callable[[str, bytes], int]:
     """Callbacks signed like any request of ours; 0 where nothing answered."""
     session = requests.Session()
     session.trust_env = False

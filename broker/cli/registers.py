@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from broker.bootstrap import make_keys, read_client_key
+from broker.bootstrap import ROTATED, make_keys, prepare_key, read_client_key, rotate_key
 from broker.cli.shared import current_settings, office, told
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.case import Basis
@@ -34,6 +34,24 @@ def keys_init(algorithm: str) -> None:
     with told():
         made = make_keys(folder, Algorithm(algorithm))
     click.echo("\n".join(made) if made else "密钥均已存在 / all keys exist")
+
+
+@keys_group.command("prepare")
+@click.argument("name", type=click.Choice(ROTATED))
+@click.option("--algorithm", type=click.Choice([one.value for one in Algorithm]), help="Default: as the present key.")
+def keys_prepare(name: str, algorithm: str | None) -> None:
+    """Make the successor of a key: published from the next restart on, signing only after `broker keys rotate`."""
+    with told():
+        click.echo(prepare_key(Path(current_settings().keys_folder), name, Algorithm(algorithm) if algorithm else None))
+
+
+@keys_group.command("rotate")
+@click.argument("name", type=click.Choice(ROTATED))
+def keys_rotate(name: str) -> None:
+    """Let the prepared key sign from the next restart on; the old one stays published, and all it signed verifies."""
+    with told():
+        old, new = rotate_key(Path(current_settings().keys_folder), name)
+    click.echo(f"{old} -> {new}")
 
 
 @click.group("client")
