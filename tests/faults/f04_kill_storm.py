@@ -35,7 +35,7 @@ def storm(place: Town, seconds: float, chance: random.Random) -> Figure:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             time.sleep(chance.uniform(*PAUSE))
-            kills += _kill_somebody(place, chance)
+            kills += kill_somebody(place, chance)
     place.wait_until_up()
     ended = time.monotonic()
     load.send_unknown_again()
@@ -54,7 +54,7 @@ def storm(place: Town, seconds: float, chance: random.Random) -> Figure:
     return Figure("F4", DEMANDED, measured, holds)
 
 
-def _kill_somebody(place: Town, chance: random.Random) -> int:
+def kill_somebody(place: Town, chance: random.Random) -> int:
     """A single process, which its parent or nobody replaces, or a family, which comes back as by a supervisor."""
     process = chance.choice(place.processes)
     children = family(process)[1:]

@@ -24,7 +24,7 @@ import psycopg
 import requests
 import urllib3
 
-from broker.client import BrokerClient, NotTheBroker, Refused, pooled_road
+from broker.client import BrokerClient, NotTheBroker, Refused, Road, pooled_road
 from broker.core.envelope import Algorithm
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep
@@ -62,10 +62,10 @@ class Town(Ours):
         """Those that were started, each the parent of its family."""
         return self._running.processes
 
-    def client(self) -> BrokerClient:
+    def client(self, road: Road | None = None) -> BrokerClient:
         """The approval system; may be shared between threads."""
         signer = keys.load_private(self.world.caller_key(self.algorithm).read_bytes())
-        return BrokerClient(self.url, signer, {"keys": self.receipt_keys["keys"]}, road=pooled_road(64))
+        return BrokerClient(self.url, signer, {"keys": self.receipt_keys["keys"]}, road=road or pooled_road(64))
 
     def request(self, number: int | str) -> dict[str, Any]:
         """The request of this number about one of the couples."""
@@ -169,11 +169,15 @@ class Ledger:
 class Load:
     """Submits new requests at a steady pace from several threads, until told to stop, and keeps the ledger."""
 
-    def __init__(self, place: Town, per_second: float, label: str, threads: int = 8) -> None:
-        """Nothing is sent before ``with``."""
+    def __init__(
+        self, place: Town, per_second: float, label: str, *, threads: int = 8, road: Road | None = None,
+        request: Callable[[str], dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        """Nothing is sent before ``with``; ``request`` makes another document than the town's of a name."""
         self._town, self._pause, self._label = place, threads / per_second, label
         self.ledger = Ledger()
-        self._client = place.client()
+        self._client = place.client(road)
+        self._request = request or place.request
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"client-{n}", daemon=True) for n in range(threads)]
@@ -197,7 +201,7 @@ class Load:
         """One request, once."""
         begun = time.monotonic()
         try:
-            view = self._client.submit(self._town.request(name))
+            view = self._client.submit(self._request(name))
         except Refused as refused:
             self.ledger.refuse(name, refused.code)
         except LOST:

@@ -38,11 +38,16 @@ class Node:
 
     def get(self, path: str) -> Any:
         """A signed request whose answer it has verified."""
-        return self.say("send", method="GET", path=path)
+        return self._sent(method="GET", path=path)
 
     def post(self, path: str, document: Any) -> Any:
         """The same with a body."""
-        return self.say("send", method="POST", path=path, document=document)
+        return self._sent(method="POST", path=path, document=document)
+
+    def _sent(self, **told: Any) -> Any:
+        answer = self.say("send", **told)
+        assert "error" not in answer, answer["error"]
+        return answer
 
 
 class _Quiet(WSGIRequestHandler):
@@ -120,10 +125,10 @@ def test_it_believes_no_receipt_that_was_touched(ground: Ground, node: Node) -> 
 
 def test_a_refusal_is_signed_too(ground: Ground, node: Node) -> None:
     refused = node.get(f"/v1/verifications/{'0' * 32}")
-    assert "text" in refused, refused
     assert (refused["status"], json.loads(refused["text"])["code"]) == (404, "verification.unknown")
 
 
 def test_it_finds_an_answer_that_another_key_has_signed(ground: Ground, node: Node) -> None:
     ground.parts.signer = keys.generate(ground.parts.signer.algorithm, "broker-2")
-    assert "error" in node.get(f"/v1/verifications/{'0' * 32}")
+    with pytest.raises(AssertionError, match="signature"):
+        node.get(f"/v1/verifications/{'0' * 32}")

@@ -75,7 +75,7 @@ class Client {
         },
         requiredParams: ["created", "keyid", "alg", "tag"],
         requiredFields: covered,
-        maxAge: 30,
+        maxAge: 60, // the package counts the tolerance towards the age: 30 s either way
         tolerance: 30,
       },
       answer,

@@ -1,0 +1,178 @@
+"""Privacy canaries: fifty planted identities under load and kills, then a search for them wherever they must not be.
+
+Names and numbers are marked and belong to nobody. They are looked for as they are, in base64, URL-encoded and as JSON
+escapes: in every process's output, in all of Redis, in command lines and environments, in every answer the client was
+given – errors with their bodies and headers, the guide, metrics and checkpoints – and in every table of the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+from zlib import crc32
+
+import psutil
+import redis
+
+from broker.client import Answer, Refused, Road, pooled_road
+from tests.bench.work_unit import PATH
+from tests.faults.f04_kill_storm import PAUSE, kill_somebody
+from tests.faults.figure import Figure, Scale, Tally
+from tests.faults.town import LOST, Load, Town, family, town
+from tests.flow.checker import Checker
+from tests.flow.kit import citizen
+
+DEMANDED = (
+    "50 marked identities under load and kills: 0 hits in logs, Redis, processes, errors, metrics, exports, tables"
+)
+IDENTITIES = 50
+SECONDS, PER_SECOND = 60.0, 10.0
+OPEN = ("/metrics", "/health", "/ready", "/v1/health", "/log/checkpoint", "/.well-known/jwks.json", "/v1/editions",
+        "/v1/guide?region=370400&item=fund-withdrawal-purchase")  # fmt: skip
+
+
+def run(scale: Scale) -> Figure:
+    """Plant, storm, search."""
+    people = [
+        {"id_type": "111", "number": citizen(70_000 + n), "name": f"测探{chr(0x4E10 + n)}雀"} for n in range(IDENTITIES)
+    ]
+    marks = sorted(
+        {mark for person in people for value in (person["number"], person["name"]) for mark in _forms(value)}
+    )
+    tally, chance = Tally(), random.Random(25)
+    with town() as place:
+        heard = _Heard(pooled_road(16))
+        planted = _planted(place, people)
+        with Load(place, PER_SECOND, "canary", road=heard, request=planted) as load:
+            ends = time.monotonic() + max(10.0, SECONDS * scale.share)
+            while time.monotonic() < ends:
+                _bad_requests(place, heard, people, chance)
+                time.sleep(chance.uniform(*PAUSE) / 2)
+                kill_somebody(place, chance)
+        place.wait_until_up()
+        load.send_unknown_again()
+        tally.note("not settled", right=place.settled_within(60) is not None)
+        _control(people[0], marks, tally)
+        _search(place, heard, marks, tally)
+        place.check()
+    asked = len(load.ledger.acknowledged)
+    tally.note("nothing was admitted", right=asked > 0)
+    measured = (
+        f"{IDENTITIES} identities ({len(marks)} spellings), {asked:,} verifications, {len(heard.answers):,} answers: "
+        f"{tally} places clean"
+    )
+    return Figure("F25", DEMANDED, measured, tally.clean)
+
+
+@dataclass
+class _Heard:
+    """A road that keeps every answer."""
+
+    road: Road
+    answers: list[Answer] = field(default_factory=list)
+
+    def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float) -> Answer:
+        """Carry a request."""
+        answer = self.road(method, url, headers, body, seconds)
+        self.answers.append(answer)
+        return answer
+
+
+def _planted(place: Town, people: Sequence[dict[str, str]]) -> Callable[[str], dict[str, Any]]:
+    def request(name: str) -> dict[str, Any]:
+        first, second = (people[(crc32(name.encode()) + step) % len(people)] for step in (0, 1))
+        return place.request(name) | {"applicant": first, "parties": [{"role": "spouse", **second}]}
+
+    return request
+
+
+def _forms(text: str) -> Iterator[bytes]:
+    """A text as itself, in base64 at each of the three places it may begin, URL-encoded, and as JSON escapes."""
+    raw = text.encode()
+    yield raw
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + raw)
+        yield coded[(0, 2, 3)[before] : len(coded) // 4 * 4 - 4]
+    if not text.isascii():
+        yield quote(text).encode()
+        yield json.dumps(text)[1:-1].encode()
+
+
+def _bad_requests(place: Town, heard: _Heard, people: Sequence[dict[str, str]], chance: random.Random) -> None:
+    """Every way we know of to make an error tell what it was given."""
+    person, client = chance.choice(people), place.client(heard)
+    good = place.request(f"bad-{chance.random()}") | {"applicant": person}
+    documents = (
+        good | {"item": person["name"]}, good | {"region": person["number"]}, good | {person["name"]: person["number"]},
+        good | {"applicant": person | {"number": person["number"][:-1]}}, good | {"case": {"number": ""}},
+        good | {"parties": [{"role": person["name"], **person}]}, good | {"materials": [person["number"]]},
+        good | {"applicant": person | {"name": person["name"] * 100}}, good | {"channel": person["name"]},
+    )  # fmt: skip
+    for document in documents:
+        with contextlib.suppress(Refused, *LOST):
+            client.submit(document)
+    body, url = json.dumps(good, ensure_ascii=False).encode(), place.url + PATH
+    cut = body[:-9]
+    for sent, headers in (
+        (body, {}), (cut, client.signed_headers("POST", PATH, body)), (cut, client.signed_headers("POST", PATH, cut)),
+    ):  # fmt: skip
+        with contextlib.suppress(*LOST):
+            heard("POST", url, headers, sent, 30)
+    for path in OPEN:
+        with contextlib.suppress(*LOST):
+            heard("GET", place.url + path, {}, None, 30)
+
+
+def _control(person: Mapping[str, str], marks: Sequence[bytes], tally: Tally) -> None:
+    """The search finds what is there."""
+    for value in (person["number"], person["name"]):
+        plain = json.dumps({"value": value}, ensure_ascii=False).encode()
+        spelt = (plain, base64.b64encode(plain), base64.b64encode(b"-" + plain), quote(value).encode())
+        tally.note("a planted mark is overlooked", right=all(any(mark in data for mark in marks) for data in spelt))
+
+
+def _search(place: Town, heard: _Heard, marks: Sequence[bytes], tally: Tally) -> None:
+    """Every place is one trial; it is told by its name alone."""
+    for name, data in _places(place, heard):
+        found = sum(mark in data for mark in marks)
+        tally.note(f"{name}: {found} marks", right=found == 0)
+
+
+def _places(place: Town, heard: _Heard) -> Iterator[tuple[str, bytes]]:
+    for log in (*place.logs, place.world.postgres._ours().log):
+        yield f"log {log.name}", log.read_bytes()
+    yield "Redis", _all_of_redis(place)
+    for process in place.processes:
+        for one in family(process):
+            with contextlib.suppress(psutil.Error):
+                yield f"process {process.role}", repr((one.cmdline(), one.environ())).encode()
+    for number, answer in enumerate(heard.answers):
+        yield f"answer {number} ({answer.status})", repr(dict(answer.headers)).encode() + _opened(answer.body)
+    for table in Checker.TABLES:
+        rows = place.rows(f"SELECT * FROM {table}")  # noqa: S608 - ours
+        yield f"table {table}", b"\n".join(_bytes(value) for row in rows for value in row)
+
+
+def _opened(body: bytes) -> bytes:
+    """A body, and where it is or holds a receipt, what that says."""
+    receipts = re.findall(rb"[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}", body)
+    payloads = [base64.urlsafe_b64decode(token.split(b".")[1] + b"==") for token in receipts]
+    return b"\n".join([body, *payloads])
+
+
+def _bytes(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, (bytes, memoryview)) else _opened(str(value).encode())
+
+
+def _all_of_redis(place: Town) -> bytes:
+    with redis.Redis.from_url(place.world.redis.url) as client:
+        names: Any = client.keys("*")
+        return b"\n".join(part for name in names for part in (name, bytes(client.dump(name) or b"")))
