@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -83,6 +84,16 @@ def test_every_role_is_let_into_its_pages_and_into_no_other(city: House) -> None
             refused = answer.status_code == 403 and "console.role" in answer.text
             assert refused == (role not in MATRIX[name]), (role, name, answer.status_code)
             assert answer.status_code < 500, (role, name)
+
+
+def test_whatever_an_auditor_opens_is_an_entry(small: House) -> None:
+    visitor = small.http(small.account("auditor", login="auditor"))
+    visitor.get("/console/editions/1")
+    with small.parts.store.read() as work:
+        last = json.loads(work.unsequenced(10_000)[-1][1])
+    assert (last["kind"], last["login"], last["subject"], last["key"]) == (
+        "viewed", "auditor", "console.editions_edition", "1",
+    )  # fmt: skip
 
 
 def test_nobody_is_let_in_without_a_session(city: House) -> None:

@@ -12,8 +12,10 @@ To add one:
 4.  name the function in ``AREAS`` below, in the order of the navigation.
 
 A page without a permission cannot be registered, and ``assemble`` refuses to start with a route that is not an area's.
-Reading that must be known (a case, an entry of the log, everything an auditor opens) is logged by ``viewed`` before
-anything is shown. A form carries ``{{ csrf_field() }}``; what it changes, a step of ``broker.flow`` changes, under the
+Reading that must be known (a case, an entry of the log) is logged by ``viewed`` before anything is shown; what an
+auditor opens, the frame logs by itself.
+
+A form carries ``{{ csrf_field() }}``; what it changes, a step of ``broker.flow`` changes, under the
 account's login as ``by``. Pages work without scripts; htmx only spares a reload.
 """
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from broker.core.errors import CallerProblem, Problem
+from broker.core.people import ConsoleRole
 from broker.flow import people
 from broker.web import errors
 from broker.web.console import assets, page
@@ -110,6 +111,9 @@ class _Guard:
                 self._console.parts, "console_refused", login=visit.login, route=request.endpoint, code="console.role"
             )
             raise CallerProblem("console.role")
+        if visit.has(ConsoleRole.AUDITOR):  # whoever audits is audited: no page without its entry
+            opened = "/".join(map(str, (request.view_args or {}).values()))
+            people.note(self._console.parts, "viewed", login=visit.login, subject=request.endpoint, key=opened)
         return None
 
     def _require_form(self) -> None:
