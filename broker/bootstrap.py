@@ -110,7 +110,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         log_origin=settings.log_origin,
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
-        limits=Limits(answer_days=settings.answer_days),
+        limits=Limits(answer_days=settings.answer_days, consent_hours=settings.consent_hours),
         roads=roads,
         calendar=calendar,
         misuse=read_misuse_rules(settings.misuse_file),

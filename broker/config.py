@@ -60,6 +60,8 @@ class Settings:
     """Working days in which a source department decides an application for a source shared unconditionally."""
     approval_days_conditional: int = 10
     """The same for a source shared conditionally."""
+    consent_hours: int = 72
+    """How long a holder has to decide on a consent; then the lookups that wait for it move on."""
     answer_days: int = 30
     """Days after which a case's requests, questions and answers are destroyed, from its close or last activity on."""
     misuse_file: str = ""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from broker.core.errors import Problem
 from broker.flow import preview
+from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
 from broker.flow.grants import remind
 from broker.flow.orders import remind_orders
@@ -47,6 +48,7 @@ class Housekeeping:
             ("preview", lambda: preview.work_off(parts), PREVIEW_SECONDS),
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
+            ("consents", lambda: expire_consents(parts) and None, TIDY_SECONDS),
             ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),
             ("watch", lambda: watch(parts) >= WATCHED, WATCH_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),

@@ -58,6 +58,9 @@ class Reason(StrEnum):
     PROPOSED = "unknown.proposed"  # the list's row is not confirmed yet
     NOT_CONFIGURED = "unknown.not-configured"  # the deployment has no connection or service id for this source
     CANNOT_SAY = "unknown.cannot-say"  # a person in the source department cannot say
+    CONSENT_REFUSED = "unknown.consent-refused"  # the holder does not agree
+    CONSENT_REVOKED = "unknown.consent-revoked"  # the holder no longer agrees
+    CONSENT_EXPIRED = "unknown.consent-expired"  # the holder has not decided in time, or the consent is over
     OVERDUE = "unknown.overdue"  # nobody in the source department answered in time
 
     @property

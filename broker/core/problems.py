@@ -92,6 +92,12 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("application.owner", 403, _C, "该部门不是此数源的数源部门", "This department does not answer for the source", "请由清单所列数源部门办理；清单未列的由大数据中心办理", "The department that the list names decides; where it names none, the big-data centre"),
     ("application.grant", 404, _C, "没有该授权", "There is no such grant", "请核对授权编号", "Check the grant's id"),
     ("application.grant-state", 409, _C, "授权当前状态不能进行此操作", "The grant's state does not allow this", "生效的可暂停或撤销，暂停的可恢复或撤销，撤销的须重新申请", "In force: suspend or revoke; suspended: restore or revoke; revoked: apply anew"),
+    # the holder's consent
+    ("consent.unknown", 404, _C, "没有该授权请求", "There is no such consent", "请核对编号与持证人", "Check the id and the holder"),
+    ("consent.state", 409, _C, "当前状态不能作此决定", "The consent's state does not allow this", "请求中的可同意或拒绝，已同意的可撤回", "One that is asked for can be granted or refused, one that is granted can be revoked"),
+    ("consent.refused", 409, _C, "持证人已拒绝授权", "The holder has refused", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
+    ("consent.revoked", 409, _C, "持证人已撤回授权", "The holder has withdrawn the consent", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
+    ("consent.expired", 409, _C, "授权请求已过期", "The consent has expired", "请重新发起核验，再次请求授权", "Submit the verification anew; the holder is then asked again"),
     # work orders
     ("order.unknown", 404, _C, "没有该核查工单", "There is no such work order", "请核对编号；只能查看本部门的工单", "Check the id; a department sees only its own orders"),
     ("order.unit", 403, _C, "答复人不属于该系统登记的部门", "The person is of another body than this system", "请由被核查部门的人员在本部门系统中答复", "Let a person of the department answer through its own system"),

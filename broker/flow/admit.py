@@ -316,7 +316,7 @@ class _Admission:
 
     def _stored(self, draft: _Draft, begun: Settled) -> StoredVerification:
         row = _row(draft)
-        receipt = begun.receipts.get(row.id)
+        receipt, first = begun.receipts.get(row.id), begun.preliminary.get(row.id)
         return StoredVerification(
             id=row.id,
             client=row.client,
@@ -324,10 +324,10 @@ class _Admission:
             request_digest=row.request_digest,
             case_number=_request(draft).case_number,
             edition=row.edition,
-            state="decided" if receipt else "admitted",
+            state="decided" if receipt else "pending" if first else "admitted",
             admitted_at=self.now,
             decided_at=self.now if receipt else None,
-            receipt=receipt,
+            receipt=receipt or first,
         )
 
     def _admitted(self, draft: _Draft, matters: Matters, due: Sequence[NewLookup]) -> Entry:

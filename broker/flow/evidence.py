@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from broker.core.answer import Finding
 from broker.core.authorise import Permit, still_in_force
+from broker.core.case import Basis
 from broker.core.catalog import Mode
 from broker.core.day import day_of
 from broker.core.decide import Decision, Kind, Progress, advance
@@ -39,6 +40,8 @@ def _earlier(parts: Parts, work: Work, policy: Policy, matters: Matters, key: st
     now, since nobody is asked who would look at it again.
     """
     planned, permit = matters.plan.lookups[key], matters.permits[key]
+    if matters.request.basis is Basis.HOLDER_CONSENT:
+        return None  # the holder agreed to something else, elsewhere: they are asked anew
     if not isinstance(permit, Permit) or still_in_force(policy.grants.get(permit.grant), now):
         return None
     fresh_since = now - timedelta(days=matters.edition.catalog.sources[planned.source].freshness_days)

@@ -20,6 +20,7 @@ from broker.core.answer import (
 )
 from broker.core.authorise import asker, still_in_force
 from broker.core.catalog import Source
+from broker.core.consent import OPEN, UNCONSENTED, ConsentState, standing
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
@@ -36,6 +37,8 @@ from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
 
 PROMISED_AGAIN = timedelta(minutes=10)  # how long a promised answer is left alone when the day's calls are used up
+
+_UNASKED = {**BARRED, **UNCONSENTED}  # rules with an answer of their own; any other is NOT_PERMITTED
 
 _log = logging.getLogger(__name__)
 
@@ -84,14 +87,31 @@ def _claim(parts: Parts, source: str) -> _Batch:
         policy = parts.policy(work, pulse)
         opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
         # Late: gates and grants are rows where all workers of the source meet, and they are locked until the commit.
+        opened, unasked = _agreed(work, opened, pulse.now)
         opened, passage = _let_through(parts, work, opened, pulse.now)
         stopped = _stopped(parts, work, policy, [one for one in opened if one.stopped is None], pulse.now)
-        lookups = [replace(one, stopped=one.stopped or stopped.get(one.claim.id)) for one in opened]
+        lookups = [*unasked, *(replace(one, stopped=one.stopped or stopped.get(one.claim.id)) for one in opened)]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, no call counted, nobody asked. After it: the entries say
         # `asked`, the lease runs out and the lookups are asked again, under the same lookup id, with another entry.
         work.commit()
     return _Batch(len(claims), lookups, pulse.now, passage)
+
+
+def _agreed(work: Work, opened: Sequence[_Lookup], now: datetime) -> tuple[list[_Lookup], list[_Lookup]]:
+    """Those that need no consent or have it, and those that end without; who has not decided is waited for again."""
+    agreed: list[_Lookup] = []
+    unasked: list[_Lookup] = []
+    for one in opened:
+        state, until = one.claim.consent, one.claim.consent_until
+        stands = ConsentState.GRANTED if state is None or until is None else standing(ConsentState(state), until, now)
+        if stands is ConsentState.GRANTED:
+            agreed.append(one)
+        elif stands in OPEN and until is not None:
+            work.put_back([one.claim.id], until)
+        else:
+            unasked.append(replace(one, stopped=f"consent.{stands}"))
+    return agreed, unasked
 
 
 def _let_through(
@@ -212,7 +232,7 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
 def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]:
     """One reply per lookup, in order; outside any transaction."""
     replies: dict[str, Reply] = {
-        one.claim.id: BARRED.get(one.stopped, Answer(Reason.NOT_PERMITTED))
+        one.claim.id: _UNASKED.get(one.stopped, Answer(Reason.NOT_PERMITTED))
         for one in lookups
         if one.stopped is not None
     }

@@ -200,7 +200,7 @@ def _answerable(order: WorkOrder, row: LookupRow, pulse: Pulse) -> None:
 
 def _still_wanted(work: Work, held: Held, order: WorkOrder) -> None:
     case = work.find_case(held.client, held.case_number)
-    if order.state == "stopped" or case is None or case.state != "open":
+    if order.state == "stopped" or not order.question or case is None or case.state != "open":
         raise CallerProblem("order.stopped")
 
 

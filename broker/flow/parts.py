@@ -34,6 +34,7 @@ class Limits:
     sequence_batch: int = 2_000
     deliver_batch: int = 16
     delivery_attempts: int = 12
+    consent_hours: int = 72  # how long a holder has to decide
     answer_days: int = 30  # how long answers are kept after a case's close or its last activity
     shred_batch: int = 200
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from broker.core.answer import Answer, Awaited, Finding, Outcome, Reason, Reply, Waiting, judge
 from broker.core.authorise import Permit
+from broker.core.case import Basis
 from broker.core.catalog import Replacement, RowState
 from broker.core.day import day_of
 from broker.core.decide import ACCEPTED, Decision
@@ -64,7 +65,9 @@ def name_of(need: str, key: str) -> str:
 
 
 def _to_check(matters: Matters, decision: Decision) -> str | None:
-    """The lookup of the first step whose source may answer another time."""
+    """The lookup of the first step whose source may answer another time; without the holder nobody may be asked."""
+    if matters.request.basis is Basis.HOLDER_CONSENT:
+        return None
     for step, tried in zip(decision.need.material.chain, decision.steps, strict=False):
         if step.asks_source and tried.finding is not None and Reason(tried.reason).passes:
             return lookup_of(step, decision.need, matters.request)

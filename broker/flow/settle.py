@@ -15,12 +15,14 @@ from broker.core.decide import Decision, Kind
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
 from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, sign_receipt
+from broker.flow.consented import consented, told
 from broker.flow.evidence import exempt_before, progress_of, regressions, reuses
 from broker.flow.matters import Known, Matters, due_lookups, finding_of, matters_of
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import promised
 from broker.log import fault
 from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
+from broker.ports.consents import Consent
 from broker.ports.waiting import Promise
 
 _log = logging.getLogger(__name__)
@@ -55,12 +57,14 @@ class Settled:
     preliminary: dict[str, str] = field(default_factory=dict)
     lookups: list[NewLookup] = field(default_factory=list)
     promises: list[Promise] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)
     deliveries: list[NewDelivery] = field(default_factory=list)
 
     def store(self, work: Work, now: datetime) -> None:
         """Write it all; the caller holds the verifications, or has just made them."""
         work.suspend(self.preliminary)
         work.decide(self.receipts, now)
+        work.add_consents(self.consents)
         work.add_lookups(self.lookups)
         work.add_promises(self.promises, now)
         work.add_deliveries(self.deliveries, now)
@@ -113,12 +117,18 @@ def carry_on(
     client = policy.clients[matters.client]
     progress = progress_of(parts, work, policy, matters, known, now)
     if progress.due:
-        settled.lookups += due_lookups(parts, matters, progress.due, client.name, now)
+        due = due_lookups(parts, matters, progress.due, client.name, now)
+        asked = consented(parts, work, matters, due, settled.consents, now)
+        settled.lookups += asked.lookups
+        settled.consents += asked.consents
+        settled.entries += [told("requested", one, now, verification=matters.verification) for one in asked.consents]
+        if asked.waits.keys() == set(progress.due):  # nothing else is to be heard: say what is known by now
+            carry_on(parts, work, policy, matters, Known(known.findings, {**known.waits, **asked.waits}), now, settled)
         return
     if progress.pending and matters.preliminary is not None:
         return  # what is known of it stands in the preliminary receipt; the rest, in the final one
     before = {} if progress.pending else exempt_before(work, matters, progress.decisions)
-    receipt, told = conclude(parts, matters, progress.decisions, before, now)
+    receipt, concluded = conclude(parts, matters, progress.decisions, before, now)
     if progress.pending:
         settled.preliminary[matters.verification] = receipt
     else:
@@ -128,9 +138,9 @@ def carry_on(
         lookups, promises = promised(parts, matters, progress.decisions, client.name, now)
         settled.lookups += lookups
         settled.promises += promises
-    settled.entries.append(told)
+    settled.entries.append(concluded)
     if client.callback_url:
-        settled.deliveries.append(NewDelivery(new_id(now), matters.verification, client.id, told.kind))
+        settled.deliveries.append(NewDelivery(new_id(now), matters.verification, client.id, concluded.kind))
 
 
 def conclude(
@@ -154,7 +164,7 @@ def conclude(
     payload = receipt_payload(circumstances, matters.edition, matters.plan, matters.request, decisions)
     receipt = sign_receipt(payload, parts.signer)
     pending = any(one.kind is Kind.PENDING for one in decisions)
-    told = entry(
+    concluded = entry(
         "pending" if pending else "decided",
         now,
         verification=matters.verification,
@@ -164,4 +174,4 @@ def conclude(
         receipt=receipt_digest(receipt),
         materials={one.need.key: f"{one.kind.value} {one.last.reason}" for one in decisions},
     )
-    return receipt, told
+    return receipt, concluded

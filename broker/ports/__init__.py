@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from broker.core.answer import Awaited, Question, Reply
+from broker.core.answer import Awaited, Question, Reply, Wait
 from broker.core.authorise import Grant
 from broker.core.catalog import Source
 from broker.core.entry import Entry
@@ -216,6 +216,8 @@ class NewLookup:
     about: str  # keyed pseudonym of the person, or of the two persons, it is about
     ready_at: datetime
     question: bytes = field(repr=False)
+    consent: str | None = None  # the holder's, by which it may be asked
+    wait: Wait | None = None  # that it waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ class Claimed:
     question: bytes = field(repr=False)
     memo: bytes | None = field(repr=False)
     wrapped_key: bytes = field(repr=False)
+    consent: str | None  # the state of the holder's, None where none is needed
+    consent_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

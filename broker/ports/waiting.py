@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from broker.ports.consents import ConsentWork
 from broker.ports.orders import OrderWork
 
 
@@ -37,7 +38,7 @@ class Promise:
     checked_at: datetime | None = None
 
 
-class WaitingWork(OrderWork, Protocol):
+class WaitingWork(OrderWork, ConsentWork, Protocol):
     """One transaction's methods for what a verification waits for."""
 
     # reuse

@@ -12,6 +12,7 @@ from broker.core.log_export import Filter
 from broker.ports.proof import Embargo, Indexed, Placed, Shredded
 from broker.store import proof_tables as p
 from broker.store import tables as t
+from broker.store import waiting_tables as w
 from broker.store.rows import Rows
 
 _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verification is decided
@@ -114,6 +115,8 @@ class ProofRows(Rows):
         self._run(
             update(t.lookup).where(asked.verification_id.in_(theirs)).values(question=b"", answer=None, memo=None)
         )
+        gone_too = {"question": b"", "remark": None, "evidence": None}
+        self._run(update(w.work_order).where(w.work_order.c.verification_id.in_(theirs)).values(gone_too))
         self._run(update(t.verification).where(done.case_id.in_(cases)).values(request=b""))
         marked = {"wrapped_key": b"", "shredded_at": now} | ({"erased_at": now} if erased else {})
         self._run(update(t.case_file).where(case.id.in_(cases)).values(marked))

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.store import tables as t
+from broker.store import waiting_tables as w
 
 _CLOCK = {
     True: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
@@ -77,7 +78,7 @@ class Statements:
         )
         open_ended = ("decided_at", "receipt", "preliminary")
         self.add_verifications = self._many_new(t.verification, without=open_ended).returning(t.verification.c.id)
-        answered = ("reason", "answer", "digest", "asked_at", "answered_at", "awaited", "until", "memo")
+        answered = ("reason", "answer", "digest", "asked_at", "answered_at", "memo")
         self.add_lookups = self._many(t.lookup, without=answered)
         self.add_entries = self._many(t.entry, without=("id",))
 
@@ -115,8 +116,14 @@ class Statements:
                 t.lookup.c.question,
                 t.lookup.c.memo,
                 t.case_file.c.wrapped_key,
+                w.consent.c.state,
+                w.consent.c.until_at,
             )
-            .select_from(t.lookup.join(t.verification).join(t.case_file))
+            .select_from(
+                t.lookup.join(t.verification)
+                .join(t.case_file)
+                .outerjoin(w.consent, w.consent.c.id == t.lookup.c.consent_id)
+            )
             .where(self._among(t.lookup.c.id, "b_ids"))
             .order_by(t.lookup.c.ready_at, t.lookup.c.id)
         )

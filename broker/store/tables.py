@@ -219,6 +219,7 @@ lookup = Table(
     Column("answered_at", Moment),
     Column("awaited", Text),  # due, but the answer comes later: what it waits for
     Column("until", Moment),  # … and at the latest when
+    Column("consent_id", Text),  # the holder's consent by which it may be asked, where the request rests on one
     Column("memo", LargeBinary),  # encrypted: what the connector wants handed back when it asks again
     UniqueConstraint("verification_id", "key"),
 )
@@ -236,6 +237,13 @@ Index(
     lookup.c.answered_at,
     postgresql_where=text("reason = 'held.valid'"),
     sqlite_where=text("reason = 'held.valid'"),
+)
+
+Index(
+    "lookup_consent",
+    lookup.c.consent_id,
+    postgresql_where=text("consent_id IS NOT NULL"),
+    sqlite_where=text("consent_id IS NOT NULL"),
 )
 
 entry = Table(  # append only: triggers refuse UPDATE and DELETE

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from broker.ports.waiting import Evidence, Promise
 from broker.store import tables as t
 from broker.store import waiting_tables as w
+from broker.store.consent_rows import ConsentRows
 from broker.store.order_rows import OrderRows
 
 _FEW = 5  # evidence looked at: more than one only where forms differ or a case was deleted
@@ -68,7 +69,7 @@ _PROMISES = (
 )
 
 
-class WaitingRows(OrderRows):
+class WaitingRows(OrderRows, ConsentRows):
     """One transaction's methods for what a verification waits for."""
 
     def evidence(self, about: str, source: str, grant: str, since: datetime) -> list[Evidence]:

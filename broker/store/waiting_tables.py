@@ -42,3 +42,22 @@ work_order = Table(  # a lookup that a person answers
     Column("evidence_digest", Text),
 )
 Index("work_order_unit", work_order.c.unit, work_order.c.state, work_order.c.due_at)
+
+consent = Table(  # that a person is asked whether sources may be asked about them in one case, and what they said
+    "consent",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("case_number", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # keyed pseudonym
+    Column("sources", Text, nullable=False),  # JSON
+    Column("text", Text, nullable=False),  # the version of the words that the holder is shown
+    Column("requested_at", Moment, nullable=False),
+    Column("until_at", Moment, nullable=False),  # by when to decide; once granted, how long it holds
+    Column("state", Text, nullable=False),  # requested | waiting | granted | refused | expired | revoked
+    Column("decided_at", Moment),
+    Column("decided_by", Text),  # the portal's key
+    Column("statement", Text),  # salted digest of what the holder declared
+)
+Index("consent_case", consent.c.client_id, consent.c.case_number)
+Index("consent_subject", consent.c.subject)

@@ -217,7 +217,8 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         self._many(self._sql.add_lookups, [
             {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
              "grant_id": row.grant, "about": row.about, "state": "due", "ready_at": row.ready_at, "fence": 0,
-             "question": row.question}
+             "question": row.question, "consent_id": row.consent,
+             "awaited": row.wait.awaited.value if row.wait else None, "until": row.wait.until if row.wait else None}
             for row in rows
         ])  # fmt: skip
 

@@ -22,6 +22,7 @@ from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
 from broker.web.audit import Audit
+from broker.web.consents import Consents
 from broker.web.console import add_console
 from broker.web.console.area import Console
 from broker.web.editions import Editions
@@ -73,6 +74,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Log(parts).add_to(app)
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     SubjectView(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
+    Consents(parts, public_url, read_schema(surface.schemas_folder, "consent")).add_to(app)
     Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)

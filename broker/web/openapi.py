@@ -34,6 +34,7 @@ SCHEMAS = (
     "draft",
     "audit",
     "order",
+    "consent",
 )
 _JSON, _HTML = "application/json", "text/html"
 _ALWAYS = ("broker.fault", "request.unreadable", "route.method")
@@ -92,6 +93,7 @@ _SMALL = {
     "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
     "flags": _object(flags={"type": "array", "items": {"$ref": "#/components/schemas/flag"}}),
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
+    "consents": _object(consents={"type": "array", "items": {"$ref": "#/components/schemas/consent"}}),
     "orders": _object(orders={"type": "array", "items": {"$ref": "#/components/schemas/order"}}),
     "status": _object(status=_TEXT),
     "sources": _object(sources={"type": "array", "items": _SOURCE}),

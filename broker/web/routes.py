@@ -81,6 +81,7 @@ _FLAG = Parameter("number", "path", "The flag's id.", "[0-9a-f]{32}")
 _REVIEWERS = (Role.AUDITOR, Role.CENTRE)
 _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
+_CONSENT = Parameter("number", "path", "The consent's id.", "[0-9a-f]{32}")
 _ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
 _VIEW = ("The verification as it stands.", _JSON, "verification")
 _DRAFTED = {200: ("The draft as it stands now.", _JSON, "draft")}
@@ -280,6 +281,28 @@ ROUTES: tuple[Route, ...] = (
         {200: ("The edition.", _JSON, "edition")},
         (*_CHANGED, "edition.outdated", "edition.effective", "register.exists"), (_DRAFT,), "draft.publication",
         roles=_APPROVER,
+    ),
+    Route(
+        "POST", "/v1/subject/consents", "consents",
+        "持证人授权: what a person was asked to consent to, for the portal at which they signed in.",
+        {200: ("The consents, the newest first.", _JSON, "consents")},
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier"), (), "consent.listing", roles=_PORTAL,
+    ),
+    Route(
+        "POST", "/v1/consents", "request_consent", "Ask a person beforehand, in an open case of this system.",
+        {201: ("The consent, requested.", _JSON, "consent")},
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "case.unknown", "case.closed"), (),
+        "consent.asking", roles=_APPROVAL,
+    ),
+    Route(
+        "POST", "/v1/consents/{number}/decision", "decide_consent",
+        "The holder's decision: grant, refuse, or revoke what was granted; effective at once.",
+        {200: ("The consent, decided.", _JSON, "consent")},
+        (
+            *_SIGNED, *_BODY, "request.schema", "request.identifier",
+            *(code for code in PROBLEMS if code.startswith("consent.")),
+        ),
+        (_CONSENT,), "consent.decision", roles=_PORTAL,
     ),
     Route(
         "GET", "/v1/orders", "orders", "部门间核查: the open work orders of this system's body, those due first.",

@@ -32,6 +32,8 @@ from broker.store.engine import Database
 
 _IDENTIFIER = re.compile(rb"999999(?:19|20)[0-9]{9}[0-9X]|91999999MA[0-9A-Z]{8}|13800001111|\xe5\xbc\xa0\xe6\x9f\x90")
 _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "grant_revoked": "revoked"}
+_CONSENT_STATES = {"requested": "requested", "shown": "waiting", "granted": "granted", "refused": "refused",
+                   "revoked": "revoked", "expired": "expired"}  # fmt: skip
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _POLICY_KINDS = {"published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS}
 _POLICY_KINDS = {
@@ -70,6 +72,7 @@ class Checker:
         "case_file",
         "client",
         "client_key",
+        "consent",
         "conduct",
         "delivery",
         "draft",
@@ -129,6 +132,7 @@ class Checker:
         self._exempt(picture)  # I5
         self._asked(picture)  # I6
         self._ordered(picture)  # I6
+        self._consented(picture)  # I6
         if finished:
             self._finished(picture)  # I7
         self._private(picture)  # I8
@@ -322,6 +326,21 @@ class Checker:
         reminded = Counter(one["order"] for _, one in picture.of_kind("order_reminded"))
         marked = Counter(row["id"] for row in picture.tables["work_order"] if row["reminded_at"] is not None)
         _must(reminded == marked, "I3: reminders and their entries differ")
+
+    def _consented(self, picture: _Picture) -> None:
+        """Each state of a consent has its entry, and nobody is asked under one that is not granted just then."""
+        told: dict[str, list[tuple[int, str]]] = {row["id"]: [] for row in picture.tables["consent"]}
+        for number, one in picture.of_kind(*(f"consent_{state}" for state in _CONSENT_STATES)):
+            told[one["consent"]].append((number, one["kind"].removeprefix("consent_")))
+        for row in picture.tables["consent"]:
+            states = [_CONSENT_STATES[kind] for _, kind in told[row["id"]]]
+            _must(states[:1] == ["requested"], "I3: a consent that was not asked for")
+            _must(states[-1] == row["state"], "I3: a consent in another state than its entries say")
+        for number, one in picture.of_kind("asked"):
+            consent = next(row["consent_id"] for row in picture.tables["lookup"] if row["id"] == one["lookup"])
+            if consent is not None:
+                states = [_CONSENT_STATES[kind] for place, kind in told[consent] if place < number]
+                _must(states[-1:] == ["granted"], "I6: asked without the holder's consent")
 
     def _finished(self, picture: _Picture) -> None:
         _must(all(row["state"] == "answered" for row in picture.tables["lookup"]), "I7: a lookup is unfinished")

@@ -54,6 +54,9 @@ MATRIX: dict[str, set[Role]] = {
     "embargo": {Role.CENTRE},
     "approve_embargo": {Role.CENTRE},
     "sources": set(Role) - {Role.WITNESS, Role.PORTAL},
+    "consents": {Role.PORTAL},
+    "request_consent": {Role.APPROVAL},
+    "decide_consent": {Role.PORTAL},
     "orders": {Role.SOURCE},
     "order": {Role.SOURCE},
     "answer_order": {Role.SOURCE},
@@ -62,6 +65,11 @@ MATRIX: dict[str, set[Role]] = {
 SIGNED = {route.name: route for route in ROUTES if route.roles}
 UNIT = "113704000042880080"
 BODIES: dict[str, Any] = {
+    "consents": {"subject": {"id_type": "111", "number": "11010119900307109X"}},
+    "request_consent": {"case": {"number": "none"}, "sources": ["licences"],
+                        "subject": {"id_type": "111", "number": "11010119900307109X"}},
+    "decide_consent": {"subject": {"id_type": "111", "number": "11010119900307109X"}, "decision": "grant",
+                       "statement": {"text": "holder-consent/1", "reference": "auth-1"}},
     "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
     "close": {"case": {"number": "none"}, "outcome": "approved"},
     "draft": {"by": "李某", "document": {}},

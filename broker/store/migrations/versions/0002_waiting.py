@@ -15,10 +15,14 @@ def upgrade() -> None:
     """Make the tables."""
     _create_promise()
     _create_work_orders()
+    _create_consents()
 
 
 def downgrade() -> None:
     """Take the tables away again."""
+    op.drop_index("lookup_consent", "lookup")
+    op.drop_column("lookup", "consent_id")
+    op.drop_table("consent")
     op.drop_table("work_order")
     op.drop_table("promise")
 
@@ -68,3 +72,33 @@ def _create_work_orders() -> None:
         sa.UniqueConstraint("lookup_id"),
     )
     op.create_index("work_order_unit", "work_order", ["unit", "state", "due_at"], unique=False)
+
+
+def _create_consents() -> None:
+    op.create_table(
+        "consent",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("case_number", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("sources", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("until_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("statement", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("consent_case", "consent", ["client_id", "case_number"], unique=False)
+    op.create_index("consent_subject", "consent", ["subject"], unique=False)
+    op.add_column("lookup", sa.Column("consent_id", sa.Text(), nullable=True))
+    op.create_index(
+        "lookup_consent",
+        "lookup",
+        ["consent_id"],
+        unique=False,
+        postgresql_where=sa.text("consent_id IS NOT NULL"),
+        sqlite_where=sa.text("consent_id IS NOT NULL"),
+    )
