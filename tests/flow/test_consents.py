@@ -21,6 +21,7 @@ from tests.flow import kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
 from tests.flow.kit import Broker
 
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 BASIS = {"kind": "holder_consent"}
 COMPANY = Party("", "001", kit.company(1), "")
 PERSON = Party("", "111", kit.citizen(1), "")
@@ -81,6 +82,7 @@ def test_what_is_granted_is_asked_at_once_and_the_rest_waits_on(waiting: tuple[B
     assert broker.decisions(number)["licence"] == ("exempt", "held.valid")
 
 
+@ON_SQLITE
 def test_what_is_refused_moves_the_chains_on(waiting: tuple[Broker, str]) -> None:
     broker, number = waiting
     decide(broker, COMPANY, REFUSE)
@@ -114,6 +116,7 @@ def test_a_revoked_consent_stops_what_is_queued(waiting: tuple[Broker, str]) -> 
     assert {one["rule"] for one in broker.entries("stopped")} == {"consent.revoked"}
 
 
+@ON_SQLITE
 def test_a_consent_in_force_lets_the_next_verification_of_the_case_go_at_once(waiting: tuple[Broker, str]) -> None:
     broker, _ = waiting
     decide(broker, COMPANY, GRANT)
@@ -126,6 +129,7 @@ def test_a_consent_in_force_lets_the_next_verification_of_the_case_go_at_once(wa
     assert len(broker.entries("consent_requested")) == 2
 
 
+@ON_SQLITE
 def test_another_case_asks_anew(waiting: tuple[Broker, str]) -> None:
     broker, _ = waiting
     decide(broker, COMPANY, GRANT)
@@ -135,6 +139,7 @@ def test_another_case_asks_anew(waiting: tuple[Broker, str]) -> None:
     assert len(consents.show_consents(broker.parts, COMPANY, kit.as_client("portal"))) == 2
 
 
+@ON_SQLITE
 def test_other_bases_need_no_consent(broker: Broker) -> None:
     number = broker.admit(1)
     broker.finish()
@@ -142,6 +147,7 @@ def test_other_bases_need_no_consent(broker: Broker) -> None:
     assert broker.rows("SELECT id FROM consent") == []
 
 
+@ON_SQLITE
 def test_an_approval_system_may_ask_beforehand(waiting: tuple[Broker, str]) -> None:
     broker, _ = waiting
     stranger = Party("", "111", kit.citizen(2), "")
@@ -151,6 +157,7 @@ def test_an_approval_system_may_ask_beforehand(waiting: tuple[Broker, str]) -> N
     refused("case.unknown", lambda: consents.request_consent(broker.parts, "no-case", stranger, [LICENCES], again))
 
 
+@ON_SQLITE
 def test_nobody_decides_for_another_person(waiting: tuple[Broker, str]) -> None:
     broker, _ = waiting
     number = asked(broker, COMPANY).id
@@ -160,6 +167,7 @@ def test_nobody_decides_for_another_person(waiting: tuple[Broker, str]) -> None:
     assert broker.contents() == before
 
 
+@ON_SQLITE
 def test_a_decision_is_told_with_the_portals_key_and_the_statements_digest(waiting: tuple[Broker, str]) -> None:
     broker, _ = waiting
     made = decide(broker, COMPANY, GRANT)

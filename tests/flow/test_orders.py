@@ -25,6 +25,7 @@ from tests.flow import catalogue, kit
 from tests.flow.kit import Broker
 
 POLICE, CLUB = "police-check", "open-club"
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 OFFICER = Person("jw-0471", kit.DEPARTMENT)
 REMARK = "经查，张某1 无违法记录"
 
@@ -108,6 +109,7 @@ def test_a_persons_answer_ends_the_waiting_and_the_final_receipt_supersedes(
     club.finish()
 
 
+@ON_SQLITE
 def test_the_order_holds_what_the_person_must_know_and_every_view_is_an_entry(club: Broker) -> None:
     _, order = asked(club)
     shown = orders.show_order(club.parts, order.id, kit.DEPARTMENT, OFFICER.id)
@@ -118,6 +120,7 @@ def test_the_order_holds_what_the_person_must_know_and_every_view_is_an_entry(cl
     assert kit.citizen(1) not in repr(order) + repr(shown)
 
 
+@ON_SQLITE
 def test_what_the_person_writes_is_sealed_and_the_evidence_proven_by_its_digest(club: Broker) -> None:
     _, order = asked(club)
     page = Evidence("application/pdf", b"%PDF " + REMARK.encode())
@@ -128,6 +131,7 @@ def test_what_the_person_writes_is_sealed_and_the_evidence_proven_by_its_digest(
     assert orders.show_order(club.parts, order.id, kit.DEPARTMENT).remark == REMARK
 
 
+@ON_SQLITE
 def test_another_units_person_sees_and_answers_nothing(club: Broker) -> None:
     _, order = asked(club)
     before = club.contents()
@@ -138,6 +142,7 @@ def test_another_units_person_sees_and_answers_nothing(club: Broker) -> None:
     assert orders.list_orders(club.parts, kit.UNIT) == []
 
 
+@ON_SQLITE
 def test_a_system_answers_for_its_own_unit_only(club: Broker) -> None:
     _, order = asked(club)
     register.register_client(club.parts, Client("police", "公安", kit.DEPARTMENT, None, "active", ("source",)))
@@ -176,6 +181,7 @@ def asked_in_vain(broker: Broker) -> tuple[str, WorkOrder]:
     return number, order
 
 
+@ON_SQLITE
 def test_an_order_that_has_run_out_is_not_answered_even_before_the_sweep(club: Broker) -> None:
     club.parts.connectors = {**club.parts.connectors, "work_order": Hurried()}
     number = club.admit(1, item=CLUB)
@@ -186,6 +192,7 @@ def test_an_order_that_has_run_out_is_not_answered_even_before_the_sweep(club: B
     assert club.verification(number).state == "decided"
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("stop", ["close", "revoke"])
 def test_nobody_answers_for_a_closed_case_or_without_a_grant(club: Broker, stop: str) -> None:
     number, order = asked(club)
@@ -213,6 +220,7 @@ def test_the_department_is_reminded_once_and_not_of_what_it_has_answered(club: B
     assert orders.remind_orders(club.parts) == 0
 
 
+@ON_SQLITE
 def test_a_region_without_a_department_is_not_configured(club: Broker) -> None:
     nowhere = Connection("work_order-platform", "", {})
     club.parts.connections = {**club.parts.connections, nowhere.platform: nowhere}
@@ -259,6 +267,7 @@ def test_a_crash_while_an_order_is_placed_leaves_one_order(club: Broker, fault: 
     assert len(orders.list_orders(club.parts, kit.DEPARTMENT)) == 1
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("kind", ["ordered", "order_answered", "order_viewed", "order_reminded"])
 def test_where_an_orders_entry_cannot_be_written_nothing_happens(club: Broker, kind: str) -> None:
     _, order = asked(club)
@@ -296,6 +305,7 @@ def test_a_worker_that_claims_while_the_person_answers_keeps_nothing(club: Broke
     club.finish()
 
 
+@ON_SQLITE
 def test_the_time_runs_to_the_end_of_the_last_working_day_in_china(club: Broker) -> None:
     _, order = asked(club)
     assert order.due_at.astimezone(UTC).hour == 16
