@@ -108,11 +108,12 @@ def test_two_people_bring_a_change_into_force_with_the_keyboard_alone(small_brow
 @pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
 def test_the_pages_of_the_list_are_sound(browser: Browser, lang: str, size: tuple[int, int]) -> None:
     watched = browser.page(browser.house.role(ConsoleRole.READER), lang, size)
-    for path in (
-        "/console/list?q=公司&region=370400", "/console/list?q=nothing-like-this", "/console/list/items/company-setup",
-        "/console/list/materials?q=证明", "/console/list/materials/identity", "/console/list/sources/mca-marriage",
+    paths = (
+        "/console/list?q=公司设立&region=370400", "/console/list/items/company-setup", "/console/list/materials?q=婚姻",
+        "/console/list?q=nothing-like-this", "/console/list/materials/marriage", "/console/list/sources/mca-marriage",
         "/console/editions", "/console/editions/1",
-    ):  # fmt: skip
+    )  # fmt: skip
+    for path in paths if size == WIDE else paths[:3]:  # the widest tables in both sizes, every kind of page in one
         watched.go(path)
         watched.check()
 
