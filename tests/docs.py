@@ -44,6 +44,10 @@ platforms:
     endpoint: https://licences.example/CertShare
     credentials: {account: example, password: {file: sd-certshare.password}, private_key: {file: sd-certshare.pem}}
     options: {services: {ecert-food-licence: "the type code, where the sharing list has none"}}
+  ps-orders:  # people who answer work orders: nothing is sent, so there is nowhere to send it
+    endpoint: ""
+    credentials: {}
+    options: {units: {"370400": "the credit code of the body that answers in this region"}}
 ```
 
 A platform that is missing here is not connected: its lookups end at once as `unknown.not-configured`, and the material
