@@ -21,12 +21,14 @@ from broker.core.authorise import (
     Used,
     asker,
     authorise,
+    kept_back,
     still_in_force,
 )
 from broker.core.case import Basis
-from broker.core.catalog import Form
+from broker.core.catalog import Form, Withheld, catalog_from
 from broker.core.plan import PlannedLookup
 from broker.core.problems import PROBLEMS
+from tests.flow import catalogue
 from tests.flow.strategies import party, plain_request
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -57,6 +59,30 @@ def test_without_any_grant_nothing_is_permitted() -> None:
 
 def test_a_grant_that_covers_everything_permits() -> None:
     assert ask(GRANT) == Permit("g1")
+
+
+def test_a_grant_of_exactly_what_is_asked_permits() -> None:
+    assert ask(replace(GRANT, fields=LOOKUP.fields, items=LOOKUP.items)) == Permit("g1")
+
+
+def test_a_cap_of_one_call_permits_the_first() -> None:
+    assert ask(replace(GRANT, daily_calls=1)) == Permit("g1")
+
+
+@pytest.mark.parametrize(
+    ("sharing", "fields", "items", "kept"),
+    [
+        ("conditional", (), (), False), ("none", (), (), True), ("conditional", ("address",), ("kitchen",), False),
+        ("conditional", ("number", "address"), (), True), ("conditional", (), ("shop",), True),
+        ("unconditional", ("name",), ("shop",), True),
+    ],
+)  # fmt: skip
+def test_the_negative_list_keeps_back_a_field_or_an_item_or_all(
+    sharing: str, fields: tuple[str, ...], items: tuple[str, ...], kept: bool
+) -> None:
+    source = catalog_from(catalogue.document()).sources[catalogue.REGISTER]
+    listed = replace(source, sharing=sharing, withheld=Withheld(fields, items, "法"))
+    assert kept_back(listed, LOOKUP) is kept
 
 
 MISSES: list[tuple[str, dict[str, Any]]] = [

@@ -460,3 +460,24 @@ def test_a_path_that_is_accepted_is_the_only_one_of_its_tile(path: str) -> None:
 def test_a_tile_that_cannot_be_has_no_path(place: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="no tile"):
         merkle.tile_path(*place)
+
+
+# --- what only a proof made to fit would show -------------------------------------------------------------------------
+
+
+def test_hashes_of_another_length_prove_no_consistency_however_well_they_fit() -> None:
+    short, whole = b"s" * 31, b"w" * 32
+    for old_root, sibling in ((short, whole), (whole, short)):
+        fitting = merkle.node_hash(old_root, sibling)
+        assert not merkle.verify_consistency(1, old_root, 2, fitting, [sibling])
+    assert merkle.verify_consistency(1, whole, 2, merkle.node_hash(whole, whole), [whole])
+    assert merkle.verify_consistency(0, merkle.EMPTY_ROOT, 2, whole, [])
+    assert not merkle.verify_consistency(0, merkle.EMPTY_ROOT, 2, short, [])
+
+
+def test_hashes_of_another_length_prove_no_inclusion_however_well_they_fit() -> None:
+    short, whole = b"s" * 31, b"w" * 32
+    assert merkle.verify_inclusion(whole, 0, 2, [whole], merkle.node_hash(whole, whole))
+    assert not merkle.verify_inclusion(short, 0, 2, [whole], merkle.node_hash(short, whole))
+    assert not merkle.verify_inclusion(whole, 0, 2, [short], merkle.node_hash(whole, short))
+    assert not merkle.verify_inclusion(short, 0, 1, [], short)
