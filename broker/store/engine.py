@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,6 +76,8 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated:
             raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
         raise
+    except psycopg.OperationalError as error:  # past SQLAlchemy, where statements are sent together
+        raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
 
 
 def _postgres(url: str, pool_size: int) -> Engine:

@@ -30,14 +30,14 @@ class HealthRows(Rows):
 
     def set_gate(self, gate: Gate) -> None:
         """Keep a gate; the caller has locked it. Two who make the first one together count one batch for both."""
-        self._run(
+        self._later(
             _put_gate(self._sql), source=gate.source, tokens=gate.tokens, filled_at=gate.filled_at, day=gate.day,
             calls=gate.calls, breaker=gate.breaker.value, until_at=gate.until,
         )  # fmt: skip
 
     def set_breaker(self, source: str, breaker: Breaker, until: datetime | None) -> None:
         """What a batch has found out about a source's road."""
-        self._run(_SET_BREAKER, b_source=source, b_breaker=breaker.value, b_until=until)
+        self._later(_SET_BREAKER, b_source=source, b_breaker=breaker.value, b_until=until)
 
     def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:
         """Undo this transaction's own claim of these lookups: they are due as before, nobody was asked."""
@@ -47,7 +47,7 @@ class HealthRows(Rows):
     def add_health(self, batch: Day) -> None:
         """Add a batch to its source's day."""
         row: dict[str, Any] = {name: getattr(batch, name) for name in Day.__slots__ if name != "buckets"}
-        self._run(_add_health(self._sql), **row, **dict(zip(h.BUCKETS, batch.buckets, strict=True)))
+        self._later(_add_health(self._sql), **row, **dict(zip(h.BUCKETS, batch.buckets, strict=True)))
 
     def gates(self) -> list[Gate]:
         """Every gate as it stands."""

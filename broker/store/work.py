@@ -94,10 +94,6 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         super().__init__(connection, statements)
         self._read_key = read_key
 
-    def commit(self) -> None:
-        """Make it all true."""
-        self.connection.commit()
-
     def pulse(self) -> Pulse:
         """The policy's version and the database's clock."""
         version, now = self._run(self._sql.pulse).one()
@@ -137,7 +133,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         if not entries:
             return
         rows = [{"kind": one.kind, "verification_id": one.verification, "body": one.body} for one in entries]
-        self._many(self._sql.add_entries, rows)
+        self._many_later(self._sql.add_entries, rows)
 
     # --- admit
 
@@ -214,7 +210,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
 
     def add_lookups(self, rows: Sequence[NewLookup]) -> None:
         """Lookups, each due from its time on."""
-        self._many(self._sql.add_lookups, [
+        self._many_later(self._sql.add_lookups, [
             {"id": row.id, "verification_id": row.verification, "key": row.key, "source": row.source,
              "grant_id": row.grant, "about": row.about, "state": "due", "ready_at": row.ready_at, "fence": 0,
              "question": row.question, "consent_id": row.consent,
@@ -258,7 +254,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
 
     def answer(self, rows: Sequence[AnsweredLookup]) -> None:
         """Record answers; the caller holds the verifications and has compared the fences."""
-        self._many(self._sql.answer, [
+        self._many_later(self._sql.answer, [
             {"b_id": row.id, "state": "answered", "reason": row.reason, "answer": row.answer, "digest": row.digest,
              "asked_at": row.asked_at, "answered_at": row.answered_at}
             for row in rows
@@ -266,7 +262,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
 
     def wait(self, rows: Sequence[WaitingLookup]) -> None:
         """Put lookups off; the caller holds the verifications and has compared the fences."""
-        self._many(self._sql.wait, [
+        self._many_later(self._sql.wait, [
             {"b_id": row.id, "awaited": row.awaited.value, "until": row.until, "memo": row.memo,
              "ready_at": row.again_at}
             for row in rows
@@ -275,11 +271,11 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
     def suspend(self, receipts: Mapping[str, str]) -> None:
         """Store preliminary receipts; the caller holds the verifications."""
         rows = [{"b_id": one, "state": "pending", "preliminary": receipt} for one, receipt in receipts.items()]
-        self._many(self._sql.suspend, rows)
+        self._many_later(self._sql.suspend, rows)
 
     def decide(self, receipts: Mapping[str, str], now: datetime) -> None:
         """Store receipts; the caller holds the verifications."""
-        self._many(
+        self._many_later(
             self._sql.decide,
             [
                 {"b_id": one, "state": "decided", "receipt": receipt, "decided_at": now}
@@ -331,15 +327,15 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
     ) -> None:
         """Give entries the places from ``first`` on, store the tiles that changed and the signed checkpoint."""
         leaves = [{"position": first + offset, "entry_id": number} for offset, number in enumerate(entries)]
-        self._many(self._sql.add_leaves, leaves)
-        self._run(self._sql.leave_queue, b_ids=self._sql.listed(entries))
+        self._many_later(self._sql.add_leaves, leaves)
+        self._later(self._sql.leave_queue, b_ids=self._sql.listed(entries))
         for (level, index), hashes in tiles.items():
-            self._run(self._sql.put_tile, level=level, index=index, hashes=hashes)
-        self._run(self._sql.add_checkpoint, size=size, note=note, signed_at=now)
+            self._later(self._sql.put_tile, level=level, index=index, hashes=hashes)
+        self._later(self._sql.add_checkpoint, size=size, note=note, signed_at=now)
 
     def add_deliveries(self, rows: Sequence[NewDelivery], now: datetime) -> None:
         """Deliveries, due at once."""
-        self._many(self._sql.add_deliveries, [
+        self._many_later(self._sql.add_deliveries, [
             {"id": row.id, "verification_id": row.verification, "kind": row.kind, "client_id": row.client,
              "state": "due", "ready_at": now, "fence": 0, "last_code": "", "notice": row.notice}
             for row in rows
@@ -483,7 +479,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
 
     def move_policy(self) -> None:
         """Let every process read the policy again, from its next transaction on."""
-        self._run(self._sql.move_policy)
+        self._later(self._sql.move_policy)
 
 
 def _client(row: Any) -> Client:

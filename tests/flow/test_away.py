@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from broker.core.entry import entry
 from broker.core.errors import BrokerProblem
 from broker.flow.deliver import deliver
 from broker.flow.look_up import look_up
@@ -88,3 +89,16 @@ def _healthy(broker: Broker, tries: int) -> None:
         with suppress(BrokerProblem):
             broker.rows("SELECT 1")
     assert broker.rows("SELECT 1")
+
+
+def test_a_connection_cut_just_before_the_commit_says_so_and_changes_nothing(broker: Broker) -> None:
+    """What waits to be written is sent with the commit: that road may be cut as well."""
+    before = broker.contents()
+    with pytest.raises(BrokerProblem, match="store.away"), broker.parts.store.write() as work:
+        work.record([entry("closed", work.pulse().now, case="cut")])
+        _cut(broker)
+        work.commit()
+    _healthy(broker, tries=2)
+    assert broker.contents() == before
+    broker.admit(1)
+    broker.finish()
