@@ -192,7 +192,7 @@ _STEP: Text = {
     "zh": "    第 {row} 行 {mode}{source}：{text}{answer}",
     "en": "    row {row} {mode}{source}: {text}{answer}",
 }
-_STATES: Mapping[str, Text] = {
+STATES: Mapping[str, Text] = {
     "refused": {"zh": "未准许", "en": "refused"},
     "not_needed": {"zh": "无需查询", "en": "not needed"},
     "due": {"zh": "待查询", "en": "due"},
@@ -208,7 +208,7 @@ _STATES: Mapping[str, Text] = {
 def explanation_text(told: Mapping[str, Any], lang: str) -> str:
     """The explanation as lines; ``lang`` is ``zh`` or ``en``."""
     head = _HEAD[lang].format(id=told["id"], case=told["case"], edition=told["edition"]["number"],
-                              state=_STATES[told["state"]][lang])  # fmt: skip
+                              state=STATES[told["state"]][lang])  # fmt: skip
     lines = [head, *(line for one in told["lookups"] for line in _lookup_lines(one, lang))]
     lines += [line for one in told["materials"] for line in _material_lines(one, lang)]
     return "".join(f"{line}\n" for line in lines)
@@ -217,7 +217,7 @@ def explanation_text(told: Mapping[str, Any], lang: str) -> str:
 def _lookup_lines(one: Mapping[str, Any], lang: str) -> list[str]:
     grant = one["grant"]
     why = one["rule"] or f"{grant['id']} {grant['legal_reference']}"
-    lines = [_LOOKUP[lang].format(key=one["key"], text=one["text"][lang], why=why, state=_STATES[one["state"]][lang])]
+    lines = [_LOOKUP[lang].format(key=one["key"], text=one["text"][lang], why=why, state=STATES[one["state"]][lang])]
     entries = " ".join("…" if place is None else str(place) for place in one["entries"])
     if one["attempts"]:
         lines.append(_ASKED[lang].format(**{**one, "entries": entries}))

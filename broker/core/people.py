@@ -29,6 +29,7 @@ class ConsoleRole(StrEnum):
     LIST_EDITOR = "list-editor"  # 清单编制
     LIST_APPROVER = "list-approver"  # 清单审核
     SOURCE_DEPARTMENT = "source-department"  # 数源部门
+    CLERK = "clerk"  # 窗口人员: sees the cases of the own body, and raises objections
     AUDITOR = "auditor"  # 审计
     READER = "reader"  # 只读
 
@@ -73,6 +74,14 @@ class Person:
     def scopes(self, role: ConsoleRole) -> tuple[Assignment, ...]:
         """The assignments of one role; empty where the person does not have it."""
         return tuple(one for one in self.assignments if one.role is role)
+
+    def reaches_unit(self, unit: str, *roles: ConsoleRole) -> bool:
+        """Whether one of these roles reaches what belongs to a body: it has no limit, or is limited to this body."""
+        return any(
+            one.kind is ScopeKind.EVERYTHING or (one.kind is ScopeKind.UNIT and one.value == unit)
+            for role in roles
+            for one in self.scopes(role)
+        )
 
     def everywhere(self, role: ConsoleRole) -> bool:
         """Whether the person has a role without any limit."""

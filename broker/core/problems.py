@@ -122,6 +122,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("envelope.type", 422, _C, "签名文件类型不符", "The document is of another type", "请使用正确的文件", "Use the right file"),
     ("envelope.signature", 422, _C, "签名文件被改动或系伪造", "The document was altered or forged", "请视为伪造", "Treat it as forged"),
     ("edition.digest", 422, _C, "清单文件不是该签名所指的版本", "The list is not the one this seal is about", "请使用发布时的原始字节及其签名", "Use the bytes as published, and their own seal"),
+    ("receipt.unknown", 404, _C, "没有该核验凭证", "There is no such receipt", "请核对二维码是否来自完整的核验单，或上传凭证文件核验", "Check that the code comes from a whole sheet, or hand in the receipt's file"),
+    ("receipt.none", 422, _C, "没有收到凭证文件或文本", "Neither a file nor a text was handed in", "请选择凭证文件，或粘贴其全文", "Choose the receipt's file, or paste its text"),
     ("receipt.entry", 422, _C, "日志条目与核验凭证不符", "The log entry is not this receipt's", "请重新获取凭证及其证明", "Fetch the receipt and its proof again"),
     ("receipt.inclusion", 422, _C, "日志收录证明不成立", "The inclusion proof does not hold", "请视为未收录并报告大数据中心", "Treat it as not included and tell the centre"),
     ("log.checkpoint-malformed", 422, _C, "日志检查点格式错误", "The checkpoint is malformed", "请重新获取", "Fetch it again"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker.core.entry import entry
@@ -38,27 +38,32 @@ def explained(parts: Parts, work: Work, number: str, reader: Mapping[str, str]) 
     stored = work.verification(number)
     if stored is None:
         raise CallerProblem("verification.unknown")
-    pulse = work.pulse()
-    grants = parts.policy(work, pulse).grants
+    told = explanation_of(
+        parts, work, stored, [Told(place, json.loads(body)) for place, body in work.entries_about(number)]
+    )
+    work.record([entry("explained", work.pulse().now, verification=number, **reader)])
+    return told
+
+
+def explanation_of(parts: Parts, work: Work, stored: StoredVerification, entries: Sequence[Told]) -> dict[str, Any]:
+    """The explanation from the entries about the verification; that it was given, the caller has recorded."""
+    number = stored.id
+    grants = parts.policy(work, work.pulse()).grants
     lookups = [Sent(one.id, one.key, one.state, one.fence, one.digest) for one in work.lookups_of([number])]
-    told = explain(
+    return explain(
         Facts(
             {"id": stored.id, "client": stored.client, "case": stored.case_number, "state": stored.state},
             parts.edition(work, stored.edition),
             json.loads(work.permits_of(number)),
             grants,
             lookups,
-            [Told(position, json.loads(body)) for position, body in work.entries_about(number)],
-            _payload(stored),
+            entries,
+            None if stored.receipt is None else payload_of(stored.receipt),
         )
     )
-    work.record([entry("explained", pulse.now, verification=number, **reader)])
-    return told
 
 
-def _payload(stored: StoredVerification) -> dict[str, Any] | None:
-    """What the receipt says; it is our own, from our own table, so it is read without verifying it."""
-    if stored.receipt is None:
-        return None
-    payload: dict[str, Any] = json.loads(unb64(stored.receipt.split(".")[1]))
+def payload_of(receipt: str) -> dict[str, Any]:
+    """What a receipt says; it is our own, from our own table, so it is read without verifying it."""
+    payload: dict[str, Any] = json.loads(unb64(receipt.split(".")[1]))
     return payload

@@ -255,6 +255,7 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]
 def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
     lookups, asked_at = batch.lookups, batch.asked_at
     with parts.store.write() as work:
+        heard_at = work.pulse().now  # the answers are here; what follows may wait for locks
         verifications = sorted({one.claim.verification for one in lookups})
         held = {one.id: one for one in work.hold(verifications, [one.claim.id for one in lookups])}
         rows = work.lookups_of(verifications)
@@ -283,7 +284,7 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
             answers.append(row)
             if one.claim.memo is not None:
                 ended[one.claim.id] = answer.reason
-            heard.entries.append(_answered(one, row, answer, pulse.now))
+            heard.entries.append(_answered(one, row, answer, heard_at, pulse.now))
         work.answer(answers)
         work.wait(later)
         heard.entries.extend(place(parts, work, placings, asked_at, pulse.now))
@@ -324,7 +325,7 @@ def _awaited(lookup: _Lookup, reply: Waiting, now: datetime) -> Entry:
     return entry("waiting", now, verification=lookup.claim.verification, **facts)
 
 
-def _answered(lookup: _Lookup, row: AnsweredLookup, answer: Answer, now: datetime) -> Entry:
+def _answered(lookup: _Lookup, row: AnsweredLookup, answer: Answer, heard_at: datetime, now: datetime) -> Entry:
     facts: Mapping[str, str | None] = {
         "lookup": row.id,
         "client": lookup.claim.client,
@@ -334,6 +335,7 @@ def _answered(lookup: _Lookup, row: AnsweredLookup, answer: Answer, now: datetim
         "code": answer.source_code,
         "answer": row.digest,
         "rule": lookup.stopped,
+        "heard": None if lookup.stopped else moment(heard_at),
     }
     kind = "answered" if lookup.stopped is None else "stopped"
     return entry(kind, now, verification=lookup.claim.verification, **facts)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.people import Assignment, Person
+from broker.ports.cases import CaseWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class IdentityProvider(Protocol):
         ...
 
 
-class ConsoleWork(Protocol):
+class ConsoleWork(CaseWork, Protocol):
     """One transaction's methods for the console."""
 
     def add_person(self, credentials: Credentials, now: datetime) -> bool:

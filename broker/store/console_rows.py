@@ -15,13 +15,13 @@ from broker.core.people import Assignment, ConsoleRole, Person, ScopeKind
 from broker.ports.console import Credentials, Decided, Job, Session
 from broker.store import console_tables as t
 from broker.store import tables
-from broker.store.rows import Rows
+from broker.store.case_rows import CaseRows
 
 _OPEN = ("waiting", "running")
 _JOB = [t.job.c[one.name] for one in fields(Job)]
 
 
-class ConsoleRows(Rows):
+class ConsoleRows(CaseRows):
     """One transaction's methods for the console."""
 
     def add_person(self, credentials: Credentials, now: datetime) -> bool:

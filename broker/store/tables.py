@@ -178,6 +178,8 @@ Index(
     sqlite_where=text("length(wrapped_key) > 0"),
 )
 
+Index("case_file_number", case_file.c.number)
+
 verification = Table(
     "verification",
     metadata,

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 
-from broker.core import checkpoint, merkle
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.receipt import Bundle, moment
@@ -17,7 +16,7 @@ from broker.core.roles import Role
 from broker.flow.admit import Caller, Submission, admit_all
 from broker.flow.explain import explain_to
 from broker.flow.parts import Parts
-from broker.flow.prove import checkpoint_size, tile_reader
+from broker.flow.prove import proved
 from broker.flow.register import close_case
 from broker.ports import StoredVerification, Work
 from broker.ports.waiting import Promise
@@ -115,7 +114,7 @@ class Api:
     def _bundle(self, number: str) -> Bundle:
         with reading(self._parts, self._signed()) as (work, caller):
             stored = _found(work, caller, number)
-            return _proved(work, stored.id, stored.state, _decided(stored))
+            return proved(work, stored.id, stored.state, _decided(stored))
 
     def _waited(self, stored: StoredVerification) -> tuple[StoredVerification, Mapping[str, str]]:
         """The verification after the time the caller prefers to wait, and the header that says so."""
@@ -150,23 +149,6 @@ def _decided(stored: StoredVerification) -> str:
     if stored.receipt is None:
         raise CallerProblem("verification.undecided", retry_after=1)
     return stored.receipt
-
-
-def _proved(work: Work, number: str, kind: str, receipt: str) -> Bundle:
-    """The receipt with its proof in the newest checkpoint that a witness signed, or else in the latest.
-
-    Its entry is of the kind of the verification's state.
-
-    Raises ``CallerProblem`` ``log.not-yet`` until the sequencer has come by.
-    """
-    place, note = work.place_of(number, kind), work.witnessed_checkpoint()
-    position, entry = place or (None, b"")
-    if note is None or position is None or position >= checkpoint_size(note):  # no witness has seen it yet
-        note = work.latest_checkpoint()
-    if position is None or note is None or position >= checkpoint_size(note):
-        raise CallerProblem("log.not-yet", retry_after=1)
-    hashes = merkle.inclusion_proof(position, checkpoint_size(note), tile_reader(work))
-    return Bundle(receipt, entry, checkpoint.InclusionProof(position, tuple(hashes), note).format())
 
 
 def _json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

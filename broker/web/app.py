@@ -36,6 +36,7 @@ from broker.web.openapi import docs_page, openapi_document, read_schema
 from broker.web.orders import Orders
 from broker.web.public import Public
 from broker.web.subject import SubjectView
+from broker.web.verify_pages import VerifyPages
 from broker.web.waiting import WaitingRoom
 
 
@@ -77,12 +78,13 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Consents(parts, public_url, read_schema(surface.schemas_folder, "consent")).add_to(app)
     Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
+    VerifyPages(parts, surface.keys, surface.log_keys).add_to(app)
     Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
     Health(parts, public_url, {one.key_id: one for one in (*surface.keys, *surface.log_keys)}, surface.queue).add_to(
         app
     )
     errors.register(app)
-    add_console(app, Console(parts, public_url, examine, surface.provider))
+    add_console(app, Console(parts, public_url, examine, surface.provider, surface.keys, surface.log_keys))
 
     @app.after_request
     def _finish(response: Response) -> Response:

@@ -28,7 +28,7 @@ from broker.web.errors import problem_response
 from broker.web.guide_words import WORDS
 
 _STYLE = (Path(__file__).parent / "templates" / "guide.css").read_bytes()
-_VERSION = hashlib.sha256(_STYLE).hexdigest()[:12]
+STYLE_VERSION = hashlib.sha256(_STYLE).hexdigest()[:12]
 _MINUTE = "public, max-age=60"
 _FOR_EVER = "public, max-age=31536000, immutable"  # the pages name the style sheet with its version
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -173,7 +173,7 @@ def _rendered(template: str, lang: str, **values: Any) -> str:
     is_index = request.path == "/guide"
     root, home = ("guide/", "guide") if is_index else ("../", "../../guide")
     ask = "?lang=en" if lang == "en" else ""
-    shared = {"lang": lang, "words": WORDS[lang], "version": _VERSION, "root": root, "home": home, "ask": ask}
+    shared = {"lang": lang, "words": WORDS[lang], "version": STYLE_VERSION, "root": root, "home": home, "ask": ask}
     return render_template(template, **shared, **values)
 
 

@@ -177,7 +177,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.parameters:
         operation["parameters"] = [parameter.document() for parameter in route.parameters]
     if route.body:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _schema(route.body)}}}
+        operation["requestBody"] = {"required": True, "content": {route.media: {"schema": _schema(route.body)}}}
     return operation
 
 

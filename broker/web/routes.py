@@ -53,6 +53,7 @@ class Route:
     problems: tuple[str, ...]
     parameters: tuple[Parameter, ...] = ()
     body: str = ""
+    media: str = _JSON  # of the body
     roles: tuple[Role, ...] = ()  # one of them is enough; none: the route is open
 
     @property
@@ -83,6 +84,7 @@ _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
 _CONSENT = Parameter("number", "path", "The consent's id.", "[0-9a-f]{32}")
 _ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
+_SHEET = (_NUMBER, Parameter("digest", "path", "SHA-256 of the receipt's bytes, as the sheet has it.", "[0-9a-f]{64}"))
 _VIEW = ("The verification as it stands.", _JSON, "verification")
 _DRAFTED = {200: ("The draft as it stands now.", _JSON, "draft")}
 _CHANGED = (*_SIGNED, *_BODY, "request.schema", "edition.unknown", "edition.state")
@@ -242,6 +244,25 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/guide/style.css", "guide_style", "The style sheet of the pages.",
         {200: ("CSS.", "text/css", "string")}, (),
+    ),
+    Route(
+        "GET", "/verify", "verify_page", "How a receipt is verified without us, and a form that verifies one here.",
+        {200: ("A page.", _HTML, "string")}, ("request.parameter",), (_LANG,),
+    ),
+    Route(
+        "POST", "/verify", "verify_file", "Verify a receipt or bundle, as a file or pasted; it is kept nowhere.",
+        {200: ("A page that says whether it holds.", _HTML, "string")},
+        ("request.parameter", "receipt.none", "body.too-large"), (_LANG,), "object", "multipart/form-data",
+    ),
+    Route(
+        "GET", "/verify/{number}/{digest}", "verify_sheet",
+        "What a printed sheet (核验单) must say: its code leads here. Whoever knows the digest holds the sheet.",
+        {200: ("A page.", _HTML, "string")}, ("receipt.unknown", "request.parameter", *_READS), (*_SHEET, _LANG),
+    ),
+    Route(
+        "GET", "/verify/{number}/{digest}/bundle", "verify_bundle_file",
+        "The receipt behind a printed sheet with its proof, as the file that is verified offline.",
+        {200: ("The bundle.", _JSON, "bundle")}, ("receipt.unknown", "log.not-yet", "log.tile", *_READS), _SHEET,
     ),
     Route(
         "GET", "/v1/editions", "editions", "Every published edition of the sharing list.",

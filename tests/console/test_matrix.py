@@ -14,9 +14,9 @@ from broker.web.console.area import Area, Console, Page
 from tests.console.kit import House
 
 EVERYBODY = set(ConsoleRole)
-OPERATOR, EDITOR, APPROVER, SOURCE, AUDITOR, READER = (
+OPERATOR, EDITOR, APPROVER, SOURCE, AUDITOR, READER, CLERK = (
     ConsoleRole.OPERATOR, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER, ConsoleRole.SOURCE_DEPARTMENT,
-    ConsoleRole.AUDITOR, ConsoleRole.READER,
+    ConsoleRole.AUDITOR, ConsoleRole.READER, ConsoleRole.CLERK,
 )  # fmt: skip
 
 # Who is let in, by the page's name. A page without its row here fails.
@@ -44,6 +44,12 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "previews_preview": {EDITOR, APPROVER},
     "previews_ask": {EDITOR, APPROVER},
     "previews_cancel": {EDITOR, APPROVER},
+    "cases_index": {OPERATOR, AUDITOR, CLERK},
+    "cases_receipt": {OPERATOR, AUDITOR, CLERK},
+    "cases_case": {OPERATOR, AUDITOR, CLERK},
+    "cases_verification": {OPERATOR, AUDITOR, CLERK},
+    "cases_sheet": {OPERATOR, AUDITOR, CLERK},
+    "cases_bundle": {OPERATOR, AUDITOR, CLERK},
     "access_account": EVERYBODY,
     "access_changing": EVERYBODY,
 }

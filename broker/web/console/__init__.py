@@ -27,6 +27,7 @@ from flask import Flask
 
 from broker.web.console.access import access_area
 from broker.web.console.area import Area, Console
+from broker.web.console.cases import cases_area
 from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
@@ -42,6 +43,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     previews_area,
     editions_area,
     coverage_area,
+    cases_area,
     access_area,
 )
 

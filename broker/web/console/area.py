@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response
 
+from broker.core.envelope import Verifier
 from broker.core.people import ConsoleRole
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
@@ -26,6 +27,8 @@ class Console:
     public_url: str  # without a slash at its end; the only origin forms are taken from
     check: Check  # of a sharing list
     provider: IdentityProvider | None = None
+    keys: Sequence[Verifier] = ()  # those by which our receipts verify, historic ones included
+    log_keys: Sequence[Verifier] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,14 @@ def when(moment: datetime | None) -> str:
     return "–" if moment is None else moment.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
 
 
+def clock(moment: datetime | str | None) -> str:
+    """A moment to the millisecond, as people in China read their clocks; entries and receipts have it as text."""
+    if not moment:
+        return "–"
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
 def html_language() -> str:
     """The ``lang`` of the page."""
     return "zh-CN" if language() == "zh" else "en"

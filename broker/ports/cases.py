@@ -1,0 +1,63 @@
+"""The unit of work's part for those who look a case up: what is known of it without opening anything about a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from broker.ports.grants import Parties
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLine:
+    """A case as it is found: its persons are roles and pseudonyms."""
+
+    id: str
+    client: str
+    number: str
+    applicant: str
+    parties: Parties
+    state: str  # open | closed
+    opened_at: datetime
+    closed_at: datetime | None
+    shredded_at: datetime | None  # when its answers were destroyed
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationLine:
+    """A verification of a case, and which body asked."""
+
+    id: str
+    request_id: str
+    edition: int
+    state: str  # admitted | pending | decided
+    admitted_at: datetime
+    decided_at: datetime | None
+    unit: str  # credit code
+    operator: str  # staff number
+
+
+class CaseWork(Protocol):
+    """One transaction's methods for looking cases up."""
+
+    def cases_numbered(self, number: str, limit: int) -> list[CaseLine]:
+        """The cases of this number, of whichever system, the newest first."""
+        ...
+
+    def case_line(self, case: str) -> CaseLine | None:
+        """A case by its id."""
+        ...
+
+    def case_of(self, verification: str) -> CaseLine | None:
+        """The case that a verification belongs to."""
+        ...
+
+    def verifications_in(self, cases: Sequence[str], limit: int) -> dict[str, list[VerificationLine]]:
+        """The verifications of these cases by case, the newest first."""
+        ...
+
+    def receipts_of(self, verification: str) -> tuple[str | None, str | None]:
+        """The preliminary receipt and the final one."""
+        ...

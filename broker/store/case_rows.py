@@ -1,0 +1,73 @@
+"""The unit of work's part for looking cases up; see ``ports.cases`` for what the methods mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from broker.ports.cases import CaseLine, VerificationLine
+from broker.store import tables as t
+from broker.store.grants_rows import parties_from
+from broker.store.rows import Rows
+
+_CASE = t.case_file.c
+_CASES = select(
+    _CASE.id, _CASE.client_id, _CASE.number, _CASE.applicant, _CASE.parties, _CASE.state, _CASE.opened_at,
+    _CASE.closed_at, _CASE.shredded_at,
+)  # fmt: skip
+_ROW, _ENTRY = t.verification.c, t.entry.c
+_VERIFICATIONS = select(
+    _ROW.case_id, _ROW.id, _ROW.request_id, _ROW.edition, _ROW.state, _ROW.admitted_at, _ROW.decided_at, _ENTRY.body
+).select_from(t.verification.join(t.entry, (_ENTRY.verification_id == _ROW.id) & (_ENTRY.kind == "admitted")))
+
+
+class CaseRows(Rows):
+    """One transaction's methods for looking cases up."""
+
+    def cases_numbered(self, number: str, limit: int) -> list[CaseLine]:
+        """The cases of this number, of whichever system, the newest first."""
+        found = _CASES.where(_CASE.number == number).order_by(_CASE.opened_at.desc()).limit(limit)
+        return [_case(row) for row in self._run(found)]
+
+    def case_line(self, case: str) -> CaseLine | None:
+        """A case by its id."""
+        row = self._run(_CASES.where(_CASE.id == case)).one_or_none()
+        return None if row is None else _case(row)
+
+    def case_of(self, verification: str) -> CaseLine | None:
+        """The case that a verification belongs to."""
+        its = _CASES.select_from(t.case_file.join(t.verification)).where(_ROW.id == verification)
+        row = self._run(its).one_or_none()
+        return None if row is None else _case(row)
+
+    def verifications_in(self, cases: Sequence[str], limit: int) -> dict[str, list[VerificationLine]]:
+        """The verifications of these cases by case, the newest first."""
+        found = _VERIFICATIONS.where(_ROW.case_id.in_(sorted(cases))).order_by(_ROW.id.desc()).limit(limit)
+        by_case: dict[str, list[VerificationLine]] = {}
+        for row in self._run(found):
+            by_case.setdefault(row.case_id, []).append(_verification(row))
+        return by_case
+
+    def receipts_of(self, verification: str) -> tuple[str | None, str | None]:
+        """The preliminary receipt and the final one."""
+        row = self._run(select(_ROW.preliminary, _ROW.receipt).where(_ROW.id == verification)).one_or_none()
+        return (None, None) if row is None else (row.preliminary, row.receipt)
+
+
+def _case(row: Any) -> CaseLine:
+    return CaseLine(
+        row.id, row.client_id, row.number, row.applicant, parties_from(row.parties), row.state, row.opened_at,
+        row.closed_at, row.shredded_at,
+    )  # fmt: skip
+
+
+def _verification(row: Any) -> VerificationLine:
+    """The operator and the body stand in the entry, because the row keeps nothing of the request in the open."""
+    told = json.loads(row.body)
+    return VerificationLine(
+        row.id, row.request_id, row.edition, row.state, row.admitted_at, row.decided_at, told.get("unit", ""),
+        told.get("operator", ""),
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""The terms of cases in both languages, as the glossary has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.core.catalog import Text
+
+CASE_STATES: Mapping[str, Text] = {
+    "open": {"zh": "办理中", "en": "open"},
+    "closed": {"zh": "已办结", "en": "closed"},
+}
+BASES: Mapping[str, Text] = {
+    "statutory_duty": {"zh": "法定职责", "en": "statutory duty"},
+    "holder_consent": {"zh": "持证人授权", "en": "consent of the holder"},
+    "delegation": {"zh": "委托", "en": "delegation"},
+}
+FORMS: Mapping[str, Text] = {
+    "query": {"zh": "查询", "en": "query"},
+    "verify": {"zh": "核验", "en": "verification"},
+    "file": {"zh": "文件", "en": "file"},
+}
+ENTRY_KINDS: Mapping[str, Text] = {
+    "admitted": {"zh": "受理", "en": "admitted"},
+    "party_added": {"zh": "增加当事人", "en": "party added"},
+    "asked": {"zh": "向数源发出查询", "en": "source asked"},
+    "answered": {"zh": "数源答复入库", "en": "answer recorded"},
+    "stopped": {"zh": "查询前被停止", "en": "stopped before it was asked"},
+    "waiting": {"zh": "等待答复", "en": "waits for the answer"},
+    "ordered": {"zh": "发出核查工单", "en": "work order placed"},
+    "order_viewed": {"zh": "工单被查看", "en": "work order read"},
+    "order_answered": {"zh": "工单已答复", "en": "work order answered"},
+    "order_overdue": {"zh": "工单逾期", "en": "work order overdue"},
+    "order_stopped": {"zh": "工单停止", "en": "work order stopped"},
+    "order_reminded": {"zh": "工单催办", "en": "work order reminded of"},
+    "pending": {"zh": "出具初步凭证", "en": "preliminary receipt issued"},
+    "decided": {"zh": "作出决定，出具凭证", "en": "decided, receipt issued"},
+    "delivered": {"zh": "结果送达审批系统", "en": "delivered to the approval system"},
+    "delivery_failed": {"zh": "送达未成功", "en": "delivery failed"},
+    "reused": {"zh": "复用既有核验结果", "en": "earlier evidence reused"},
+    "exemption_lost": {"zh": "不再免提交", "en": "exemption lost"},
+    "promise_checked": {"zh": "承诺已核查", "en": "commitment checked"},
+    "explained": {"zh": "查看决定说明", "en": "explanation given"},
+    "viewed": {"zh": "在管理台查看", "en": "viewed in the console"},
+}
