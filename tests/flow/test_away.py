@@ -94,11 +94,16 @@ def _healthy(broker: Broker, tries: int) -> None:
 def test_a_connection_cut_just_before_the_commit_says_so_and_changes_nothing(broker: Broker) -> None:
     """What waits to be written is sent with the commit: that road may be cut as well."""
     before = broker.contents()
-    with pytest.raises(BrokerProblem, match="store.away"), broker.parts.store.write() as work:
-        work.record([entry("closed", work.pulse().now, case="cut")])
-        _cut(broker)
-        work.commit()
+    with pytest.raises(BrokerProblem, match="store.away"):
+        _record_and_lose_the_connection(broker)
     _healthy(broker, tries=2)
     assert broker.contents() == before
     broker.admit(1)
     broker.finish()
+
+
+def _record_and_lose_the_connection(broker: Broker) -> None:
+    with broker.parts.store.write() as work:
+        work.record([entry("closed", work.pulse().now, case="cut")])
+        _cut(broker)
+        work.commit()
