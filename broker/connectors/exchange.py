@@ -4,7 +4,7 @@ Two steps: with the long-lived ``app_key`` fetch a working secret that lives abo
 with it in four headers (``<prefix>_rid``, ``_sid``, ``_rtime``, ``_sign``). What stands in the body is the service's
 own affair: one of the :data:`SHAPES`.
 
-Connection: credentials ``rid`` and ``app_key``; options ``prefix``, ``secret_path``, ``proxy_path``,
+Connection: credentials ``rid`` and ``app_key``; options ``prefix``, ``secret_path``, ``proxy_path``, ``wsproxy_path``,
 ``secret_endpoint`` (where it differs), ``gateway_codes``, ``signature_codes``, ``services``, ``system``.
 Session: ``secret``, a :class:`WorkingSecret`, and ``refused``, one that the gateway did not take; when two askers fetch
 one at the same time the later one stays. Who finds no ``secret`` there is the one to fetch it.
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from broker.connectors import shape_json, shape_mca, shape_ps
+from broker.connectors import shape_json, shape_mca, shape_ps, shape_soap
 from broker.connectors.reading import (
     AnswerOk,
     Settled,
@@ -40,7 +40,7 @@ from broker.connectors.reading import (
     settle,
     text_of,
 )
-from broker.connectors.shape import Asking, Shape
+from broker.connectors.shape import Asking, Proxy, Shape
 from broker.core.answer import Answer, Question, Reason
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
@@ -49,9 +49,16 @@ from broker.ports.sessions import WorkingSecret
 SHAPES: Final[Mapping[str, Shape]] = {
     "ps_package": shape_ps.PsPackage(),  # 公安: an XML PACKAGE
     "mca_marriage": shape_mca.Marriage(),  # 民政: couples and their registrations
+    "soap": shape_soap.Soap(),  # XML within SOAP 1.1, behind the gateway's other door
     "json": shape_json.ConfiguredJson(),  # everything that configuration alone can describe
 }
 """What a source's ``options.shape`` may say."""
+
+PROXIES: Final[Mapping[Proxy, tuple[str, str]]] = {
+    Proxy.HTTP: ("proxy_path", "/httpproxy"),
+    Proxy.SOAP: ("wsproxy_path", "/wsproxy"),
+}
+"""The connection's option that names the gateway's path, and the national platform's own."""
 
 AHEAD: Final = timedelta(minutes=5)  # before a secret ends the next one is fetched, or after four fifths of its life
 ATTEMPTS: Final = 3  # our secret, a newer one of another asker or a fresh one, and once more for a race
@@ -80,8 +87,8 @@ class Exchange:
             settle(Reason.NOT_CONFIGURED)
         gateway = Gateway(connection, service_of(source, connection), now)
         asking = Asking(question, source, connection, now)
-        headers = {"Content-Type": shape.content_type, "X-Request-Id": question.lookup_id}
-        body = yield from gateway.call(headers, shape.body(asking))
+        headers = {**shape.headers, "X-Request-Id": question.lookup_id}
+        body = yield from gateway.call(headers, shape.body(asking), shape.proxy)
         payload = shape.payload(body, asking)
         if not self._answer_ok(source.key, payload):
             settle(Reason.MALFORMED)
@@ -101,9 +108,11 @@ class Gateway:
         self._service = service
         self._now = now
 
-    def call(self, headers: Mapping[str, str], body: bytes) -> Generator[HttpRequest, HttpResponse, bytes]:
+    def call(
+        self, headers: Mapping[str, str], body: bytes, proxy: Proxy = Proxy.HTTP
+    ) -> Generator[HttpRequest, HttpResponse, bytes]:
         """The service's answer, or the gateway's refusal as the end of the conversation."""
-        url = self._connection.endpoint + self._options.get("proxy_path", "/httpproxy")
+        url = self._connection.endpoint + self._options.get(*PROXIES[proxy])
         answer, refusal = b"", ""
         for _ in range(ATTEMPTS):
             secret = yield from self._secret()

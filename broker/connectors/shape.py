@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from broker.core.answer import Answer, Question
 from broker.core.catalog import Source
 from broker.ports import Connection
+
+
+class Proxy(Enum):
+    """Which of the gateway's two doors a service stands behind."""
+
+    HTTP = auto()
+    SOAP = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,13 @@ class Shape(Protocol):
     """One body format; every method ends the conversation by ``Settled`` where it cannot go on."""
 
     @property
-    def content_type(self) -> str:
-        """Of the request."""
+    def proxy(self) -> Proxy:
+        """Where its requests go."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of the request: what its body is."""
         ...
 
     def body(self, asking: Asking) -> bytes:

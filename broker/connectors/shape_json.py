@@ -23,7 +23,7 @@ from broker.connectors.reading import (
     the_one,
     told,
 )
-from broker.connectors.shape import Asking
+from broker.connectors.shape import Asking, Proxy
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Source
 
@@ -31,7 +31,8 @@ from broker.core.catalog import Source
 class ConfiguredJson:
     """One flat JSON object out, one document back."""
 
-    content_type: Final = "application/json"
+    proxy: Final = Proxy.HTTP
+    headers: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
     def body(self, asking: Asking) -> bytes:
         """The parameters the list names, and no others."""

@@ -22,7 +22,7 @@ from broker.connectors.reading import (
     settle,
     text_of,
 )
-from broker.connectors.shape import Asking
+from broker.connectors.shape import Asking, Proxy
 from broker.core.answer import Answer, Question, Reason
 from broker.core.case import CITIZEN_ID, Party
 from broker.core.catalog import Form, Source
@@ -41,7 +41,8 @@ KINDS: Final[Mapping[str, str]] = {  # 业务类型代码
 class Marriage:
     """One person's state (query), or whether two people are married to each other (verify)."""
 
-    content_type: Final = "application/json"
+    proxy: Final = Proxy.HTTP
+    headers: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
     def body(self, asking: Asking) -> bytes:
         """The parties by their sex, which stands in the number; INSUFFICIENT where it cannot."""

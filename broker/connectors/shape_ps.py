@@ -7,22 +7,14 @@ the case and refused by the ministry when a field is empty. Source options: ``co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from typing import Any, Final
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
-from broker.connectors.reading import (
-    Record,
-    refusal_of,
-    settle,
-    the_one,
-    told,
-)
-from broker.connectors.shape import Asking
+from broker.connectors.reading import refusal_of, settle, the_one, told
+from broker.connectors.reading_xml import record_of, tags_of, xml_of
+from broker.connectors.shape import Asking, Proxy
 from broker.core.answer import Answer, Question, Reason
 from broker.core.day import CHINA
 from broker.ports import Connection
@@ -33,7 +25,8 @@ NO_ERROR: Final = "0"  # RECORD@code where the platform writes one at all
 class PsPackage:
     """身份核查 (names and numbers compared) and 基准信息 (the base record): they differ in their tags only."""
 
-    content_type: Final = "application/xml; charset=utf-8"
+    proxy: Final = Proxy.HTTP
+    headers: Final[Mapping[str, str]] = {"Content-Type": "application/xml; charset=utf-8"}
 
     def body(self, asking: Asking) -> bytes:
         """One record about the subject under a head that says who asks and why."""
@@ -43,8 +36,8 @@ class PsPackage:
             settle(Reason.INSUFFICIENT)  # the ministry refuses an empty one; better not to ask
         record = {"GMSFHM": question.subject.number, "XM": question.subject.name}
         return (
-            f'<?xml version="1.0" encoding="UTF-8"?><PACKAGE><PACKAGEHEAD>{_tags(head)}</PACKAGEHEAD>'
-            f'<DATA><RECORD no="1">{_tags(record)}</RECORD></DATA></PACKAGE>'
+            f'<?xml version="1.0" encoding="UTF-8"?><PACKAGE><PACKAGEHEAD>{tags_of(head)}</PACKAGEHEAD>'
+            f'<DATA><RECORD no="1">{tags_of(record)}</RECORD></DATA></PACKAGE>'
         ).encode()
 
     def payload(self, body: bytes, asking: Asking) -> Any:
@@ -56,7 +49,7 @@ class PsPackage:
             code = element.get("code", NO_ERROR)
             if code != NO_ERROR:
                 settle(refusal_of(code, asking.source.options.get("codes", {})), code)
-        return [_record(element) for element in data]
+        return [record_of(element) for element in data]
 
     def answer(self, payload: Any, asking: Asking) -> Answer:
         """The single record's answer."""
@@ -64,10 +57,7 @@ class PsPackage:
 
 
 def _package(body: bytes) -> Element:
-    try:
-        package = fromstring(body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
-        settle(Reason.MALFORMED)
+    package = xml_of(body)
     return package if package.tag == "PACKAGE" else settle(Reason.MALFORMED)
 
 
@@ -91,17 +81,3 @@ def _head(question: Question, connection: Connection, now: datetime) -> dict[str
         "QQYWXTDM": matter.system,
         "QQYWXTMC": matter.system,
     }
-
-
-def _tags(values: dict[str, str]) -> str:
-    return "".join(f"<{tag}>{escape(value, quote=False)}</{tag}>" for tag, value in values.items())
-
-
-def _record(element: Element) -> Record:
-    found: dict[str, str] = {}
-    for child in element:
-        tag = child.tag.upper()
-        if tag in found or len(child):
-            settle(Reason.MALFORMED)
-        found[tag] = (child.text or "").strip()
-    return found

@@ -8,6 +8,7 @@ sandbox with doors (:mod:`broker.sandbox.door`), and so do those of the *wire*, 
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ HANG_SECONDS: Final = 120.0
 AFTER_LEASE_SECONDS: Final = 35.0  # a worker's lease is 30 s
 _PIECE: Final = 64 * 1024
 _MEMBER: Final = 1024 * 1024
+_FIRST_TAG: Final = re.compile(rb"(<[A-Za-z:]+)")
 
 
 class Place(Enum):
@@ -130,19 +132,19 @@ def _with(change: Callable[[bytes], bytes]) -> Callable[[Reply], Response]:
 def _twice(body: bytes) -> bytes:
     if body.startswith(b"{"):
         return b'{"twice":1,"twice":2,' + body[1:]
-    return body.replace(b"<PACKAGE>", b'<PACKAGE twice="1" twice="2">')
+    return _FIRST_TAG.sub(rb'\1 twice="1" twice="2"', body, count=1)
 
 
 def _nan(body: bytes) -> bytes:
     if body.startswith(b"{"):
         return b'{"nan":NaN,' + body[1:]
-    return body.replace(b"</PACKAGE>", b"<NAN>&nan;</NAN></PACKAGE>")
+    return b"<NAN>&nan;</NAN></".join(body.rsplit(b"</", 1))
 
 
 def _gbk(body: bytes) -> bytes:
     """With something Chinese in it: a number alone is the same in both."""
     text = body.decode("utf-8", "replace")
-    told = '{"备注":"无",' + text[1:] if text.startswith("{") else text.replace("</PACKAGE>", "<!--无--></PACKAGE>")
+    told = '{"备注":"无",' + text[1:] if text.startswith("{") else "<!--无--></".join(text.rsplit("</", 1))
     return told.encode("gbk", "replace")
 
 

@@ -14,7 +14,8 @@
       when: subsistence                          # only those of whom this is told; without it, all
       records: [{AAC002: "{number}", …}]         # for each of them; {now} is the time of the answer
 
-A certificate has ``of``, ``number`` and ``face`` instead.
+A SOAP service has ``soap: {namespace, operation, type}`` besides, and says all this in XML. A certificate has ``of``,
+``number`` and ``face`` instead.
 """
 
 from __future__ import annotations

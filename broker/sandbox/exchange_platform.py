@@ -25,6 +25,7 @@ from broker.core.envelope import parse
 from broker.core.errors import CallerProblem
 from broker.core.identifiers import is_citizen_id, is_credit_code
 from broker.sandbox.configured import Service, service
+from broker.sandbox.exchange_soap import answered
 from broker.sandbox.holdings import NAMES, Holdings, Record
 from broker.sandbox.platform import CHINA, Call, Reply, records
 
@@ -54,19 +55,24 @@ class ExchangePlatform:
         *,
         rid: str,
         app_key: str,
+        ident_key: str,
         options: Mapping[str, Any],
         held: Holdings,
         described: Mapping[str, Mapping[str, Any]],
     ) -> None:
         """``options`` are the connection's: prefix, paths, and the service ids of the sources this requester may ask.
 
-        ``described`` are the services that a file describes.
+        ``described`` are the services that a file describes; ``ident_key`` is what this requester signs the arguments
+        of SOAP services with.
         """
         self._prefix = options["prefix"]
         self._secret_path = options["secret_path"]
         self._proxy_path = options["proxy_path"]
+        self._wsproxy_path = options["wsproxy_path"]
         self._rid = rid
         self._app_key = app_key
+        self._ident_key = ident_key
+        self._soap = {source: one["soap"] for source, one in described.items() if "soap" in one}
         self._sources = {service: source for source, service in options["services"].items()}
         self._held = held
         self._services = {**_SERVICES, **{source: service(one) for source, one in described.items()}}
@@ -108,10 +114,12 @@ class ExchangePlatform:
         return sid
 
     def _proxy(self, call: Call, behaviour: Callable[[str], str]) -> Reply:
-        if call.path != self._proxy_path:
+        if call.path not in {self._proxy_path, self._wsproxy_path}:
             raise _Refused("-1")
         alive = [secret for secret, ends in reversed(self._secrets) if ends > call.now]
         sid = self._check(call.headers, alive, call.now)
+        if (call.path == self._wsproxy_path) != (self._sources.get(sid) in self._soap):
+            raise _Refused("-1")
         if sid in _MANAGEMENT:
             return Reply(_json(_managed(sid, _parsed(call.body))))
         source = self._sources[sid]
@@ -121,11 +129,19 @@ class ExchangePlatform:
             self._use_up()
         if source in {"ps-identity", "ps-base"}:
             return Reply(self._police(source, call, behaviour(source)), "application/xml; charset=utf-8", source)
-        answer = self._services[source]
+        return self._service(source, call, behaviour(source))
+
+    def _service(self, source: str, call: Call, behaviour: str) -> Reply:
+        def answer(asked: dict[str, Any]) -> dict[str, Any]:
+            return self._services[source](self._held, source, asked, behaviour, call.now)
+
+        if source in self._soap:
+            told = answered(self._soap[source], self._ident_key, call, answer)
+            return Reply(told, "text/xml; charset=utf-8", source)
         asked = _parsed(call.body)
         if not isinstance(asked, dict):
             raise _Refused("-1")
-        return Reply(_json(answer(self._held, source, asked, behaviour(source), call.now)), source=source)
+        return Reply(_json(answer(asked)), source=source)
 
     def _use_up(self) -> None:
         """Let every secret end at one call of many, as if its time had come in the midst of a batch."""

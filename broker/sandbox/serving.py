@@ -128,6 +128,7 @@ class Application:
         if path.startswith("/_sandbox/"):
             return self._control(path, body, start)
         headers = {key[5:].lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+        headers.setdefault("content_type", environ.get("CONTENT_TYPE", ""))  # the one that WSGI keeps apart
         method, query = environ.get("REQUEST_METHOD", "POST"), environ.get("QUERY_STRING", "")
         call = Call(path, headers, body, time.time(), method, query)
         reply = self._platform.handle(call, self._levers.lie)
@@ -207,6 +208,7 @@ def platform_from(connection: Mapping[str, Any], folder: Path) -> Platform:
     return ExchangePlatform(
         rid=told["rid"],
         app_key=told["app_key"],
+        ident_key=told["ident_key"],
         options=options,
         held=held,
         described={source: one for source, one in more.items() if "ask" in one},

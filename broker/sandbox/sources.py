@@ -238,11 +238,16 @@ class Sandbox:
         return {
             "connector": "exchange",
             "endpoint": self.url(name),
-            "credentials": {"rid": f"rid_{name}", "app_key": self._secret(f"{name}.app-key")},
+            "credentials": {
+                "rid": f"rid_{name}",
+                "app_key": self._secret(f"{name}.app-key"),
+                "ident_key": self._secret(f"{name}.ident-key"),
+            },
             "options": {
                 "prefix": "gjgxjhpt" if national else "sdjhpt",
                 "secret_path": "/sysapi/auth/refreshappsecret" if national else "/sysapi/refreshappsecret",
                 "proxy_path": "/httpproxy" if national else "/gateway/httpproxy",
+                "wsproxy_path": "/wsproxy" if national else "/gateway/wsproxy",
                 "system": {"code": "370400-BROKER", "name": "数据共享免提交平台"},
                 "services": dict(services),
             },

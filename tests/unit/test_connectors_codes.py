@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.connectors import certshare, exchange
+from broker.connectors import certshare, exchange, shape_soap
 from broker.connectors.reading import moment
 from broker.core.answer import Answer, Outcome, Reason
 from broker.core.case import Party
@@ -57,7 +58,7 @@ def answered(
     status: int = 200,
 ) -> Answer:
     """What the connector makes of these response bodies, in their order."""
-    subject = SHOP if source.key in {"ecert-business-licence", "samr-enterprise"} else MAN
+    subject = SHOP if source.key in {"ecert-business-licence", "samr-enterprise", "sc-institution"} else MAN
     conversation = connector.ask(question(source.key, form, subject, related), source, connection, NOW)
     next(conversation)
     for position, body in enumerate(bodies):
@@ -83,6 +84,102 @@ def from_exchange(
     connector = exchange.Exchange(ANSWER_OK)
     listed = SOURCES[source]
     return answered(connector, gateway(**options), listed, form or listed.forms[0], [body], related=related)
+
+
+# ---- SOAP
+
+ENVELOPE = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>{}</e:Body></e:Envelope>'
+RECORD = (
+    f"<RECORD><sydwmc>样例单位</sydwmc><tyshxydm>{SHOP.number}</tyshxydm><fddbr>测试</fddbr>"
+    "<zsyxqsrq>2020-01-01</zsyxqsrq><zsyxjzrq>2030-01-01</zsyxjzrq><zt>存续</zt><gxsj>2026-11-22</gxsj></RECORD>"
+)
+
+
+def soap(**options: object) -> tuple[Connection, Source]:
+    """The connection, and the listed source with some of its options replaced."""
+    connection = gateway()
+    source = SOURCES["sc-institution"]
+    return (
+        replace(connection, credentials={**connection.credentials, "ident_key": "key-demo"}),
+        replace(source, service="s_demo_2972", options={**source.options, **options}),
+    )
+
+
+def from_soap(inside: str, **options: object) -> Answer:
+    """The answer to what stands in the SOAP body."""
+    body = ENVELOPE.format(inside).encode()
+    return answered(exchange.Exchange(ANSWER_OK), *soap(**options), Form.QUERY, [body])
+
+
+def returned(document: str) -> str:
+    """The operation's response with this document as its text."""
+    return f'<q:queryResponse xmlns:q="urn:institutions:ours"><return>{escape(document)}</return></q:queryResponse>'
+
+
+def fault(code: str) -> str:
+    """A SOAP 1.1 fault."""
+    return f"<e:Fault><faultcode>{code}</faultcode><faultstring>…</faultstring></e:Fault>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        (returned(f"<R><CODE>0</CODE>{RECORD}</R>"), Reason.VALID),
+        (returned(f'<?xml version="1.0" encoding="UTF-8"?><R><CODE>0</CODE>{RECORD}</R>'), Reason.VALID),
+        (returned(f"<R><CODE>0</CODE>{RECORD}{RECORD}</R>"), Reason.AMBIGUOUS),
+        (returned("<R><CODE>0</CODE></R>"), Reason.NOT_FOUND),
+        (returned("<R><CODE>1</CODE></R>"), Reason.NOT_FOUND),
+        (returned(f"<R><CODE>7</CODE>{RECORD}</R>"), Reason.MALFORMED),
+        (returned(f"<R>{RECORD}</R>"), Reason.MALFORMED),
+        (returned(f"<R><CODE>0</CODE><CODE>0</CODE>{RECORD}</R>"), Reason.MALFORMED),
+        (returned(f"<R><CODE>0</CODE>{RECORD.replace('存续', '<x/>')}</R>"), Reason.MALFORMED),
+        (returned(f"<R><CODE>0</CODE>{RECORD.replace('存续', '不明')}</R>"), Reason.MALFORMED),
+        (returned(f'<!DOCTYPE R [<!ENTITY a "b">]><R><CODE>0</CODE>{RECORD}</R>'), Reason.MALFORMED),
+        (returned(""), Reason.MALFORMED),
+        (returned("0").replace("<return>", "<x/><return>"), Reason.MALFORMED),
+        (returned("0").replace("ours", "others"), Reason.MALFORMED),
+        ("", Reason.MALFORMED),
+        (fault("e:Client"), Reason.SOURCE_REFUSED_QUESTION),
+        (fault("e:Client.Authentication"), Reason.AUTHENTICATION),
+        (fault("e:Client.Other"), Reason.SOURCE_REFUSED_QUESTION),
+        (fault("e:Server"), Reason.SOURCE_DOWN),
+        (fault("e:Server.Busy"), Reason.SOURCE_DOWN),
+        (fault("e:MustUnderstand"), Reason.CATALOGUE_DRIFT),
+        (fault("e:VersionMismatch"), Reason.CATALOGUE_DRIFT),
+        (fault("e:Whatever"), Reason.MALFORMED),
+        (fault(""), Reason.MALFORMED),
+    ],
+)
+def test_each_soap_answer_has_its_reason(inside: str, reason: Reason) -> None:
+    assert from_soap(inside).reason is reason
+
+
+def test_no_fault_is_held_whatever_the_list_says() -> None:
+    assert from_soap(fault("e:Server"), faults={"Server": "held.valid"}).reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"operation": None},
+        {"operation": {"name": "a b", "namespace": "urn:x", "type": "T"}},
+        {"operation": {"name": "query", "namespace": "urn:x"}},
+        {"request": {}},
+        {"ok": {}},
+        {"result": "*[1]"},
+    ],
+)
+def test_a_soap_service_that_is_described_in_part_is_not_asked(options: dict[str, object]) -> None:
+    connection, source = soap(**options)
+    asked = question(source.key, Form.QUERY, SHOP)
+    with pytest.raises(StopIteration) as end:
+        next(exchange.Exchange(ANSWER_OK).ask(asked, source, connection, NOW))
+    assert end.value.value.reason is Reason.NOT_CONFIGURED
+
+
+def test_the_digest_is_over_the_arguments_and_the_key() -> None:
+    """As ``printf 'abckey' | md5sum`` has it."""
+    assert shape_soap.security_of("abc", "key") == "11e74c87d199c94fd4c02322b42391dd"
 
 
 # ---- standards §14

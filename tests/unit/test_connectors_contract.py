@@ -33,6 +33,7 @@ from tests.vectors.vector import SITUATIONS, Vector
 
 OF_COMPANIES = frozenset(
     {"ecert-business-licence", "ecert-food-licence", "samr-enterprise", "sdo-enterprise", "gd-business-licence"}
+    | {"sc-institution"}
 )
 
 

@@ -209,3 +209,47 @@ def test_a_json_service_refuses_every_altered_parameter(road: MemoryRoad, source
         response = road.exchange(SOURCES[source].platform, replace(request, body=orjson.dumps(document)))
         told = orjson.loads(response.body)
         assert [told.get(part) or None for part in ("data", "result")] == [None, None], document.keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("schemas.xmlsoap.org/soap/envelope/", "www.w3.org/2003/05/soap-envelope", "VersionMismatch"),
+        ("urn:institutions:ours", "urn:elsewhere", "Client"),
+        ("call:query", "call:delete", "Client"),
+        ("SIC_IF_0006", "SIC_IF_0001", "Client"),
+        ("<security>", "<security>0", "Client.Authentication"),
+        ("&lt;code&gt;9", "&lt;code&gt;8", "Client.Authentication"),
+        ("<security>", "<surplus/><security>", "Client"),
+        ("<soap:Body>", "<soap:Body><extra/>", "Client"),
+        ("</soap:Envelope>", "", "Client"),
+        ('encoding="UTF-8"?>', 'encoding="UTF-8"?><!DOCTYPE x [<!ENTITY a "b">]>', "Client"),
+    ],
+)
+def test_an_altered_soap_call_is_a_fault(road: MemoryRoad, old: str, new: str, fault: str) -> None:
+    request = last_request(road, "sc-institution", Form.QUERY, "company_valid")
+    assert old in request.body.decode()
+    told = road.exchange("gj-exchange", replace(request, body=request.body.decode().replace(old, new).encode()))
+    assert f"<faultcode>s:{fault}</faultcode>" in told.body.decode()
+    assert "<return>" not in told.body.decode()
+
+
+@pytest.mark.parametrize("header", ["Content-Type", "SOAPAction"])
+def test_a_soap_call_without_its_headers_is_a_fault(road: MemoryRoad, header: str) -> None:
+    request = last_request(road, "sc-institution", Form.QUERY, "company_valid")
+    headers = {name: text for name, text in request.headers.items() if name != header}
+    assert (
+        "<faultcode>s:Client</faultcode>"
+        in road.exchange("gj-exchange", replace(request, headers=headers)).body.decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "role", "door"),
+    [("sc-institution", "company_valid", "/httpproxy"), ("ps-identity", "person_single", "/wsproxy")],
+)
+def test_a_service_answers_at_its_own_door_only(road: MemoryRoad, source: str, role: str, door: str) -> None:
+    request = last_request(road, source, SOURCES[source].forms[0], role)
+    assert not request.url.endswith(door)
+    elsewhere = replace(request, url=request.url.rpartition("/")[0] + door)
+    assert orjson.loads(road.exchange("gj-exchange", elsewhere).body)["code"] == "-1"

@@ -67,12 +67,28 @@ VECTORS += (
     Vector("not-found", "mca-special-poor", Q, "person_single", Reason.NOT_FOUND),
     Vector("wrong-person", "mca-special-poor", Q, "person_on_subsistence", Reason.WRONG_PERSON, "wrong_person"),
     Vector("not-permitted", "mca-special-poor", Q, "person_on_subsistence", Reason.NOT_PERMITTED, "not_permitted"),
+    Vector("held", "sc-institution", Q, "company_valid", Reason.VALID),
+    Vector("not-held", "sc-institution", Q, "company_revoked", Reason.REVOKED),
+    Vector("not-found", "sc-institution", Q, "stranger", Reason.NOT_FOUND),
+    Vector("ambiguous", "sc-institution", Q, "company_valid", Reason.AMBIGUOUS, "ambiguous"),
+    Vector("wrong-person", "sc-institution", Q, "company_valid", Reason.WRONG_PERSON, "wrong_person"),
+    Vector("stale", "sc-institution", Q, "company_valid", Reason.STALE, "stale"),
+    Vector("malformed", "sc-institution", Q, "company_valid", Reason.MALFORMED, "malformed"),
+    Vector("schema", "sc-institution", Q, "company_valid", Reason.MALFORMED, "schema"),
+    Vector("entity", "sc-institution", Q, "company_valid", Reason.MALFORMED, "nan"),
+    Vector("not-permitted", "sc-institution", Q, "company_valid", Reason.NOT_PERMITTED, "not_permitted"),
+    Vector("digest", "sc-institution", Q, "company_valid", Reason.AUTHENTICATION, "ok", (("ident_key", "wrong"),)),
+    Vector("unsigned", "sc-institution", Q, "company_valid", Reason.NOT_CONFIGURED, "ok", (("ident_key", ""),)),
 )
 
 
 def business_part(body: bytes, source: Source) -> Any:
-    """The whole body; of a package its head and its record."""
-    if source.options.get("shape") != "ps_package":
+    """The whole body; of a package its head and its record, of a SOAP call its parameters."""
+    shape = source.options.get("shape")
+    if shape == "soap":
+        asked = {child.tag: child.text or "" for child in fromstring(body)[0][0]}
+        return asked | {"arguments": {child.tag: child.text for child in fromstring(asked["arguments"])}}
+    if shape != "ps_package":
         return orjson.loads(body)
     package = fromstring(body)
     return {
