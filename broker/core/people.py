@@ -83,6 +83,10 @@ class Person:
             for one in self.scopes(role)
         )
 
+    def units(self, role: ConsoleRole) -> tuple[str, ...]:
+        """The bodies, by their credit codes, for which the person has a role; none where it has no limit."""
+        return tuple(one.value for one in self.scopes(role) if one.kind is ScopeKind.UNIT)
+
     def everywhere(self, role: ConsoleRole) -> bool:
         """Whether the person has a role without any limit."""
         return any(one.kind is ScopeKind.EVERYTHING for one in self.scopes(role))

@@ -104,6 +104,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("order.answered", 409, _C, "该工单已答复", "The work order is answered already", "已答复的不得更改；有误请联系大数据中心", "An answer is never changed; if it is wrong, tell the big-data centre"),
     ("order.overdue", 409, _C, "该工单已逾期", "The work order is overdue", "办件已转入下一步，无需再答复", "The case has moved on; no answer is needed any more"),
     ("order.stopped", 409, _C, "该工单已停止（办件办结或授权停止）", "The work order has stopped: its case is closed, or its grant is no longer in force", "无需答复", "No answer is needed"),
+    ("console.reply", 422, _C, "未选择答复", "No answer was chosen", "请选择 属实、不符 或 无法核实", "Choose: it is so, it is not so, or we cannot say"),
+    ("console.attachment", 422, _C, "核查依据的文件类型不支持，或超过 1 MB", "The evidence is of another kind of file, or larger than 1 MB", "请附 PDF、OFD 或图片，必要时压缩", "Attach a PDF, an OFD or a picture, smaller if need be"),
     ("order.evidence", 422, _C, "核查依据不是有效的 Base64，或超过 1 MB", "The evidence is no Base64, or is larger than 1 MB", "请压缩或只附关键页", "Compress it, or attach the telling pages only"),
     # misuse
     ("misuse.stopped", 403, _C, "该经办人的查询因异常行为被停止，待审计核查", "This operator was stopped for conspicuous conduct until an auditor has looked at it", "请联系大数据中心或审计部门说明情况", "Explain the matter to the big-data centre or to the auditors"),

@@ -50,6 +50,9 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "cases_verification": {OPERATOR, AUDITOR, CLERK},
     "cases_sheet": {OPERATOR, AUDITOR, CLERK},
     "cases_bundle": {OPERATOR, AUDITOR, CLERK},
+    "orders_index": {SOURCE, OPERATOR},
+    "orders_order": {SOURCE},
+    "orders_answer": {SOURCE},
     "access_account": EVERYBODY,
     "access_changing": EVERYBODY,
 }

@@ -38,6 +38,11 @@ def _source() -> dict[str, Any]:
 
 @pytest.fixture
 def club(broker: Broker) -> Broker:
+    """A broker with the club's item in its list."""
+    return with_club(broker)
+
+
+def with_club(broker: Broker) -> Broker:
     """A broker whose list has an item for which the law names the checking department."""
     listed = catalogue.document()
     listed["sources"][POLICE] = _source()

@@ -33,6 +33,7 @@ from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
 from broker.web.console.frame import assemble
 from broker.web.console.home import home_area
+from broker.web.console.orders import orders_area
 from broker.web.console.previews import previews_area
 from broker.web.console.sharing import sharing_area
 
@@ -44,6 +45,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     editions_area,
     coverage_area,
     cases_area,
+    orders_area,
     access_area,
 )
 

@@ -15,6 +15,7 @@ from broker.flow.publish import Check
 from broker.ports.console import IdentityProvider
 
 ROOT = "/console"
+MAX_FORM = 512 * 1024  # an item's row whole is below 100 KB
 
 View = Callable[..., Response]
 
@@ -67,6 +68,7 @@ class Page:
     name: str
     view: View
     allowed: Allowed
+    largest: int = MAX_FORM  # the form as it is sent, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,13 @@ class Area:
         """A page that is read; it changes nothing."""
         self._add(rule, "GET", view, allowed)
 
-    def post(self, rule: str, view: View, allowed: Allowed) -> None:
+    def post(self, rule: str, view: View, allowed: Allowed, largest: int = MAX_FORM) -> None:
         """A form that is sent; the frame has checked its token and origin before the view is called."""
-        self._add(rule, "POST", view, allowed)
+        self._add(rule, "POST", view, allowed, largest)
 
     def endpoint(self, name: str) -> str:
         """What ``url_for`` calls one of its pages."""
         return f"console.{self.name}_{name}"
 
-    def _add(self, rule: str, method: str, view: Any, allowed: Allowed) -> None:
-        self.pages.append(Page(f"{ROOT}{rule}", method, f"{self.name}_{view.__name__}", view, allowed))
+    def _add(self, rule: str, method: str, view: Any, allowed: Allowed, largest: int = MAX_FORM) -> None:
+        self.pages.append(Page(f"{ROOT}{rule}", method, f"{self.name}_{view.__name__}", view, allowed, largest))

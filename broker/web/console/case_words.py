@@ -43,3 +43,14 @@ ENTRY_KINDS: Mapping[str, Text] = {
     "explained": {"zh": "查看决定说明", "en": "explanation given"},
     "viewed": {"zh": "在管理台查看", "en": "viewed in the console"},
 }
+ORDER_STATES: Mapping[str, Text] = {
+    "open": {"zh": "待答复", "en": "open"},
+    "answered": {"zh": "已答复", "en": "answered"},
+    "overdue": {"zh": "已逾期", "en": "overdue"},
+    "stopped": {"zh": "已停止", "en": "stopped"},
+}
+REPLIES: Mapping[str, Text] = {
+    "confirm": {"zh": "属实", "en": "It is so"},
+    "deny": {"zh": "不符", "en": "It is not so"},
+    "cannot_say": {"zh": "无法核实", "en": "We cannot say"},
+}

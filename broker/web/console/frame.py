@@ -19,7 +19,7 @@ from broker.core.people import ConsoleRole
 from broker.flow import people
 from broker.web import errors
 from broker.web.console import assets, page
-from broker.web.console.area import ROOT, Allowed, Area, Console, Page
+from broker.web.console.area import MAX_FORM, ROOT, Allowed, Area, Console, Page
 from broker.web.console.visit import Visit, cookie_name, current_visit, form_cookie, local_path
 from broker.web.console.words import begin_words, install_words
 
@@ -36,7 +36,6 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _STEPS = {"password": "access_choose", "enrol": "access_enrol", "second": "access_second"}
-MAX_FORM = 512 * 1024  # an item's row whole is below 100 KB
 
 
 def assemble(app: Flask, console: Console, areas: Sequence[Area]) -> None:
@@ -79,10 +78,10 @@ class _Guard:
 
     def admit(self) -> AnyResponse | None:
         """(1) the session, (2) the form, (3) the permission; None lets the request through."""
-        request.max_content_length = MAX_FORM
         g.cookie_secure = self._console.public_url.startswith("https:")
         begin_words()
         found = self._pages.get((request.endpoint or "").partition(".")[2])
+        request.max_content_length = MAX_FORM if found is None else found.largest
         g.visit = None
         if found is None:
             return None  # the style sheet, and addresses that lead nowhere: nothing to protect
