@@ -1,4 +1,4 @@
-"""What runs beside the requests: sequence the log, deliver callbacks, sweep for due work, forget spent nonces.
+"""What runs beside the requests: sequence the log, deliver callbacks, sweep for due work, fold figures, forget nonces.
 
 One loop per duty, each a thread; in the embedded default they live in the web process, in the fleet in ``broker
 sweep``. Any number may run at once: every duty claims its work in the database.
@@ -14,6 +14,7 @@ from broker.core.errors import Problem
 from broker.flow import preview
 from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
+from broker.flow.figures import keep_figures
 from broker.flow.grants import remind
 from broker.flow.orders import remind_orders
 from broker.flow.parts import Parts
@@ -26,6 +27,7 @@ from broker.log import fault
 
 SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when the log is idle
 DELIVER_SECONDS = 0.5
+FIGURES_SECONDS = 30.0
 PREVIEW_SECONDS = 1.0
 RETAIN_SECONDS = 86_400.0
 TIDY_SECONDS = 60.0
@@ -51,6 +53,7 @@ class Housekeeping:
             ("consents", lambda: expire_consents(parts) and None, TIDY_SECONDS),
             ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),
             ("watch", lambda: watch(parts) >= WATCHED, WATCH_SECONDS),
+            ("figures", lambda: keep_figures(parts), FIGURES_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
         )
         self._threads = [

@@ -10,6 +10,7 @@ from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.editions import edition_group
 from broker.cli.explain import explain_command
+from broker.cli.figures import figures_group
 from broker.cli.flags import flag_group
 from broker.cli.grants import (
     grant_applications,
@@ -42,7 +43,7 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    order_group, plan_command, explain_command, flag_group, receipt_group, log_group, retention_group,
+    order_group, plan_command, explain_command, flag_group, figures_group, receipt_group, log_group, retention_group,
     source_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)

@@ -68,6 +68,9 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("case.undecided", 409, _C, "该办件尚有核验未完成，暂不能删除", "A verification of the case is not decided yet", "请待核验完成后再删除", "Delete it once everything is decided"),
     ("case.closed", 409, _C, "该办件已办结", "The case is closed", "已办结的办件不再查询数据", "Nothing is asked for a closed case"),
     ("case.unknown", 404, _C, "没有该办件", "There is no such case", "请核对办件编号", "Check the case number"),
+    # collected on paper
+    ("collected.reason", 422, _C, "该材料可由数据共享取得，收取纸质或要求核验原件须说明原因", "Data covers this material, so taking paper or asking for the original needs a reason", "请填写 reason 后重新报告；能用数据的请不要求申请人提交", "Send a reason with the report; where data serves, do not ask the applicant"),
+    ("collected.twice", 422, _C, "同一材料报告了两次", "A material is reported twice", "每份材料只报告一次", "Report each material once"),
     # the grant
     ("grant.none", 403, _C, "没有授权覆盖本次查询", "No grant covers the lookups", "请由使用部门向数源部门申请场景应用授权", "Apply to the source department for a grant"),
     ("grant.expired", 403, _C, "授权已过期", "The grant has expired", "请申请续期", "Apply for renewal"),

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from broker.store import console_tables, grants_tables, health_tables, proof_tables, tables, waiting_tables
+from broker.store import (
+    console_tables,
+    figures_tables,
+    grants_tables,
+    health_tables,
+    proof_tables,
+    tables,
+    waiting_tables,
+)
 from broker.store.tables import metadata
 
-__all__ = ["console_tables", "grants_tables", "health_tables", "metadata", "proof_tables", "tables", "waiting_tables"]
+__all__ = [
+    "console_tables",
+    "figures_tables",
+    "grants_tables",
+    "health_tables",
+    "metadata",
+    "proof_tables",
+    "tables",
+    "waiting_tables",
+]

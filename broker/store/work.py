@@ -46,6 +46,7 @@ from broker.ports import (
 from broker.store import tables as t
 from broker.store.console_rows import ConsoleRows
 from broker.store.engine import Database
+from broker.store.figures_rows import FiguresRows
 from broker.store.grants_rows import GrantsRows, parties_from, parties_text
 from broker.store.health_rows import HealthRows
 from broker.store.proof_rows import ProofRows
@@ -86,7 +87,7 @@ class SqlStore:
             yield SqlWork(connection, self.statements, self.read_key)
 
 
-class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows):
+class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
     def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:

@@ -22,6 +22,7 @@ from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
 from broker.web.audit import Audit
+from broker.web.collected import Collected
 from broker.web.consents import Consents
 from broker.web.console import add_console
 from broker.web.console.area import Console
@@ -68,6 +69,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     document = openapi_document(surface.schemas_folder, public_url)
     room = WaitingRoom(lambda numbers: _decided(parts, numbers), surface.seats)
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
+    Collected(parts, public_url, read_schema(surface.schemas_folder, "collected")).add_to(app)
     examine = list_check(surface)
     Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), examine).add_to(app)
     Flags(parts, public_url, read_schema(surface.schemas_folder, "flag")).add_to(app)

@@ -20,6 +20,7 @@ from broker.web.routes import ROUTES, Route
 
 SCHEMAS = (
     "application",
+    "collected",
     "explanation",
     "flag",
     "request",

@@ -140,6 +140,15 @@ ROUTES: tuple[Route, ...] = (
         (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", roles=_APPROVAL,
     ),
     Route(
+        "POST", "/v1/cases/collected", "collected",
+        "应用未用: report what was still taken on paper or demanded in the original; where data serves, with a reason.",
+        {200: ("The report as it is kept.", _JSON, "collected")},
+        (
+            *_SIGNED, *_BODY, "request.schema", "request.region", "request.item", "request.material",
+            "request.conflict", "collected.reason", "collected.twice", "edition.none",
+        ), (), "collected.new", roles=_APPROVAL,
+    ),
+    Route(
         "GET", "/v1/grants/applications", "applications",
         "The applications that concern this system – its own, or those of its department's sources – the newest first.",
         {200: ("The applications.", _JSON, "applications")}, _SIGNED, roles=_CONCERNED,

@@ -32,6 +32,7 @@ MATRIX: dict[str, set[Role]] = {
     "promises": {Role.APPROVAL},
     "explanation": {Role.APPROVAL, Role.CENTRE, Role.AUDITOR},
     "close": {Role.APPROVAL},
+    "collected": {Role.APPROVAL},
     "drafts": {Role.LIST_EDITOR, Role.LIST_APPROVER},
     "draft": {Role.LIST_EDITOR},
     "read_draft": {Role.LIST_EDITOR, Role.LIST_APPROVER},
@@ -72,6 +73,10 @@ BODIES: dict[str, Any] = {
                        "statement": {"text": "holder-consent/1", "reference": "auth-1"}},
     "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
     "close": {"case": {"number": "none"}, "outcome": "approved"},
+    "collected": {
+        "request_id": "c1", "case": {"number": "none"}, "region": "370400", "item": "form-only",
+        "operator": {"id": "op-1", "unit": UNIT}, "materials": [{"material": "form"}],
+    },
     "draft": {"by": "李某", "document": {}},
     "submit_draft": {"by": "李某"},
     "review_draft": {"by": "李某", "approve": True},

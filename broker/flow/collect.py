@@ -1,0 +1,121 @@
+"""Collect: an approval system reports what it still took on paper, and why; the demand without a reason is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from broker.core.collected import Cover, Judged, Receipted, Told, judge, papers_from
+from broker.core.day import day_of
+from broker.core.entry import Entry, entry
+from broker.core.envelope import unb64
+from broker.core.errors import CallerProblem
+from broker.core.figures import NOBODY
+from broker.core.health import merged, state_of
+from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.parts import Parts, new_id
+from broker.ports import Policy, Pulse, Work
+from broker.ports.figures import Paper, Report
+
+_LIVE = frozenset({"ok", "unasked"})  # a source that failed last, or whose breaker is open, covers nothing
+
+
+def collect(parts: Parts, document: Mapping[str, Any], digest: str, identify: Identify) -> Report:
+    """Keep a report once: the same request id and body again give the same report. The case need not be known here.
+
+    Raises ``CallerProblem``: ``request.region``, ``request.item``, ``request.material``, ``collected.reason``,
+    ``collected.twice``, ``request.conflict``, ``signature.*``.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        caller = identify(policy, pulse.now)
+        if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
+            raise CallerProblem("signature.replayed")
+        known = work.report_of(caller.client.id, document["request_id"])
+        report = known or _kept(parts, work, policy, caller, pulse, document, digest)
+        if report.digest != digest:
+            raise CallerProblem("request.conflict", got=document["request_id"])
+        # Crash before this commit: nothing is kept, the system reports again. After it: the report has its entry, and
+        # is given again to whoever repeats it.
+        work.commit()
+    return report
+
+
+def _kept(
+    parts: Parts, work: Work, policy: Policy, caller: Caller, pulse: Pulse, document: Mapping[str, Any], digest: str
+) -> Report:
+    """The report, judged and stored with its entry; another's where they were faster with this request id."""
+    edition = parts.edition_in_force(work, policy, pulse.now)
+    item = edition.catalog.items_of(region=document["region"], item=document["item"], scene=None)[0]
+    place = item.places[document["region"]]
+    number = new_id(pulse.now)
+    grants = policy.grants_of.get(caller.client.id, ())
+    cover = Cover(edition.catalog, grants, _Live(parts, work, pulse, edition.catalog.sources), pulse.now)
+    receipts = _receipted(work, caller.client.id, document["case"]["number"])
+    papers = tuple(
+        _paper(parts, number, told, judge(told, item, place, cover, receipts.get(told.material)))
+        for told in papers_from(document["materials"])
+    )
+    report = Report(
+        id=number, client=caller.client.id, request_id=document["request_id"], digest=digest,
+        case=document["case"]["number"], region=place.region, item=item.key, scene=place.scene,
+        department=place.lead[0] if place.lead else NOBODY, operator=document["operator"]["id"],
+        unit=document["operator"]["unit"], edition=edition.number, day=day_of(pulse.now).isoformat(), at=pulse.now,
+        papers=papers,
+    )  # fmt: skip
+    if work.add_report(report):
+        work.record([_told(report, caller)])
+        return report
+    other = work.report_of(report.client, report.request_id)
+    if other is None:
+        raise AssertionError("taken by somebody who is gone")
+    return other
+
+
+class _Live:
+    """Whether a source is live: connected here, its breaker closed, and not failing when it was last asked."""
+
+    def __init__(self, parts: Parts, work: Work, pulse: Pulse, sources: Mapping[str, Any]) -> None:
+        self._parts = parts
+        self._sources = sources
+        self._gates = {one.source: one for one in work.gates()}
+        self._days = work.health(day_of(pulse.now).isoformat())
+
+    def __call__(self, source: str) -> bool:
+        if self._parts.asking(self._sources[source]) is None:
+            return False
+        today = merged([one for one in self._days if one.source == source])
+        return state_of(today, self._gates.get(source)) in _LIVE
+
+
+def _receipted(work: Work, client: str, case: str) -> dict[str, Receipted]:
+    """What the case's receipts say of each material; the latest that names it counts."""
+    found: dict[str, Receipted] = {}
+    for verification, receipt in work.receipts_of_case(client, case):
+        for one in json.loads(unb64(receipt.split(".")[1]))["materials"]:
+            found.setdefault(one["material"], Receipted(one["decision"], verification))
+    return found
+
+
+def _paper(parts: Parts, number: str, told: Told, judged: Judged) -> Paper:
+    note = parts.vault.lock(told.note.encode(), f"{number}/{told.material}") if told.note else b""
+    return Paper(
+        told.material, told.original, judged.standing.value, told.reason, judged.source, judged.verification, note
+    )
+
+
+def note_of(parts: Parts, report: Report, paper: Paper) -> str:
+    """What the clerk wrote."""
+    return parts.vault.unlock(paper.note, f"{report.id}/{paper.material}").decode() if paper.note else ""
+
+
+def _told(report: Report, caller: Caller) -> Entry:
+    """The entry: every paper with its standing and reason, never the note, in which a name may stand."""
+    return entry(
+        "collected", report.at, report=report.id, client=report.client, key=caller.key_id, operator=report.operator,
+        unit=report.unit, case=report.case, region=report.region, item=report.item, edition=report.edition,
+        materials={one.material: f"{one.standing} {one.reason}".strip() for one in report.papers},
+        originals=[one.material for one in report.papers if one.original],
+    )  # fmt: skip

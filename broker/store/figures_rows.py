@@ -1,0 +1,218 @@
+"""The unit of work's part for paper and figures; see ``ports.figures`` for what the methods mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, func, insert, literal, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from broker.core.collected import Standing
+from broker.core.figures import Counted
+from broker.ports.figures import Frozen, Paper, Report
+from broker.store import figures_tables as f
+from broker.store import tables as t
+from broker.store.rows import Rows
+
+_UNUSED = tuple(one.value for one in Standing if one.unused)
+
+
+class FiguresRows(Rows):
+    """One transaction's methods for what was collected on paper, and for figures."""
+
+    def add_report(self, report: Report) -> bool:
+        """False where the system has used this request id before."""
+        row = asdict(report)
+        papers, row["client_id"] = row.pop("papers"), row.pop("client")
+        row["request_digest"], row["case_number"] = row.pop("digest"), row.pop("case")
+        try:
+            with self.connection.begin_nested():
+                self._run(insert(f.paper_report).values(**row))
+        except IntegrityError:
+            return False
+        self.connection.execute(insert(f.paper), [one | {"report_id": report.id} for one in papers])
+        return True
+
+    def report_of(self, client: str, request_id: str) -> Report | None:
+        """What a system reported under a request id."""
+        table = f.paper_report.c
+        found = select(f.paper_report).where(table.client_id == client, table.request_id == request_id)
+        row = self._run(found).one_or_none()
+        return None if row is None else _report(row, self._papers_of([row.id])[row.id])
+
+    def receipts_of_case(self, client: str, number: str) -> list[tuple[str, str]]:
+        """The decided verifications of a case with their receipts, the latest decision first."""
+        v, case = t.verification.c, t.case_file.c
+        found = select(v.id, v.receipt).select_from(t.verification.join(t.case_file, v.case_id == case.id))
+        theirs = found.where(case.client_id == client, case.number == number, v.state == "decided")
+        return [(row.id, row.receipt) for row in self._run(theirs.order_by(v.decided_at.desc(), v.id.desc()))]
+
+    def reports(self, where: Mapping[str, str], since: str, until: str, limit: int) -> list[Report]:
+        """Reports from one day up to another that hold an unused paper, the newest first."""
+        table = f.paper_report.c
+        unused = select(f.paper.c.report_id).where(f.paper.c.standing.in_(_UNUSED), *_of_paper(where))
+        found = select(f.paper_report).where(table.day >= since, table.day <= until, table.id.in_(unused))
+        of_report = [f.paper_report.c[name] == value for name, value in where.items() if name in f.paper_report.c]
+        rows = self._run(found.where(*of_report).order_by(table.at.desc(), table.id.desc()).limit(limit)).all()
+        papers = self._papers_of([row.id for row in rows])
+        return [_report(row, papers[row.id]) for row in rows]
+
+    def _papers_of(self, reports: Sequence[str]) -> dict[str, tuple[Paper, ...]]:
+        found: dict[str, list[Paper]] = {one: [] for one in reports}
+        for row in self._run(select(f.paper).where(f.paper.c.report_id.in_(reports)).order_by(f.paper.c.material)):
+            one = Paper(row.material, row.original, row.standing, row.reason, row.source, row.verification, row.note)
+            found[row.report_id].append(one)
+        return {report: tuple(papers) for report, papers in found.items()}
+
+    # --- folding
+
+    def folded_to(self) -> int | None:
+        """The place in the log up to which figures are folded, locked; None where another folds."""
+        place = select(f.figures_cursor.c.position).with_for_update(skip_locked=True)
+        return self._run(place).scalar_one_or_none()  # type: ignore[no-any-return]
+
+    def fold_place(self) -> int:
+        """The same place, not locked."""
+        return int(self._run(select(f.figures_cursor.c.position)).scalar_one())
+
+    def receipts_between(self, start: int, stop: int) -> list[str]:
+        """The final receipts whose decisions stand from one place of the log to before another."""
+        leaf, entry, v = t.log_leaf.c, t.entry.c, t.verification.c
+        joined = t.log_leaf.join(t.entry, entry.id == leaf.entry_id).join(t.verification, v.id == entry.verification_id)
+        found = select(v.receipt).select_from(joined).where(leaf.position >= start, leaf.position < stop)
+        return [row.receipt for row in self._run(found.where(entry.kind == "decided"))]
+
+    def add_counts(self, counts: Counter[Counted], folded_to: int) -> None:
+        """Add to the counters, and move the place; the caller has it locked."""
+        made = (sqlite if self._sql.is_sqlite else postgresql).insert(f.figures_day)
+        added = made.on_conflict_do_update(
+            index_elements=["day", *f.DIMENSIONS], set_={"count": f.figures_day.c.count + made.excluded.count}
+        )
+        rows = [line._asdict() | {"count": count} for line, count in sorted(counts.items())]
+        if rows:
+            self.connection.execute(added, rows)
+        self._run(update(f.figures_cursor).values(position=folded_to))
+
+    # --- freezing
+
+    def frozen(self) -> list[Frozen]:
+        """Every frozen month, ascending."""
+        table = f.figures_frozen
+        return [Frozen(*row) for row in self._run(select(table).order_by(table.c.month))]
+
+    def first_day(self) -> str | None:
+        """The first day of which there is anything to count."""
+        days = [self._run(select(func.min(one))).scalar_one() for one in (f.figures_day.c.day, f.paper_report.c.day)]
+        return min((day for day in days if day), default=None)
+
+    def place_is_after(self, place: int, moment: datetime) -> bool:
+        """Whether everything in the log before this moment stands before this place."""
+        leaf, v = t.log_leaf.c, t.verification.c
+        joined = t.log_leaf.join(t.entry, t.entry.c.id == leaf.entry_id).join(
+            t.verification, v.id == t.entry.c.verification_id
+        )
+        left = select(leaf.position).select_from(joined).where(
+            leaf.position >= place, t.entry.c.kind == "decided", v.decided_at < moment
+        )  # fmt: skip
+        return self._run(left.limit(1)).first() is None
+
+    def copy_month(self, month: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Copy a month's lines to where they never change: its counters, and its papers; returns both."""
+        lines = _lines_of_days(f.DIMENSIONS, [month])
+        self._run(insert(f.figures_month).from_select(["month", *f.DIMENSIONS, "count"], lines))
+        papers = _papers_of_days(f.PAPER_DIMENSIONS, [month])
+        self._run(insert(f.paper_month).from_select(["month", *f.PAPER_DIMENSIONS, "count"], papers))
+        return self.frozen_lines(month)
+
+    def freeze_month(self, frozen: Frozen) -> None:
+        """Say that a month is frozen."""
+        self._run(insert(f.figures_frozen).values(**asdict(frozen)))
+
+    def frozen_lines(self, month: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """A frozen month's lines, as they stand."""
+        lines, papers = (
+            [tuple(row)[1:] for row in self._run(select(table).where(table.c.month == month))]
+            for table in (f.figures_month, f.paper_month)
+        )
+        return lines, papers
+
+    # --- reading
+
+    def counts(
+        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
+    ) -> list[tuple[tuple[str, ...], str, str, int]]:
+        """Counters of these months by these columns: (values, decision, reach, count). Frozen months stay as frozen."""
+        kept, open_ = self._parted(months)
+        needed = [name for name in f.DIMENSIONS if name in {*by, *where, "decision", "reach"}]
+        found = self._summed(_lines_of_months(f.figures_month, needed, kept), _lines_of_days(needed, open_),
+                             [*by, "decision", "reach"], where)  # fmt: skip
+        return [(tuple(row[: len(by)]), row[len(by)], row[len(by) + 1], int(row[-1])) for row in found]
+
+    def papers(
+        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
+    ) -> list[tuple[tuple[str, ...], str, int]]:
+        """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
+        kept, open_ = self._parted(months)
+        needed = [name for name in f.PAPER_DIMENSIONS if name in {*by, *where, "standing"}]
+        found = self._summed(_lines_of_months(f.paper_month, needed, kept), _papers_of_days(needed, open_),
+                             [*by, "standing"], where)  # fmt: skip
+        return [(tuple(row[: len(by)]), row[len(by)], int(row[-1])) for row in found]
+
+    def _parted(self, months: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Those of the months that are frozen, and the others."""
+        known = {one.month for one in self.frozen()}
+        return [month for month in months if month in known], [month for month in months if month not in known]
+
+    def _summed(self, kept: Any, open_: Any, by: Sequence[str], where: Mapping[str, str]) -> Sequence[Any]:
+        both = union_all(kept, open_).subquery()
+        columns: list[ColumnElement[Any]] = [both.c[name] for name in by]
+        asked = [both.c[name] == value for name, value in where.items()]
+        total = select(*columns, func.sum(both.c["count"])).where(*asked).group_by(*columns)
+        found: Sequence[Any] = self._run(total.order_by(*columns)).all()
+        return found
+
+
+def _lines_of_months(table: Table, names: Sequence[str], months: Sequence[str]) -> Any:
+    chosen = [table.c[name] for name in names]
+    return select(table.c.month, *chosen, table.c["count"]).where(table.c.month.in_(months))
+
+
+def _lines_of_days(names: Sequence[str], months: Sequence[str]) -> Any:
+    """The counters of whole months, added up over their days."""
+    table = f.figures_day
+    month = func.substr(table.c.day, 1, 7).label("month")
+    chosen = [table.c[name] for name in names]
+    total = func.sum(table.c["count"]).label("count")
+    return select(month, *chosen, total).where(_within(table.c.day, months)).group_by(month, *chosen)
+
+
+def _papers_of_days(names: Sequence[str], months: Sequence[str]) -> Any:
+    table, paper = f.paper_report, f.paper
+    month = func.substr(table.c.day, 1, 7).label("month")
+    chosen = [(paper if name in paper.c else table).c[name] for name in names]
+    counted = select(month, *chosen, func.count().label("count")).select_from(paper.join(table))
+    return counted.where(_within(table.c.day, months)).group_by(month, *chosen)
+
+
+def _within(day: Any, months: Sequence[str]) -> Any:
+    """Whether a day is of one of these months; ranges, so that the index on days helps."""
+    found: Any = literal(value=False)
+    for month in months:
+        found = found | day.between(f"{month}-01", f"{month}-31")
+    return found
+
+
+def _of_paper(where: Mapping[str, str]) -> list[Any]:
+    return [f.paper.c[name] == value for name, value in where.items() if name in f.paper.c]
+
+
+def _report(row: Any, papers: tuple[Paper, ...]) -> Report:
+    return Report(
+        row.id, row.client_id, row.request_id, row.request_digest, row.case_number, row.region, row.item, row.scene,
+        row.department, row.operator, row.unit, row.edition, row.day, row.at, papers,
+    )  # fmt: skip

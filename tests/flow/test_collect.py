@@ -1,0 +1,160 @@
+"""Collected on paper: judged by receipts and live sources, refused without its reason, kept once with its entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from broker.core.answer import Reason
+from broker.core.collected import PAPER_REASONS, STANDINGS, PaperReason, Standing
+from broker.core.errors import Problem
+from broker.flow import register
+from broker.flow.collect import collect, note_of
+from broker.ports.figures import Report
+from tests.flow import catalogue, kit
+from tests.flow.kit import Broker
+
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
+LICENCE, FORM, IDENTITY = "licence", "form", "identity@legal_representative"
+
+
+def report(broker: Broker, number: int, *papers: dict[str, Any], case: str = "", **changes: Any) -> Report:
+    """What a system reports of a case."""
+    document = {
+        "request_id": f"c{number}", "case": {"number": case or f"case-{number}"}, "region": catalogue.REGION,
+        "item": catalogue.SHOP, "operator": {"id": "op1", "unit": kit.UNIT}, "materials": list(papers),
+    } | changes  # fmt: skip
+    digest = hashlib.sha256(json.dumps(document).encode()).hexdigest()
+    return collect(broker.parts, document, digest, kit.as_client())
+
+
+def refused(broker: Broker, code: str, *papers: dict[str, Any], **changes: Any) -> None:
+    """Refused with this code, and nothing changed."""
+    before = broker.contents()
+    with pytest.raises(Problem) as caught:
+        report(broker, 9, *papers, **changes)
+    assert caught.value.code == code
+    assert broker.contents() == before
+
+
+def standings(kept: Report) -> dict[str, tuple[str, str]]:
+    return {one.material: (one.standing, one.source) for one in kept.papers}
+
+
+def test_a_paper_stands_as_the_cases_receipt_says(broker: Broker) -> None:
+    broker.sources.script[catalogue.POPULATION] = kit.just(Reason.NOT_FOUND)
+    number = broker.admit(1)
+    broker.work_off()
+    papers = ({"material": LICENCE, "reason": "clerk_habit"}, {"material": IDENTITY}, {"material": FORM})
+    kept = report(broker, 1, *papers)
+    assert {one.material: one.standing for one in kept.papers} == {
+        LICENCE: "exempt", IDENTITY: "decided", FORM: "decided",
+    }  # fmt: skip
+    assert {one.verification for one in kept.papers} == {number}
+    refused(broker, "collected.reason", {"material": LICENCE}, case="case-1")
+    (told,) = broker.entries("collected")
+    assert told["materials"] == {LICENCE: "exempt clerk_habit", IDENTITY: "decided", FORM: "decided"}
+    assert (told["operator"], told["unit"], told["case"]) == ("op1", kit.UNIT, "case-1")
+    broker.finish()
+
+
+@ON_SQLITE
+def test_without_a_verification_a_live_source_covers_and_a_reason_is_needed(broker: Broker) -> None:
+    """Z26: the demand for an original where a source serves is refused, unless it says why."""
+    demand = {"material": LICENCE, "original": True}
+    refused(broker, "collected.reason", demand)
+    kept = report(broker, 1, demand | {"reason": "law_demands_original"}, {"material": FORM})
+    assert standings(kept) == {LICENCE: ("live", catalogue.LICENCES), FORM: ("uncovered", "")}
+    assert broker.entries("collected")[0]["originals"] == [LICENCE]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("how", ["revoked", "suspended", "connection", "breaker", "failing"])
+def test_what_cannot_be_asked_covers_nothing(broker: Broker, how: str) -> None:
+    """No grant in force, no connection, or every source of the chain away or failing: paper needs no excuse."""
+    sources = (catalogue.LICENCES, catalogue.REGISTER)
+    if how == "connection":
+        broker.parts.connections = {}
+    elif how in {"breaker", "failing"}:
+        if how == "failing":
+            broker.sources.script = dict.fromkeys(sources, kit.just(Reason.SOURCE_DOWN))
+        broker.admit(2)
+        broker.work_off()
+        if how == "breaker":
+            broker.execute("UPDATE source_gate SET breaker = 'open'")
+    else:
+        refused(broker, "collected.reason", {"material": LICENCE})
+        for source in sources:
+            register.set_grant_state(broker.parts, f"g-{source}", how)
+    kept = report(broker, 1, {"material": LICENCE})
+    assert standings(kept) == {LICENCE: ("uncovered", "")}
+
+
+@ON_SQLITE
+def test_a_source_that_failed_gives_way_to_the_next_of_the_chain(broker: Broker) -> None:
+    broker.sources.script[catalogue.LICENCES] = kit.just(Reason.SOURCE_DOWN)
+    broker.admit(2)
+    broker.work_off()
+    kept = report(broker, 1, {"material": LICENCE, "reason": "source_down"})
+    assert standings(kept) == {LICENCE: ("live", catalogue.REGISTER)}, "the register could still have been asked"
+
+
+@ON_SQLITE
+def test_a_report_is_kept_once_and_its_request_id_is_not_used_for_another(broker: Broker) -> None:
+    first = report(broker, 9, {"material": FORM})
+    before = broker.contents(without=("nonce",))
+    assert report(broker, 9, {"material": FORM}) == first
+    assert broker.contents(without=("nonce",)) == before
+    refused(broker, "request.conflict", {"material": FORM, "reason": "clerk_habit"})
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("request.item", {"item": "none"}),
+        ("request.region", {"region": "999999"}),
+        ("request.material", {"materials": [{"material": "passport"}]}),
+        ("collected.twice", {"materials": [{"material": FORM}, {"material": FORM}]}),
+    ],
+)
+def test_what_the_list_does_not_know_is_refused_and_changes_nothing(
+    broker: Broker, code: str, changes: dict[str, Any]
+) -> None:
+    refused(broker, code, {"material": FORM}, **changes)
+
+
+@ON_SQLITE
+def test_a_note_is_kept_encrypted_and_stands_in_no_entry(broker: Broker) -> None:
+    kept = report(broker, 1, {"material": FORM, "reason": "other", "note": "张某坚持提交"})
+    assert note_of(broker.parts, kept, kept.papers[0]) == "张某坚持提交"
+    assert "坚持" not in json.dumps(broker.entries("collected"), ensure_ascii=False)
+    broker.checker.check()
+
+
+@ON_SQLITE
+def test_without_its_entry_no_report_is_kept(broker: Broker) -> None:
+    broker.store.refuse = lambda kind: kind == "collected"
+    before = broker.contents()
+    with pytest.raises(kit.Crash):
+        report(broker, 1, {"material": FORM})
+    assert broker.contents() == before
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_report_whose_answer_is_lost_is_kept_once(broker: Broker, fault: str) -> None:
+    broker.store.fault = fault
+    with pytest.raises(kit.Crash):
+        report(broker, 1, {"material": FORM})
+    again = report(broker, 1, {"material": FORM})
+    assert len(broker.entries("collected")) == 1
+    assert [row.id for row in broker.rows("SELECT id FROM paper_report")] == [again.id]
+
+
+def test_every_reason_and_standing_has_its_words() -> None:
+    assert PAPER_REASONS.keys() == set(PaperReason)
+    assert STANDINGS.keys() == set(Standing)
+    assert {one for one in Standing if one.unused} == {Standing.EXEMPT, Standing.LIVE}
