@@ -130,7 +130,11 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     daily_calls: int | None,
     distinct_holders: int | None,
 ) -> None:
-    """Register a grant that a source department has given."""
+    """Write a grant directly, with no application: for the operator, to set a deployment up or to mend it.
+
+    It stands for what a source department has given on paper, and its entry says that it was written directly. Where
+    departments work with the broker, they use `broker grant apply` and `broker grant approve`.
+    """
     if not scenes and not items:
         raise click.ClickException("须指定场景或事项 / name at least one --scene or --item")
     now = datetime.now(UTC)
@@ -148,6 +152,10 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
 @click.argument("grant_id")
 @click.argument("state", type=click.Choice([IN_FORCE, SUSPENDED, REVOKED]))
 def grant_set(grant_id: str, state: str) -> None:
-    """Suspend, revoke or restore a grant at once; lookups already queued under it are not asked any more."""
+    """Change a grant's state directly: for the operator, in an emergency; what is queued under it is not asked.
+
+    A revoked grant stays revoked. The entry says that it was done directly; a department's person uses `broker grant
+    suspend`, `revoke` or `restore`, which name them and their reason.
+    """
     with told(), office(current_settings()) as opened:
         register.set_grant_state(opened.parts, grant_id, state)

@@ -205,7 +205,7 @@ def _given(work: Work, catalog: Catalog, decided: Application, pulse: Pulse) -> 
     work.add_grant(grant)
     work.move_policy()
     return [entry("grant_registered", pulse.now, grant=grant.id, client=grant.client, source=grant.source,
-                  basis_reference=grant.legal_reference, renews=decided.renews)]  # fmt: skip
+                  basis_reference=grant.legal_reference, application=decided.id, renews=decided.renews)]  # fmt: skip
 
 
 def _owner(catalog: Catalog, source: str) -> str:

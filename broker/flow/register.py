@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.authorise import Grant
+from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem, OperatorProblem
@@ -39,7 +39,10 @@ def revoke_key(parts: Parts, key_id: str) -> None:
 
 
 def register_grant(parts: Parts, grant: Grant) -> None:
-    """A grant in force within its validity. Raises ``CallerProblem`` ``application.withheld``."""
+    """A grant that the operator writes directly, with no application; in force within its validity.
+
+    Raises ``CallerProblem`` ``application.withheld``.
+    """
     with parts.store.read() as work:
         pulse = work.pulse()
         policy = parts.policy(work, pulse)
@@ -47,7 +50,7 @@ def register_grant(parts: Parts, grant: Grant) -> None:
             _shareable(parts.edition_in_force(work, policy, pulse.now).catalog, grant)
     _change(parts, lambda work, _: work.add_grant(grant), "register.exists", grant.id,
             lambda now: entry("grant_registered", now, grant=grant.id, client=grant.client, source=grant.source,
-                              basis_reference=grant.legal_reference))  # fmt: skip
+                              basis_reference=grant.legal_reference, directly=True))  # fmt: skip
 
 
 def _shareable(catalog: Catalog, grant: Grant) -> None:
@@ -58,9 +61,22 @@ def _shareable(catalog: Catalog, grant: Grant) -> None:
 
 
 def set_grant_state(parts: Parts, grant: str, state: str) -> None:
-    """Suspend, revoke or restore a grant; lookups already queued under it are stopped before they are asked."""
-    _change(parts, lambda work, _: work.set_grant_state(grant, state), "register.unknown", grant,
-            lambda now: entry(f"grant_{state}", now, grant=grant))  # fmt: skip
+    """The operator suspends, revokes or restores a grant directly; what is queued under it is stopped unasked.
+
+    Raises ``OperatorProblem`` ``register.unknown``, and ``CallerProblem`` ``application.grant-state`` where the grant
+    is revoked: that is final, for everybody.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        found = parts.policy(work, pulse).grants.get(grant)
+        if found is None:
+            raise OperatorProblem("register.unknown", got=grant)
+        if found.state == REVOKED or not work.change_grant_state(grant, found.state, state):
+            raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
+        work.move_policy()
+        work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True)])
+        # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
+        work.commit()
 
 
 def close_case(parts: Parts, number: str, outcome: str, identify: Identify) -> None:

@@ -586,10 +586,6 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleW
         """False where the id is taken."""
         ...
 
-    def set_grant_state(self, grant: str, state: str) -> bool:
-        """False where there is no such grant."""
-        ...
-
     def add_edition(self, edition: NewEdition, now: datetime) -> bool:
         """False where another publisher was faster with this number."""
         ...

@@ -284,9 +284,6 @@ class Statements:
             .values(revoked_at=bindparam("b_now"))
         )
         self.add_grant = _once(insert(t.access_grant))
-        self.set_grant_state = (
-            update(t.access_grant).where(t.access_grant.c.id == bindparam("b_id")).values(state=bindparam("b_state"))
-        )
         self.add_edition = _once(insert(t.edition))
         record = [column for column in t.draft.c if column is not t.draft.c.body]
         self.add_draft = insert(t.draft)

@@ -440,10 +440,6 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
             valid_from=grant.valid_from, valid_to=grant.valid_to, state=grant.state,
         )  # fmt: skip
 
-    def set_grant_state(self, grant: str, state: str) -> bool:
-        """False where there is no such grant."""
-        return self._added(self._sql.set_grant_state, b_id=grant, b_state=state)
-
     def add_edition(self, edition: NewEdition, now: datetime) -> bool:
         """False where another publisher was faster with this number."""
         return self._added(

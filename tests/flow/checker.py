@@ -35,7 +35,6 @@ _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "g
 _CONSENT_STATES = {"requested": "requested", "shown": "waiting", "granted": "granted", "refused": "refused",
                    "revoked": "revoked", "expired": "expired"}  # fmt: skip
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
-_POLICY_KINDS = {"published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS}
 _POLICY_KINDS = {
     "published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS,
     "operator_stopped", "operator_released",

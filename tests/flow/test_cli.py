@@ -115,6 +115,8 @@ def test_an_approval_system_its_keys_and_grants_are_registered_each_with_an_entr
     )  # fmt: skip
     assert granted.exit_code == 0
     assert desk.type("grant", "set", "g1", "revoked").exit_code == 0
+    final = desk.type("grant", "set", "g1", "in_force")
+    assert (final.exit_code, final.output.split()[0]) == (1, "application.grant-state")
     assert desk.entries() == [
         "client_registered", "key_registered", "key_registered", "key_registered", "key_revoked", "grant_registered",
         "grant_revoked",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -232,6 +233,37 @@ def test_what_the_negative_list_keeps_back_no_grant_carries(
     again = replace(given, id="again")
     assert unchanged(owned, lambda: register.register_grant(owned.parts, again)) == "application.withheld"
     assert owned.refused(kit.request(1, materials=[IDENTITY])).code == "grant.withheld", "not under an old grant either"
+
+
+def test_what_is_revoked_the_operator_cannot_restore_either(owned: Broker) -> None:
+    """Neither a grant a department gave nor one that was written directly; a suspended one can be restored."""
+    made = steps.apply(owned.parts, WISH, APPLICANT)
+    steps.decide(owned.parts, made.id, YES, DECIDER)
+    for state in (SUSPENDED, IN_FORCE):
+        register.set_grant_state(owned.parts, made.id, state)
+    assert owned.admit(1, materials=[IDENTITY])
+    steps.withdraw(owned.parts, made.id, REVOKED, "职责调整", DECIDER, kit.as_client("police"))
+    for grant in (made.id, f"g-{POPULATION}"):
+        for state in (IN_FORCE, SUSPENDED, REVOKED):
+            act = functools.partial(register.set_grant_state, owned.parts, grant, state)
+            assert unchanged(owned, act) == "application.grant-state"
+    assert owned.refused(kit.request(2, materials=[IDENTITY])).code == "grant.revoked"
+
+
+@ON_SQLITE
+def test_the_log_tells_what_was_written_directly_from_what_a_department_decided(owned: Broker) -> None:
+    made = steps.apply(owned.parts, WISH, APPLICANT)
+    steps.decide(owned.parts, made.id, YES, DECIDER)
+    approved = owned.entries("grant_registered")[-1]
+    assert (approved["application"], "directly" in approved) == (made.id, False)
+    register.register_grant(owned.parts, kit.grant(POPULATION, id="by-hand"))
+    written = owned.entries("grant_registered")[-1]
+    assert (written["grant"], written["directly"], "application" in written) == ("by-hand", True, False)
+    register.set_grant_state(owned.parts, made.id, SUSPENDED)
+    steps.withdraw(owned.parts, "by-hand", SUSPENDED, "核查中", DECIDER, kit.as_client("police"))
+    direct, decided = owned.entries("grant_suspended")
+    assert (direct["directly"], "by" in direct) == (True, False)
+    assert ("directly" in decided, decided["by"]) == (False, DECIDER.by)
 
 
 def test_a_revocation_stops_what_is_queued_and_cannot_be_taken_back(owned: Broker) -> None:

@@ -46,6 +46,8 @@ class Machine(RuleBasedStateMachine):
         self.known: dict[str, str] = {}  # request id → verification, as the client was told
         self.receipts: dict[str, str] = {}
         self.bodies: dict[str, dict[str, object]] = {}
+        self.grants: dict[str, str] = {}  # source → the grant that followed a revoked one
+        self.given = 0
         self.editions = 1
 
     @rule(number=numbers, repeat=st.integers(0, 1), kind=kinds, fault=faults)
@@ -131,7 +133,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(source=sources, state=st.sampled_from(["revoked", "suspended", "in_force"]))
     def change_grant(self, source: str, state: str) -> None:
-        register.set_grant_state(self.broker.parts, f"g-{source}", state)
+        try:
+            register.set_grant_state(self.broker.parts, self.grants.get(source, f"g-{source}"), state)
+        except Problem:  # revoked is final: the department gives another
+            self.grants[source] = f"g-{source}-{self.given}"
+            self.given += 1
+            register.register_grant(self.broker.parts, kit.grant(source, id=self.grants[source]))
 
     @rule(number=numbers)
     def close_case(self, number: int) -> None:

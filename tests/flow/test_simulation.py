@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from broker.core.answer import Answer, Question, Reason
-from broker.core.errors import BrokerProblem, Problem
+from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem, Problem
 from broker.flow import register
 from broker.flow.deliver import deliver
 from broker.flow.look_up import look_up
@@ -124,13 +124,14 @@ class Simulation:
         self.refused: set[str] = set()
         self.depth = 0
         self.told: dict[str, set[str]] = {}
+        self.grants = {source: f"t-{source}" for source in (LICENCES, REGISTER, POPULATION)}
 
     def run(self) -> None:
         """Faults for so many steps; then calm, and everything must come right."""
         register.register_client(self.first.parts, Client("told", "审批", kit.UNIT, "http://127.0.0.1:1/", "active"))
         for source in (LICENCES, REGISTER, POPULATION):
             cap = self.chance.choice([None, None, 3])
-            given = kit.grant(source, id=f"t-{source}", client="told", daily_calls=cap)
+            given = kit.grant(source, id=self.grants[source], client="told", daily_calls=cap)
             register.register_grant(self.first.parts, given)
         self.world.stormy = True
         for step in range(STEPS):
@@ -227,7 +228,15 @@ class Simulation:
                 publish(broker.parts, document, None, "editor")
         else:
             state = self.chance.choice(["in_force", "in_force", "revoked", "suspended"])
-            register.set_grant_state(broker.parts, f"t-{source}", state)
+            self.set_grant(broker, source, state)
+
+    def set_grant(self, broker: kit.Broker, source: str, state: str) -> None:
+        """Revoked is final, so that another grant follows; so it does where it is not known whether one was written."""
+        try:
+            register.set_grant_state(broker.parts, self.grants[source], state)
+        except (CallerProblem, OperatorProblem):
+            self.grants[source] += "+"
+            register.register_grant(broker.parts, kit.grant(source, id=self.grants[source], client="told"))
 
     def close(self, broker: kit.Broker) -> None:
         """A case ends."""
@@ -267,7 +276,7 @@ class Simulation:
         """No more faults: all is settled, told, in the log, and known to the client exactly once."""
         self.world.stormy = False
         for source in (LICENCES, REGISTER, POPULATION):
-            register.set_grant_state(self.first.parts, f"t-{source}", "in_force")
+            self.set_grant(self.first, source, "in_force")
         for name in self.bodies:
             self.send(self.first, name)
         for _ in range(20):
