@@ -1,7 +1,8 @@
 """What must become of a question when its source misbehaves: every behaviour of the sandbox, for every family.
 
-``tests/flow/test_misbehaviour.py`` asks one source of each family, ``tests/faults/f8_sources.py`` all of them through
-the whole broker. A behaviour that has no line here fails both.
+``tests/flow/test_misbehaviour.py`` asks one source of each family, ``tests/faults/f8_sources.py`` every one that a
+platform process carries. Both drive the connectors over the real transport and hold what comes back to ``checked``;
+plan, grants and database have no part in it. A behaviour that has no line here fails both.
 """
 
 from __future__ import annotations

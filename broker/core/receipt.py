@@ -101,8 +101,11 @@ def _step(tried: Tried) -> dict[str, Any]:
 
 
 def moment(when: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+    """RFC 3339 in UTC with milliseconds, whatever zone the time is told in. ``ValueError`` where it is told in none."""
+    if when.tzinfo is None:
+        raise ValueError("a moment needs its zone")
+    utc = when.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
 
 
 def sign_receipt(payload: Mapping[str, Any], signer: Signer) -> str:
