@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from broker.core import checkpoint, merkle
@@ -104,8 +104,7 @@ def moment(when: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, whatever zone the time is told in. ``ValueError`` where it is told in none."""
     if when.tzinfo is None:
         raise ValueError("a moment needs its zone")
-    utc = when.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def sign_receipt(payload: Mapping[str, Any], signer: Signer) -> str:

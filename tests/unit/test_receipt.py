@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from broker.core import checkpoint, merkle
 from broker.core.answer import Answer, Finding, Reason
 from broker.core.authorise import Permit
+from broker.core.day import CHINA
 from broker.core.decide import advance
 from broker.core.entry import entry
 from broker.core.envelope import Algorithm, Signer, Verifier, canonical, seal
@@ -273,3 +274,11 @@ def test_a_checkpoint_of_another_log_or_of_unknown_keys_is_refused() -> None:
 def test_without_log_keys_no_place_is_believed() -> None:
     with pytest.raises(CallerProblem, match=r"log\."):
         verify_bundle(made().bundle, made().keys, [])
+
+
+def test_a_moment_is_told_in_utc_whatever_zone_it_comes_in() -> None:
+    """Truncated to the millisecond, never rounded into the next one."""
+    assert moment(datetime(2026, 7, 1, 0, 5, 6, 7999, tzinfo=CHINA)) == "2026-06-30T16:05:06.007Z"
+    assert moment(datetime(2026, 7, 1, 0, 5, 6, tzinfo=UTC)) == "2026-07-01T00:05:06.000Z"
+    with pytest.raises(ValueError, match="zone"):
+        moment(datetime(2026, 7, 1))  # noqa: DTZ001 - a time without a zone is what is refused
