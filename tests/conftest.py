@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from broker.sandbox.servers import LOOPBACK, Postgres, Redis, fresh_database, start_postgres, start_redis
 
 TESTS = Path(__file__).parent
 UNIT = TESTS / "unit"
+
+# A busy machine draws its examples slowly, which says nothing of the code: no property fails by the clock.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
