@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.answer import Answer, Finding, Outcome, Reason
+from broker.core.answer import Answer, Awaited, Finding, Outcome, Reason, Wait
 from broker.core.authorise import Permit, Refusal
 from broker.core.case import Request
 from broker.core.catalog import Mode, RowState
-from broker.core.decide import Decision, Kind, advance
+from broker.core.decide import Decision, Kind, Progress, Tried, advance
 from broker.core.plan import Plan, plan
 from tests.flow import catalogue
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER, SHOP
@@ -26,6 +26,7 @@ REQUEST = plain_request(
     applicant=party("applicant", -1), parties=(party("legal_representative", 1),), item=SHOP, scene=None
 )
 Permits = dict[str, Permit | Refusal]
+WAIT = Wait(Awaited.DEPARTMENT, NOW + timedelta(days=3))
 
 
 def finding(answer: Answer) -> Finding:
@@ -158,6 +159,27 @@ def test_no_more_is_asked_than_needed(walk: Any) -> None:
     assert {(found.lookups[key].source, found.lookups[key].form.value) for key in asked} == used
 
 
+@given(walks(), st.data())
+def test_a_wait_holds_up_the_materials_that_need_its_answer_and_no_other(walk: Any, data: st.DataObject) -> None:
+    found, request, permits, answers = walk
+    whole, asked = decided(*walk)
+    late = {key for key in asked if data.draw(st.booleans())}
+    findings = {key: finding(answers[key]) for key in asked}
+    before = {key: one for key, one in findings.items() if key not in late}
+    meanwhile = advance(found, request, permits, before, TODAY, dict.fromkeys(late, WAIT))
+    assert meanwhile.due == ()
+    assert [one.need.key for one in meanwhile.decisions] == list(whole)
+    for one in meanwhile.decisions:
+        if one.kind is Kind.PENDING:
+            assert one.steps[:-1] == whole[one.need.key].steps[: len(one.steps) - 1]
+            assert (one.last.reason, one.last.finding, one.until) == (WAIT.awaited, None, WAIT.until)
+        else:
+            assert one == whole[one.need.key]
+    assert meanwhile.pending == bool(late)
+    answered = advance(found, request, permits, findings, TODAY, dict.fromkeys(asked, WAIT))
+    assert (answered.decisions, answered.pending) == (tuple(whole.values()), False), "an answer ends its wait"
+
+
 # --- by example -------------------------------------------------------------------------------------------------------
 
 SHOP_PLAN = plan(edition(catalogue.document()), REQUEST, TODAY)
@@ -237,3 +259,141 @@ def test_one_lookup_serves_two_materials_each_with_its_own_expectations() -> Non
     found = kinds({LICENCES: Answer(Reason.NOT_FOUND), REGISTER: other})
     assert found["licence"] == (Kind.NOT_MET, "not_held.mismatch")
     assert found["premises"] == (Kind.EXEMPT, "held.valid")
+
+
+# --- one material, one chain: what each step leaves behind ------------------------------------------------------------
+
+CERTIFICATE = catalogue.document()["materials"]["licence"]["chain"][0]
+REUSE = CERTIFICATE | {"mode": "reuse"}
+CHECK = {"mode": "department_check", "source": REGISTER, "form": "query", "fields": ["name"], "unit": "市监局"}
+COMMITMENT = {"mode": "commitment", "text": "licence/2"}
+PAPER = {"mode": "submission"}
+KEY = f"{LICENCES}:query:applicant"
+HELD = finding(
+    Answer(Reason.VALID, {"number": REQUEST.applicant.number, "name": "店", "status": "正常", "valid_to": "长期"})
+)
+
+
+def advanced(*chain: dict[str, Any], permit: Permit | Refusal | None = None, **known: Any) -> Progress:
+    """How far the licence's chain carries; ``signed`` is the commitment the applicant signed for it."""
+    document = catalogue.document()
+    document["materials"]["licence"]["chain"] = list(chain)
+    signed = known.pop("signed", None)
+    request = replace(REQUEST, materials=("licence",), commitments={"licence": signed} if signed else {})
+    found = plan(edition(document), request, TODAY)
+    permits = dict.fromkeys(found.lookups, permit or Permit("g"))
+    return advance(found, request, permits, known.pop("findings", {}), TODAY, **known)
+
+
+def settled(*chain: dict[str, Any], **known: Any) -> tuple[Kind, Mode, tuple[Tried, ...], str, datetime | None]:
+    """The one decision: its kind, mode, steps, detail and term."""
+    progress = advanced(*chain, **known)
+    (one,) = progress.decisions
+    assert (progress.due, progress.wanted) == ((), ())
+    return one.kind, one.mode, one.steps, one.detail, one.until
+
+
+def certificate(reason: str, found: Finding | None = None, mode: Mode = Mode.CERTIFICATE) -> Tried:
+    return Tried(mode, reason, LICENCES, "query", found)
+
+
+def test_a_step_that_was_answered_is_told_with_its_source_form_and_finding() -> None:
+    assert advanced(CERTIFICATE, PAPER) == Progress((KEY,), ())
+    steps = (certificate("held.valid", HELD),)
+    assert settled(CERTIFICATE, PAPER, findings={KEY: HELD}) == (Kind.EXEMPT, Mode.CERTIFICATE, steps, "", None)
+
+
+@pytest.mark.parametrize(
+    ("step", "permit", "told"),
+    [
+        (CERTIFICATE | {"related": "spouse"}, None, certificate("unknown.insufficient")),
+        (CERTIFICATE | {"state": "proposed"}, None, certificate("unknown.proposed")),
+        (CERTIFICATE, Refusal("grant.expired"), certificate("grant.expired")),
+        (REUSE, Refusal("grant.expired"), certificate("grant.expired", mode=Mode.REUSE)),
+        (REUSE | {"state": "proposed"}, None, certificate("unknown.proposed", mode=Mode.REUSE)),
+        ({"mode": "reuse"}, None, Tried(Mode.REUSE, "unknown.insufficient")),  # of which source, the row does not say
+    ],
+)
+def test_a_step_that_cannot_be_taken_asks_nobody_and_says_why(
+    step: dict[str, Any], permit: Refusal | None, told: Tried
+) -> None:
+    """Even where an answer lies ready: one that another row of the list asked for does not count for this one."""
+    steps = (told, Tried(Mode.SUBMISSION, "submit.last-step"))
+    ready: dict[str, Any] = {"findings": {KEY: HELD}, "earlier": {KEY: HELD}, "waits": {KEY: WAIT}}
+    assert settled(step, PAPER, permit=permit, **ready) == (Kind.SUBMIT, Mode.SUBMISSION, steps, "", None)
+
+
+def test_earlier_evidence_is_wanted_before_anybody_is_asked() -> None:
+    """Neither an answer of this verification nor a wait for one stands for it."""
+    wanted = Progress((), (), (KEY,))
+    assert advanced(REUSE, CERTIFICATE) == wanted
+    assert advanced(REUSE, CERTIFICATE, findings={KEY: HELD}, waits={KEY: WAIT}) == wanted
+    assert advanced(REUSE, CERTIFICATE, earlier={KEY: None}) == Progress((KEY,), ())
+
+
+def test_where_nothing_earlier_can_be_used_the_chain_goes_on() -> None:
+    steps = (certificate("unknown.no-earlier-evidence", mode=Mode.REUSE), certificate("held.valid", HELD))
+    ended = settled(REUSE, CERTIFICATE, findings={KEY: HELD}, earlier={KEY: None})
+    assert ended == (Kind.EXEMPT, Mode.CERTIFICATE, steps, "", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "mode", "reasons"),
+    [
+        (HELD.answer, Kind.EXEMPT, Mode.REUSE, ["held.valid"]),
+        (replace(HELD.answer, reason=Reason.REVOKED), Kind.NOT_MET, Mode.REUSE, ["not_held.revoked"]),
+        (Answer(Reason.VALID, {"number": "别人"}), Kind.NOT_MET, Mode.REUSE, ["not_held.mismatch"]),
+        (Answer(Reason.VALID), Kind.SUBMIT, Mode.SUBMISSION, ["unknown.malformed", "submit.last-step"]),
+    ],
+)
+def test_earlier_evidence_is_judged_as_an_answer_of_today_is(
+    answer: Answer, kind: Kind, mode: Mode, reasons: list[str]
+) -> None:
+    earlier = replace(finding(answer), origin="v-1")
+    found_kind, found_mode, steps, *_ = settled(REUSE, PAPER, earlier={KEY: earlier})
+    assert (found_kind, found_mode, [one.reason for one in steps]) == (kind, mode, reasons)
+    assert steps[0] == certificate(reasons[0], earlier, Mode.REUSE)
+
+
+def test_a_material_whose_answer_comes_later_is_pending_until_its_term() -> None:
+    """What went before stays told; the unit that checks is named; what follows in the chain is not tried."""
+    late = finding(Answer(Reason.LATE))
+    waits = {f"{REGISTER}:query:applicant": WAIT}
+    told = (
+        certificate("unknown.late", late),
+        Tried(Mode.DEPARTMENT_CHECK, "pending.department_check", REGISTER, "query"),
+    )
+    ended = settled(CERTIFICATE, CHECK, COMMITMENT, findings={KEY: late}, waits=waits)
+    assert ended == (Kind.PENDING, Mode.DEPARTMENT_CHECK, told, "市监局", WAIT.until)
+
+
+@pytest.mark.parametrize(
+    ("signed", "reasons"),
+    [
+        (None, ["fallback.commitment"]),
+        ("licence/2", ["commitment.accepted"]),
+        ("licence/1", ["commitment.other-text", "fallback.commitment"]),
+    ],
+)
+def test_a_commitment_is_accepted_only_in_the_text_of_the_list(signed: str | None, reasons: list[str]) -> None:
+    """In every case the material may be replaced by it; what was signed in another text does not count."""
+    steps = tuple(Tried(Mode.COMMITMENT, reason) for reason in reasons)
+    ended = (Kind.FALLBACK, Mode.COMMITMENT, steps, "licence/2", None)
+    assert settled(COMMITMENT, PAPER, signed=signed) == ended
+
+
+def test_a_signature_under_a_commitment_says_nothing_of_another_way() -> None:
+    """A unit that answers outside the broker, and the result of an item that is part of the request."""
+    check = {"mode": "department_check", "unit": "市监局"}
+    told = (Tried(Mode.DEPARTMENT_CHECK, "fallback.department_check"),)
+    ended = (Kind.FALLBACK, Mode.DEPARTMENT_CHECK, told, "市监局", None)
+    assert settled(check, COMMITMENT, signed="licence/1") == ended
+    result = {"mode": "scene_result", "item": SHOP, "source": LICENCES}
+    told = (Tried(Mode.SCENE_RESULT, "fallback.scene_result", LICENCES),)
+    assert settled(result, signed="licence/1") == (Kind.FALLBACK, Mode.SCENE_RESULT, told, SHOP, None)
+
+
+def test_a_way_that_is_only_proposed_is_not_offered() -> None:
+    paper = (Kind.SUBMIT, Mode.SUBMISSION, (Tried(Mode.SUBMISSION, "submit.no-source"),), "", None)
+    for step in (COMMITMENT, {"mode": "department_check"}, {"mode": "scene_result", "item": SHOP}):
+        assert settled(step | {"state": "proposed"}, signed="licence/2") == paper
