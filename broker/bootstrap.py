@@ -120,8 +120,10 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     if wake is None:
         parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
     queue = parts.wake.answers if isinstance(parts.wake, FleetWake) else (lambda: True)
-    receipt_keys = _once([signer.verifier(), *_next_keys(folder, (_SIGNER,)), *_public_keys(folder / _RETIRED)])
-    log_keys = _once([
+    receipt_keys = parts.receipt_keys = _once([
+        signer.verifier(), *_next_keys(folder, (_SIGNER,)), *_public_keys(folder / _RETIRED)
+    ])  # fmt: skip
+    log_keys = parts.log_keys = _once([
         *(key.verifier() for key in log_signers), *_next_keys(folder, _LOG_KEYS), *_public_keys(folder / _RETIRED_LOG)
     ])  # fmt: skip
     provider = _identity_provider(settings)

@@ -48,6 +48,9 @@ class Filter:
     case: str | None = None
     operator: str | None = None
     subject: str | None = None  # a keyed pseudonym
+    unit: str | None = None
+    source: str | None = None
+    outcome: str | None = None  # a reason or, where an entry has none, its outcome or code
 
     @property
     def whole(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from broker.core.answer import Answer
 from broker.core.catalog import Edition, Source, catalog_from
-from broker.core.envelope import Signer
+from broker.core.envelope import Signer, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.gate import Breaker
 from broker.core.grant_application import Terms
@@ -75,6 +75,8 @@ class Parts:
     pause: Callable[[float], None] = time.sleep  # how a worker waits for its turn at a source's gate, in seconds
     terms: Terms = field(default_factory=Terms)
     misuse: MisuseRules = field(default_factory=MisuseRules)
+    receipt_keys: Sequence[Verifier] = ()  # what is published: the signer's and its predecessors'
+    log_keys: Sequence[Verifier] = ()  # those of the log's signers and their predecessors
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)
 

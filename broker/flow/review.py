@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -16,6 +16,7 @@ from broker.ports import LogRow, Work
 _CHUNK = 1024  # entries, or checkpoints, read at a time; a multiple of a tile's width
 
 _Tiles = dict[tuple[int, int], bytes]
+Heard = Callable[[int, int], None]  # how many entries of how many are read; what it raises ends the review
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,11 @@ class LogReport:
     unsequenced: int
 
 
-def verify_log(parts: Parts, log_keys: Sequence[Verifier]) -> LogReport:
+def _unheard(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def verify_log(parts: Parts, log_keys: Sequence[Verifier], heard: Heard = _unheard) -> LogReport:
     """Hold the entries against what was signed, and prove that they are the same.
 
     (1) the newest checkpoint is signed by the log's keys, and every older one that is kept too;
@@ -52,7 +57,7 @@ def verify_log(parts: Parts, log_keys: Sequence[Verifier]) -> LogReport:
                 raise _damaged("no checkpoint")
             return LogReport(0, merkle.EMPTY_ROOT, waiting)
         head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=len(parts.log_signers))  # (1)
-        root, tiles = _rebuilt(work, head.size)
+        root, tiles = _rebuilt(work, head.size, heard)
         _hold_entries(work, head, root, tiles)
         _hold_checkpoints(parts, work, log_keys, tiles)
     return LogReport(head.size, root, waiting)
@@ -97,7 +102,7 @@ def _checkpoints(work: Work) -> Iterator[tuple[int, str]]:
         last = found[-1][0]
 
 
-def _rebuilt(work: Work, until: int) -> tuple[bytes, _Tiles]:
+def _rebuilt(work: Work, until: int, heard: Heard) -> tuple[bytes, _Tiles]:
     """Root and tiles of the first entries, from their bytes alone."""
     tiles: _Tiles = {}
     root, size = merkle.EMPTY_ROOT, 0
@@ -114,6 +119,7 @@ def _rebuilt(work: Work, until: int) -> tuple[bytes, _Tiles]:
         growth = merkle.grow(size, [merkle.leaf_hash(row.body) for row in rows], read_tile)
         tiles |= growth.tiles
         root, size = growth.root, growth.size
+        heard(size, until)
     return root, tiles
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -54,10 +55,18 @@ def _indexed(first: int, entries: Sequence[tuple[int, bytes]]) -> list[Indexed]:
     rows = []
     for position, (_, body) in enumerate(entries, first):
         says = orjson.loads(body)
-        client, case, operator, subject = (
-            value if isinstance(value := says.get(name), str) else None
-            for name in ("client", "case", "operator", "subject")
-        )
         at = datetime.fromisoformat(says["at"])
-        rows.append(Indexed(position, at, says["kind"], client, case, operator, subject))
+        rows.append(Indexed(position, at, says["kind"], *(_first_text(says, names) for names in _SAID_AS)))
     return rows
+
+
+# By which of its facts an entry is found, in the order of ``Indexed``: who did something in the console is named by
+# login, where cases name the operator.
+_SAID_AS = (
+    ("client",), ("case",), ("operator", "login", "by"), ("subject",), ("unit",), ("source",),
+    ("reason", "outcome", "code"),
+)  # fmt: skip
+
+
+def _first_text(says: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    return next((value for name in names if isinstance(value := says.get(name), str)), None)

@@ -14,6 +14,7 @@ from broker.core.catalog import Source
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
 from broker.core.roles import Role
+from broker.ports.audit import AuditWork
 from broker.ports.console import ConsoleWork
 from broker.ports.figures import FiguresWork
 from broker.ports.grants import GrantsWork, Parties
@@ -390,7 +391,7 @@ class Draft:
     editors: str | None = None  # who changed the body since it was drafted, joined by commas
 
 
-class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, Protocol):
+class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, AuditWork, Protocol):
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 
     def commit(self) -> None:

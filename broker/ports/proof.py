@@ -21,6 +21,9 @@ class Indexed:
     case: str | None = None
     operator: str | None = None
     subject: str | None = None
+    unit: str | None = None
+    source: str | None = None
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

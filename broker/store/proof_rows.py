@@ -36,7 +36,8 @@ class ProofRows(Rows):
         """Let entries be found by what they say."""
         self._many(self._sql.many(p.log_index), [
             {"position": row.position, "at": row.at, "kind": row.kind, "client_id": row.client,
-             "case_number": row.case, "operator": row.operator, "subject": row.subject}
+             "case_number": row.case, "operator": row.operator, "subject": row.subject,
+             "unit": row.unit, "source": row.source, "outcome": row.outcome}
             for row in rows
         ])  # fmt: skip
 
@@ -56,7 +57,8 @@ class ProofRows(Rows):
         )
         equal = (
             (index.kind, wanted.kind), (index.client_id, wanted.client), (index.case_number, wanted.case),
-            (index.operator, wanted.operator), (index.subject, wanted.subject),
+            (index.operator, wanted.operator), (index.subject, wanted.subject), (index.unit, wanted.unit),
+            (index.source, wanted.source), (index.outcome, wanted.outcome),
         )  # fmt: skip
         for column, value in equal:
             if value:

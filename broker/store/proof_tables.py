@@ -26,10 +26,17 @@ log_index = Table(  # what the entries say, once they have their place; made fro
     Column("case_number", Text),
     Column("operator", Text),
     Column("subject", Text),
+    Column("unit", Text),
+    Column("source", Text),
+    Column("outcome", Text),
 )
 Index("log_index_at", log_index.c.at)
 Index("log_index_case", log_index.c.case_number, log_index.c.position)
 Index("log_index_subject", log_index.c.subject, log_index.c.position)
+Index("log_index_kind", log_index.c.kind, log_index.c.position)
+Index("log_index_client", log_index.c.client_id, log_index.c.position)
+Index("log_index_operator", log_index.c.operator, log_index.c.position)
+Index("log_index_source", log_index.c.source, log_index.c.position)
 
 embargo = Table(  # what the subject's view hides: a person's entries, or those of a system's case
     "embargo",

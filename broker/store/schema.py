@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from broker.store import (
+    audit_tables,
     console_tables,
     figures_tables,
     grants_tables,
@@ -14,6 +15,7 @@ from broker.store import (
 from broker.store.tables import metadata
 
 __all__ = [
+    "audit_tables",
     "console_tables",
     "figures_tables",
     "grants_tables",

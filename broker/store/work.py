@@ -44,6 +44,7 @@ from broker.ports import (
     WaitingLookup,
 )
 from broker.store import tables as t
+from broker.store.audit_rows import AuditRows
 from broker.store.console_rows import ConsoleRows
 from broker.store.engine import Database
 from broker.store.figures_rows import FiguresRows
@@ -87,7 +88,7 @@ class SqlStore:
             yield SqlWork(connection, self.statements, self.read_key)
 
 
-class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows):
+class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows, AuditRows):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
     def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:

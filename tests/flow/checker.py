@@ -67,6 +67,7 @@ class Checker:
 
     TABLES = (
         "access_grant",
+        "annotation",
         "attempt",
         "case_file",
         "client",

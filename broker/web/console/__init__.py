@@ -27,6 +27,7 @@ from flask import Flask
 
 from broker.web.console.access import access_area
 from broker.web.console.area import Area, Console
+from broker.web.console.audit import audit_area
 from broker.web.console.cases import cases_area
 from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
@@ -46,6 +47,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     coverage_area,
     cases_area,
     orders_area,
+    audit_area,
     access_area,
 )
 

@@ -27,7 +27,7 @@ from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import BASES, CASE_STATES, ENTRY_KINDS, FORMS
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
-from broker.web.console.words import LANGUAGES, clock, told
+from broker.web.console.words import LANGUAGES, told
 
 READERS = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR, ConsoleRole.CLERK)
 CASE_READERS = only(*READERS)
@@ -194,7 +194,7 @@ def _terms() -> dict[str, Any]:
     return {
         "decision": _decision, "modes": MODES, "states": STATES, "case_states": CASE_STATES, "kinds": ENTRY_KINDS,
         "bases": BASES, "forms": FORMS, "role_name": role_name, "reason_words": reason_words,
-        "reason_next": reason_next, "clock": clock, "tones": TONES,
+        "reason_next": reason_next, "tones": TONES,
     }  # fmt: skip
 
 

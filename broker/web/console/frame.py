@@ -86,6 +86,8 @@ class _Guard:
         if found is None:
             return None  # the style sheet, and addresses that lead nowhere: nothing to protect
         g.visit = self._visit()  # (1)
+        if g.visit is None or not found.allowed.admits(g.visit.person.roles):
+            request.max_content_length = MAX_FORM  # nobody fills our disk who may not come in
         if request.method == "POST":
             self._require_form()  # (2)
         return self._permitted(found.allowed)  # (3)

@@ -20,7 +20,6 @@ from broker.web.console.area import MAX_FORM, Area, Console, Nav, only
 from broker.web.console.case_words import BASES, ORDER_STATES, REPLIES
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import visitor
-from broker.web.console.words import clock
 
 _MEDIA = {".pdf": "application/pdf", ".ofd": "application/ofd", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
           ".png": "image/png"}  # fmt: skip
@@ -54,7 +53,7 @@ class _Orders:
             sources = {} if edition is None else self._parts.edition(work, edition).catalog.sources
         return shown(
             "orders/index.html", orders=found, everything=everything, units=units, now=now, sources=sources,
-            states=ORDER_STATES, clock=clock, scoped=bool(asked),
+            states=ORDER_STATES, scoped=bool(asked),
         )  # fmt: skip
 
     def order(self, number: str) -> Response:
@@ -76,7 +75,7 @@ class _Orders:
         return shown(
             "orders/order.html", status=status, order=found.order, question=found.question, remark=found.remark,
             wrong=wrong, done=request.args.get("done") == "1", states=ORDER_STATES, replies=REPLIES, bases=BASES,
-            clock=clock, typed=request.form, accept=",".join(_MEDIA),
+            typed=request.form, accept=",".join(_MEDIA),
         )  # fmt: skip
 
     def _shown(self, number: str) -> Shown:

@@ -17,7 +17,7 @@ from broker.web import errors
 from broker.web.console.area import Area, Console
 from broker.web.console.assets import asset
 from broker.web.console.visit import current_visit, form_token
-from broker.web.console.words import html_language, language, mark, told, when
+from broker.web.console.words import clock, html_language, language, mark, told, when
 
 ROLES = {
     ConsoleRole.OPERATOR: mark("Centre operator"),
@@ -100,6 +100,7 @@ def _around() -> dict[str, Any]:
         "asset": asset,
         "told": told,
         "when": when,
+        "clock": clock,
         "Role": ConsoleRole,
         "csrf_field": csrf_field,
         "role_words": role_words,

@@ -1,0 +1,278 @@
+"""Audit review: find entries, look at one with its proof, flags, the log's state, verify a file, annotate, export.
+
+The frame writes an entry for every page that an auditor opens; here one more says what was searched for, or verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, datetime, time, timedelta
+from typing import IO, Any
+
+from flask import Response, request
+from flask_babel import gettext
+
+from broker.core import checkpoint, merkle
+from broker.core.answer import Reason
+from broker.core.day import CHINA
+from broker.core.errors import CallerProblem, Problem
+from broker.core.log_export import Filter, as_csv, as_json_lines
+from broker.core.misuse import describe
+from broker.core.people import ConsoleRole
+from broker.flow import annotate, log_check, watch
+from broker.flow.export import Wanted, export_log
+from broker.flow.parts import Parts
+from broker.flow.prove import checkpoint_size, tile_reader
+from broker.ports import Work
+from broker.ports.grants import Flag
+from broker.web.console.area import Area, Console, Nav, only
+from broker.web.console.audit_words import EXPLAINED, FACTS, KINDS, RULES
+from broker.web.console.evidence import MOST_BYTES, verified
+from broker.web.console.page import said_of, shown, to
+from broker.web.console.visit import viewed, visitor
+
+_AUDITOR = only(ConsoleRole.AUDITOR)
+PER_PAGE = 50
+MOST_READ = 20_000  # entries looked at for one page: what bounds its time, however long the log is
+_EVERYTHING = 1 << 62  # above every place
+_WHOLE_DAY = timedelta(days=1)
+_TEXTS = ("kind", "client", "unit", "operator", "case", "source", "outcome", "subject")
+_FORMATS = {"jsonl": (as_json_lines, "application/jsonl"), "csv": (as_csv, "text/csv; charset=utf-8")}
+
+
+def audit_area(console: Console) -> Area:
+    """The pages of those who review; they change nothing but what they write beside it."""
+    area, audit = Area("audit", Nav("index", "Audit review")), _Audit(console)
+    area.get("/audit", audit.index, _AUDITOR)
+    area.get("/audit/entries/<int:position>", audit.entry, _AUDITOR)
+    area.post("/audit/entries/<int:position>/annotate", audit.annotate, _AUDITOR)
+    area.post("/audit/export", audit.export, _AUDITOR)
+    area.get("/audit/flags", audit.flags, _AUDITOR)
+    area.get("/audit/flags/<number>", audit.flag, _AUDITOR)
+    area.post("/audit/flags/<number>", audit.judge, _AUDITOR)
+    area.get("/audit/log", audit.log, _AUDITOR)
+    area.post("/audit/log/check", audit.check, _AUDITOR)
+    area.post("/audit/log/cancel", audit.cancel, _AUDITOR)
+    area.get("/audit/verify", audit.verify, _AUDITOR)
+    area.post("/audit/verify", audit.verifying, _AUDITOR, largest=MOST_BYTES)
+    return area
+
+
+class _Audit:
+    def __init__(self, console: Console) -> None:
+        self._parts = console.parts
+
+    # --- entries
+
+    def index(self) -> Response:
+        """Entries by filters, the newest first, page by page downwards."""
+        return self._found("", 200)
+
+    def _found(self, wrong: str, status: int) -> Response:
+        asked = {name: request.values.get(name, "").strip() for name in (*_TEXTS, "since", "until")}
+        try:
+            wanted = _filter(asked)
+        except ValueError:
+            wanted, status = Filter(), 422
+            wrong = wrong or said_of(CallerProblem("request.parameter", expected="YYYY-MM-DD"))
+        before = max(0, request.args.get("before", _EVERYTHING, type=int))
+        viewed(self._parts, "entries", filter=wanted.document(), below=before if before < _EVERYTHING else None)
+        with self._parts.store.read() as work:
+            stretch = work.search(wanted, before, PER_PAGE, MOST_READ)
+            rows = [(one.position, json.loads(one.body)) for one in stretch.found]
+            annotated = work.annotated([position for position, _ in rows])
+            clients = sorted(self._parts.policy(work, work.pulse()).clients)
+        return shown(
+            "audit/index.html", status=status, rows=rows, annotated=annotated, further=stretch.further, wrong=wrong,
+            asked=asked, query={name: value for name, value in asked.items() if value}, before=before < _EVERYTHING,
+            kinds=KINDS, clients=clients, reasons=list(Reason), read=MOST_READ,
+        )  # fmt: skip
+
+    def entry(self, position: int) -> Response:
+        """One entry: its facts, its proof, what belongs to it, what was written about it."""
+        return self._entry_page(position, "", 200)
+
+    def _entry_page(self, position: int, wrong: str, status: int) -> Response:
+        with self._parts.store.read() as work:
+            rows = work.log_rows(position, position + 1)
+            if not rows:
+                raise CallerProblem("annotation.entry", got=str(position))
+            row, said = rows[0], json.loads(rows[0].body)
+            related = work.entries_about(row.verification) if row.verification else []
+            notes = work.annotations(position=position)
+            proof = _proof(self._parts, work, position, row.body)
+        return shown(
+            "audit/entry.html", status=status, position=position, said=said, notes=notes, wrong=wrong, kinds=KINDS,
+            facts=[(name, FACTS.get(name, name), _plain(value)) for name, value in said.items() if name not in _HEAD],
+            related=[(place, json.loads(body)) for place, body in related if place is not None], proof=proof,
+            raw=row.body.decode("utf-8", "replace"), longest=annotate.LONGEST,
+        )  # fmt: skip
+
+    def annotate(self, position: int) -> Response:
+        """Write something about an entry."""
+        try:
+            annotate.annotate(self._parts, position, request.form.get("text", ""), visitor().login)
+        except CallerProblem as problem:
+            if problem.code != "annotation.text":
+                raise
+            return self._entry_page(position, said_of(problem), 422)
+        return to("audit_entry", position=position)
+
+    def export(self) -> Response:
+        """What the filter wants as a file with its proofs, written while it is read."""
+        asked = {name: request.form.get(name, "").strip() for name in (*_TEXTS, "since", "until")}
+        reason = request.form.get("reason", "").strip()[:500]
+        if not reason:
+            return self._found(said_of(CallerProblem("application.reason")), 422)
+        try:
+            wanted = _filter(asked)
+        except ValueError as error:
+            raise CallerProblem("request.parameter", expected="YYYY-MM-DD") from error
+        name = request.form.get("format", "jsonl")
+        written, media_type = _FORMATS.get(name, _FORMATS["jsonl"])
+        head, lines = export_log(self._parts, Wanted(wanted, visitor().login, reason))
+        response = Response(written(head, lines), content_type=media_type)
+        file = f"log-{head.size}.{name if name in _FORMATS else 'jsonl'}"
+        response.headers["Content-Disposition"] = f'attachment; filename="{file}"'
+        return response
+
+    # --- flags
+
+    def flags(self) -> Response:
+        """What the rules against misuse have found, the open ones first."""
+        with self._parts.store.read() as work:
+            found = sorted(work.flags(), key=lambda one: (one.state != "open", -one.raised_at.timestamp()))
+        rows = [(one, RULES[one.rule], describe(one.rule, one.evidence)) for one in found]
+        return shown("audit/flags.html", rows=rows)
+
+    def flag(self, number: str) -> Response:
+        """One flag: what the rule looks for, what it found, where to begin looking."""
+        return self._flag_page(number, "", 200)
+
+    def _flag_page(self, number: str, wrong: str, status: int) -> Response:
+        with self._parts.store.read() as work:
+            one = _flag(work, number)
+            places = [(verification, _first_place(work, verification)) for verification in one.evidence.verifications]
+            notes = work.annotations(flag=number)
+        return shown(
+            "audit/flag.html", status=status, one=one, rule=RULES[one.rule], explained=EXPLAINED[one.rule],
+            words=describe(one.rule, one.evidence), places=places, notes=notes, wrong=wrong,
+            confirmed=any(note.verdict == "confirmed" for note in notes), longest=annotate.LONGEST,
+        )  # fmt: skip
+
+    def judge(self, number: str) -> Response:
+        """Clear a flag, or say that it is right; either with a note."""
+        text, login = request.form.get("text", "").strip(), visitor().login
+        try:
+            if request.form.get("verdict") == "confirm":
+                annotate.confirm(self._parts, number, text, login)
+            else:
+                watch.clear(self._parts, number, login, text[: annotate.LONGEST])
+        except CallerProblem as problem:
+            if problem.code == "misuse.unknown":
+                raise
+            return self._flag_page(number, said_of(problem), 422)
+        return to("audit_flag", number=number)
+
+    # --- the log
+
+    def log(self) -> Response:
+        """How large the log is, what is signed and co-signed, what waits, and when it was last verified whole."""
+        with self._parts.store.read() as work:
+            note = work.latest_checkpoint()
+            cosigned = work.cosignatures(10)
+            lag, now = work.lag(), work.pulse().now
+            jobs = work.jobs(log_check.KIND, 5)
+        head = checkpoint.verify(note, self._parts.log_origin, self._parts.log_keys) if note else None
+        oldest = datetime.fromisoformat(json.loads(lag.oldest)["at"]) if lag.oldest else None
+        return shown(
+            "audit/log.html", note=note, head=head, cosigned=cosigned, lag=lag,
+            waits=max(0, int((now - oldest).total_seconds())) if oldest else 0, job=jobs[0] if jobs else None,
+            checks=[(one, json.loads(one.result or "{}")) for one in jobs if one.state == "done"],
+        )  # fmt: skip
+
+    def check(self) -> Response:
+        """Begin to verify the whole log."""
+        log_check.ask(self._parts, visitor().login)
+        return to("audit_log")
+
+    def cancel(self) -> Response:
+        """Stop it."""
+        log_check.cancel(self._parts, request.form.get("job", ""), visitor().login)
+        return to("audit_log")
+
+    # --- files
+
+    def verify(self) -> Response:
+        """The form for a receipt, a bundle or an export."""
+        return shown("audit/verify.html", found=None, problem=None, name="", wrong="")
+
+    def verifying(self) -> Response:
+        """What the file proves, or what does not hold; nothing of it is kept."""
+        file = request.files.get("file")
+        if file is None or not file.filename:
+            wrong = gettext("Choose a file first.")
+            return shown("audit/verify.html", status=422, found=None, problem=None, name="", wrong=wrong)
+        with closing(file.stream) as stream:
+            viewed(self._parts, "file", digest=_digest(stream))
+            try:
+                found, problem = verified(self._parts, stream), None
+            except Problem as told:
+                found, problem = None, told
+        return shown(
+            "audit/verify.html", found=found, problem=problem, name=file.filename[:100], wrong="",
+            said=said_of(problem) if problem else "",
+        )  # fmt: skip
+
+
+_HEAD = ("version", "kind", "at")
+
+
+def _filter(asked: dict[str, str]) -> Filter:
+    """The filter that a form asks for; days are China's, the last one included. Raises ``ValueError``."""
+    since, until = (date.fromisoformat(asked[name]) if asked[name] else None for name in ("since", "until"))
+    first, last = (datetime.combine(day, time(), CHINA) if day else None for day in (since, until))
+    texts = {name: asked[name][:200] or None for name in _TEXTS}
+    return Filter(first, last + _WHOLE_DAY if last else None, **texts)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "、".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _proof(parts: Parts, work: Work, position: int, body: bytes) -> dict[str, Any] | None:
+    """The entry's proof under the newest checkpoint, held against it on the spot."""
+    note = work.latest_checkpoint()
+    if note is None or position >= checkpoint_size(note):
+        return None
+    head = checkpoint.verify(note, parts.log_origin, parts.log_keys)
+    size, root = head.size, head.root
+    hashes = merkle.inclusion_proof(position, size, tile_reader(work))
+    leaf = merkle.leaf_hash(body)
+    holds = merkle.verify_inclusion(leaf, position, size, hashes, root)
+    return {"size": size, "root": root, "leaf": leaf, "hashes": hashes, "holds": holds}
+
+
+def _digest(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(1 << 16), b""):
+        digest.update(chunk)
+    stream.seek(0)
+    return digest.hexdigest()
+
+
+def _flag(work: Work, number: str) -> Flag:
+    one = next((one for one in work.flags() if one.id == number), None)
+    if one is None:
+        raise CallerProblem("misuse.unknown")
+    return one
+
+
+def _first_place(work: Work, verification: str) -> int | None:
+    places: Iterator[int] = (place for place, _ in work.entries_about(verification) if place is not None)
+    return next(places, None)

@@ -1,0 +1,159 @@
+"""What the kinds of entries, their facts and the rules against misuse are called in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.core.catalog import Text
+from broker.core.misuse import RuleName
+from broker.web.console.case_words import ENTRY_KINDS
+
+
+def _text(zh: str, en: str) -> Text:
+    return {"zh": zh, "en": en}
+
+
+KINDS: Mapping[str, Text] = {
+    **ENTRY_KINDS,
+    "refused": _text("拒绝请求", "request refused"),
+    "closed": _text("办件办结", "case closed"),
+    "shredded": _text("销毁答复", "answers destroyed"),
+    "managed": _text("平台管理调用", "platform call"),
+    "managed_answered": _text("平台管理答复", "platform call answered"),
+    "client_registered": _text("登记系统", "system registered"),
+    "key_registered": _text("登记密钥", "key registered"),
+    "key_revoked": _text("吊销密钥", "key revoked"),
+    "applied": _text("申请授权", "grant applied for"),
+    "application_approved": _text("批准授权申请", "application approved"),
+    "application_trimmed": _text("核减批准授权申请", "application approved for less"),
+    "application_refused": _text("驳回授权申请", "application refused"),
+    "application_reminded": _text("催办授权申请", "application reminded of"),
+    "grant_registered": _text("登记授权", "grant registered"),
+    "grant_in_force": _text("恢复授权", "grant restored"),
+    "grant_suspended": _text("暂停授权", "grant suspended"),
+    "grant_revoked": _text("撤销授权", "grant revoked"),
+    "flagged": _text("标记异常", "conduct flagged"),
+    "operator_stopped": _text("暂停经办人", "operator stopped"),
+    "operator_released": _text("解除经办人暂停", "operator released"),
+    "flag_cleared": _text("消除标记", "flag cleared"),
+    "flag_confirmed": _text("确认标记", "flag confirmed"),
+    "collected": _text("上报收取纸质材料", "paper reported"),
+    "figures_frozen": _text("固定月度数据", "month's figures frozen"),
+    "annotated": _text("批注", "annotated"),
+    "accesses_shown": _text("向本人展示查询记录", "accesses shown to the person"),
+    "embargo_requested": _text("申请暂不公开", "embargo requested"),
+    "embargo_approved": _text("批准暂不公开", "embargo approved"),
+    "entries_read": _text("读取日志条目", "entries read"),
+    "exported": _text("导出日志", "log exported"),
+    "log_check_asked": _text("发起全量核验", "whole verification started"),
+    "log_check_cancelled": _text("取消全量核验", "whole verification cancelled"),
+    "log_checked": _text("全量核验完成", "whole verification done"),
+    "drafted": _text("起草清单", "list drafted"),
+    "draft_edited": _text("修改草稿", "draft changed"),
+    "submitted": _text("提交草稿", "draft handed in"),
+    "approved": _text("审核通过草稿", "draft approved"),
+    "rejected": _text("退回草稿", "draft returned"),
+    "published": _text("发布清单", "list published"),
+    "preview_asked": _text("发起预演", "preview started"),
+    "preview_cancelled": _text("取消预演", "preview cancelled"),
+    "person_added": _text("开通账号", "account opened"),
+    "person_assigned": _text("分配角色", "roles given"),
+    "person_active": _text("启用账号", "account enabled"),
+    "person_disabled": _text("停用账号", "account disabled"),
+    "signed_in": _text("登录", "signed in"),
+    "signed_out": _text("退出", "signed out"),
+    "sign_in_refused": _text("登录被拒", "sign-in refused"),
+    "password_changed": _text("修改密码", "password changed"),
+    "password_reset": _text("重置密码", "password reset"),
+    "second_factor_enrolled": _text("绑定第二因素", "second factor enrolled"),
+    "second_factor_reset": _text("重置第二因素", "second factor reset"),
+    "console_refused": _text("控制台拒绝", "refused in the console"),
+    "source_test_asked": _text("发起连接测试", "connection test started"),
+    "source_tested": _text("连接测试完成", "connection test done"),
+}
+FACTS: Mapping[str, Text] = {
+    "verification": _text("核验", "verification"),
+    "client": _text("系统", "system"),
+    "operator": _text("经办人", "operator"),
+    "login": _text("账号", "login"),
+    "by": _text("办理人", "done by"),
+    "unit": _text("单位", "body"),
+    "case": _text("办件", "case"),
+    "item": _text("事项", "item"),
+    "scene": _text("场景", "scene"),
+    "region": _text("地区", "region"),
+    "source": _text("数源", "source"),
+    "form": _text("方式", "form"),
+    "fields": _text("字段", "fields"),
+    "basis": _text("依据", "basis"),
+    "basis_reference": _text("依据文号", "legal reference"),
+    "grant": _text("授权", "grant"),
+    "subject": _text("对象（假名或页面）", "subject (pseudonym or page)"),
+    "edition": _text("清单版本", "edition"),
+    "outcome": _text("结果", "outcome"),
+    "reason": _text("原因", "reason"),
+    "code": _text("代码", "code"),
+    "comment": _text("说明", "comment"),
+    "why": _text("事由", "why"),
+    "filter": _text("筛选条件", "filter"),
+    "materials": _text("材料", "materials"),
+    "receipt": _text("凭证摘要", "receipt's digest"),
+    "request": _text("请求摘要", "request's digest"),
+    "answer": _text("答复摘要", "answer's digest"),
+    "channel": _text("渠道", "channel"),
+    "key": _text("密钥", "key"),
+    "lookup": _text("查询", "lookup"),
+    "lookups": _text("各项查询", "lookups"),
+    "attempt": _text("第几次", "attempt"),
+    "position": _text("条目序号", "place of the entry"),
+    "digest": _text("摘要", "digest"),
+    "roles": _text("角色", "roles"),
+    "flag": _text("标记", "flag"),
+    "rule": _text("规则", "rule"),
+    "job": _text("任务", "job"),
+}
+RULES: Mapping[RuleName, Text] = {
+    RuleName.SEQUENCE: _text("号码连续", "numbers in sequence"),
+    RuleName.MANY_HOLDERS: _text("同类办件持证人过多", "many holders under like case numbers"),
+    RuleName.CONSTANT_REASON: _text("理由千篇一律", "one reason for everything"),
+    RuleName.PLACEHOLDER: _text("经办人为占位名称", "a placeholder as operator"),
+    RuleName.NO_DECISION: _text("查询后长期没有办理结果", "asked about and never decided"),
+    RuleName.AFTER_HOURS: _text("非工作时间", "outside working hours"),
+    RuleName.UNRELATED_ITEM: _text("同一办件查询无关事项", "an unrelated item in one case"),
+    RuleName.ADDED_PARTIES: _text("办件后加当事人过多", "many parties added later"),
+}
+EXPLAINED: Mapping[RuleName, Text] = {
+    RuleName.SEQUENCE: _text(
+        "同一经办人依次查询了首尾相接或相邻的证件号码，像是按名单或号段逐个查询。正常受理的号码之间没有这种顺序。",
+        "One operator asked about numbers that follow one another, as a loop over a list does. People who come to a "
+        "window do not come in the order of their numbers.",
+    ),
+    RuleName.MANY_HOLDERS: _text(
+        "一小时内查询的人数超过一个窗口能受理的人数，且办件编号是同一格式。",
+        "More persons were asked about within an hour than one window can serve, under case numbers of one pattern.",
+    ),
+    RuleName.CONSTANT_REASON: _text(
+        "同一依据被用于许多不同事项，或同一份授权被用于多个人。",
+        "One law was the reason for many different items, or one consent for several persons.",
+    ),
+    RuleName.PLACEHOLDER: _text(
+        "经办人名称不是具体的人，出了问题无法找到是谁查询的。",
+        "The operator's name is nobody's: if something is wrong, nobody can say who asked.",
+    ),
+    RuleName.NO_DECISION: _text(
+        "该经办人的许多办件只有查询、没有办理结果，可能并无真实办件。",
+        "Many of this operator's cases were only asked about and never decided; they may not be cases at all.",
+    ),
+    RuleName.AFTER_HOURS: _text(
+        "窗口关闭期间仍以窗口渠道查询。加班或自助终端误登记为窗口也会如此。",
+        "Verifications at a window while it was closed. Overtime, or a kiosk registered as a window, looks the same.",
+    ),
+    RuleName.UNRELATED_ITEM: _text(
+        "同一办件查询了与首个事项不属同一场景的事项。",
+        "One case asked about a second item that belongs to no scene of the first.",
+    ),
+    RuleName.ADDED_PARTIES: _text(
+        "办件受理后又陆续增加了多名当事人，可能借办件查询无关人员。",
+        "A case came to be about ever more people after it was opened.",
+    ),
+}
