@@ -1,5 +1,7 @@
 """The approval system's side: sign, submit, wait, read, and verify receipts – answers and receipts alike.
 
+A source department's system uses the same client to list, read and answer the work orders of its body.
+
 Nothing is retried here: after a lost answer, submit the same document again – the same request id gives the same
 verification. The one exception is :meth:`BrokerClient.bundle`, which waits for the audit log when told to.
 A client may be shared between threads.
@@ -138,6 +140,19 @@ class BrokerClient:
         """Report a case's outcome; the broker asks nothing more for it."""
         body = orjson.dumps({"case": {"number": number}, "outcome": outcome})
         return self._json("POST", "/v1/cases/outcome", body)
+
+    def orders(self) -> list[dict[str, Any]]:
+        """The open work orders of the signing department's body, those due first come first."""
+        found: list[dict[str, Any]] = self._json("GET", "/v1/orders", None)["orders"]
+        return found
+
+    def order(self, number: str) -> dict[str, Any]:
+        """A work order with what it asks; that it was read is an entry of the log."""
+        return self._json("GET", f"/v1/orders/{number}", None)
+
+    def answer_order(self, number: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a work order, once and in time: ``{"by": {"id", "unit"}, "reply", "remark"?, "evidence"?}``."""
+        return self._json("POST", f"/v1/orders/{number}/answer", orjson.dumps(answer))
 
     def guide(self, region: str, *, item: str | None = None, scene: str | None = None) -> dict[str, Any]:
         """一次告知; public, so neither signed nor verified."""

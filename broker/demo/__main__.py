@@ -13,9 +13,13 @@ from typing import Any
 import click
 
 from broker.client import BrokerClient, Refused, verify_offline
+from broker.core.decide import Kind
+from broker.core.receipt import VerifiedReceipt, receipt_digest
+from broker.core.work_order import OrderReply
 from broker.demo import report
 from broker.demo.cases import Case, cases
 from broker.demo.city import City, NotReady, city
+from broker.sandbox.sources import POLICE_UNIT
 
 WAIT_SECONDS = 20
 PROOF_SECONDS = 10  # the log follows a decision by fractions of a second
@@ -93,12 +97,45 @@ def _submit(town: City, case: Case) -> list[str]:
         report.refusal(refused.code)
         return [] if refused.code == case.refused else [f"refused with {refused.code}"]
     took = time.monotonic() - began
-    if result["state"] != "decided":
-        return [f"still {result['state']} after {WAIT_SECONDS} s"]
+    state = "pending" if case.checked else "decided"
+    if result["state"] != state:
+        return [f"{result['state']} instead of {state} after {WAIT_SECONDS} s"]
     report.materials(result, town.catalog)
+    _prove(client, result, took)
+    if case.checked:
+        return _checked(town, case, client, result)
+    return [*_differences(case, result), *_asked_again(case, before, _asked(town, case))]
+
+
+def _checked(town: City, case: Case, client: BrokerClient, first: dict[str, Any]) -> list[str]:
+    """An officer answers what the preliminary receipt leaves open; the final one must supersede it."""
+    pending = {one["material"] for one in first["materials"] if one["decision"] == Kind.PENDING}
+    faults = [] if pending == set(case.checked) else [f"{sorted(pending)} pending instead of {case.checked}"]
+    began = time.monotonic()
+    _answer_as_the_police(town)
+    final = client.read(first["id"], wait=WAIT_SECONDS)
+    took = time.monotonic() - began
+    if final["state"] != "decided":
+        return [*faults, f"{final['state']} after the officer's answer"]
+    report.materials(final, town.catalog, case.checked)
+    if _prove(client, final, took).payload.get("supersedes") != receipt_digest(first["receipt"]):
+        faults.append("the final receipt does not name the preliminary one")
+    return [*faults, *_differences(case, final)]
+
+
+def _answer_as_the_police(town: City) -> None:
+    """What an officer does in the police's own system: read every open work order, and confirm what it asks."""
+    desk = BrokerClient(town.url, town.police)
+    for one in desk.orders():
+        report.order(desk.order(one["id"]))
+        desk.answer_order(one["id"], {"by": {"id": "jw-0471", "unit": POLICE_UNIT}, "reply": OrderReply.CONFIRM})
+
+
+def _prove(client: BrokerClient, result: dict[str, Any], took: float) -> VerifiedReceipt:
+    """Verify the receipt as it stands with its log proof, by published keys alone, and print that."""
     verified = verify_offline(client.bundle(result["id"], patience=PROOF_SECONDS), client.jwks())
     report.proof(verified, took)
-    return [*_differences(case, result), *_asked_again(case, before, _asked(town, case))]
+    return verified
 
 
 def _differences(case: Case, result: dict[str, Any]) -> list[str]:

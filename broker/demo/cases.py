@@ -24,6 +24,7 @@ class Case:
     refused: str = ""
     down: Sequence[str] = ()  # platforms taken away for this case
     asked_once: Sequence[str] = ()  # sources that must have been asked exactly once for it
+    checked: Sequence[str] = ()  # materials that wait for an officer of the police, who confirms
 
 
 def cases(population: Mapping[str, Any]) -> list[Case]:
@@ -80,6 +81,16 @@ def cases(population: Mapping[str, Any]) -> list[Case]:
             down=("gj-exchange",),
         ),
         Case(
+            {"zh": "网吧经营许可：无违法犯罪记录由公安民警核查，先出初步凭证，答复后出最终凭证",
+             "en": "Internet café licence: an officer checks the record; a preliminary receipt, then a final one"},
+            _cafe("demo-cafe", company),
+            {
+                "application-form": "submit", "business-licence": "exempt", "identity@legal_representative": "exempt",
+                "no-disqualifying-record@legal_representative": "exempt",
+            },
+            checked=("no-disqualifying-record@legal_representative",),
+        ),
+        Case(
             {"zh": "烟草专卖零售许可：没有授权", "en": "Tobacco retail licence, which no grant covers"},
             _food("demo-ungranted", company) | {"item": "tobacco-retail-licence"},
             refused="grant.none",
@@ -103,6 +114,12 @@ def _request(name: str, applicant: Mapping[str, Any], **more: Any) -> Document:
 def _food(name: str, company: Mapping[str, Any]) -> Document:
     head = _party(company["legal_representative"], role="legal_representative")
     return _request(name, company, item="food-business-licence", parties=[head])
+
+
+def _cafe(name: str, company: Mapping[str, Any]) -> Document:
+    head = company["legal_representative"]
+    parties = [_party(head, role=role) for role in ("legal_representative", "property_owner")]
+    return _request(name, company, item="internet-cafe-licence", parties=parties)
 
 
 def _fund(name: str, husband: Mapping[str, Any], wife: Mapping[str, Any]) -> Document:

@@ -24,19 +24,22 @@ from broker.core.case import Basis
 from broker.core.catalog import Catalog
 from broker.core.envelope import Algorithm
 from broker.core.identifiers import credit_check_digit
+from broker.core.roles import Role
 from broker.flow import register
+from broker.flow.parts import Parts
 from broker.flow.publish import publish
 from broker.ports import Client, ClientKey
 from broker.sandbox.servers import fresh_database, start_postgres, start_redis
-from broker.sandbox.sources import Sandbox
+from broker.sandbox.sources import POLICE_UNIT, Sandbox
 from broker.signing import keys
 from broker.store.catalog_file import read_catalog
 from broker.store.migrate import migrate
 
 SYSTEM = "zaozhuang-approval"  # the approval system that asks
+POLICE_SYSTEM = "zaozhuang-police"  # with which the police answer work orders
 READY_SECONDS = 40
 WORKERS = 2  # of the fleet
-GRANTED_ITEMS = ("food-business-licence", "fund-withdrawal-purchase")
+GRANTED_ITEMS = ("food-business-licence", "fund-withdrawal-purchase", "internet-cafe-licence")
 GRANTED_SCENES = ("enterprise-1.1",)
 
 
@@ -46,11 +49,12 @@ class NotReady(RuntimeError):
 
 @dataclass
 class City:
-    """Everything that runs, and what the approval system needs to know."""
+    """Everything that runs, and what those who speak to the broker need to know."""
 
     url: str
     sandbox: Sandbox
-    signer: keys.PrivateKey
+    signer: keys.PrivateKey  # the approval system's
+    police: keys.PrivateKey  # their system's
     catalog: Catalog
     folder: Path
 
@@ -63,13 +67,13 @@ def city(folder: Path, *, fleet: bool) -> Iterator[City]:
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(folder / "sources"))
         environment = _settings(folder, sandbox, stack, fleet=fleet)
-        signer = keys.generate(Algorithm.SM2)
-        catalog = _registered(environment, signer)
+        signer, police = keys.generate(Algorithm.SM2), keys.generate(Algorithm.SM2)
+        catalog = _registered(environment, signer, police)
         for name, command in _processes(fleet=fleet):
             stack.enter_context(_process(name, command, environment, folder))
         url = environment["BROKER_PUBLIC_URL"]
         _wait_until_ready(url, folder)
-        yield City(url, sandbox, signer, catalog, folder)
+        yield City(url, sandbox, signer, police, catalog, folder)
 
 
 def _settings(folder: Path, sandbox: Sandbox, stack: ExitStack, *, fleet: bool) -> dict[str, str]:
@@ -122,8 +126,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _registered(settings: Mapping[str, str], signer: keys.PrivateKey) -> Catalog:
-    """Keys, schema, edition, and the approval system with its key and grants; all else stays ungranted."""
+def _registered(settings: Mapping[str, str], signer: keys.PrivateKey, police: keys.PrivateKey) -> Catalog:
+    """Keys, schema, edition, the approval system with its key and grants, and the police; all else stays ungranted."""
     make_keys(Path(settings["BROKER_KEYS_FOLDER"]), Algorithm.SM2)
     office = open_office(settings_from(settings))
     parts = office.parts
@@ -133,15 +137,21 @@ def _registered(settings: Mapping[str, str], signer: keys.PrivateKey) -> Catalog
         with parts.store.read() as work:
             pulse = work.pulse()
             catalog = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now).catalog
-        register.register_client(parts, Client(SYSTEM, "枣庄市一窗受理系统（演示）", unit(), None, "active"))
         now = datetime.now(UTC)
-        key = ClientKey(SYSTEM, signer.verifier(), now - timedelta(minutes=1), None, None)
-        register.register_key(parts, key, keys.public_pem(signer).decode("ascii"))
+        _enrol(parts, Client(SYSTEM, "枣庄市一窗受理系统（演示）", unit(), None, "active"), signer, now)
+        roles = (Role.SOURCE.value,)
+        _enrol(parts, Client(POLICE_SYSTEM, "公安核查系统（演示）", POLICE_UNIT, None, "active", roles), police, now)
         for grant in _grants(catalog, now):
             register.register_grant(parts, grant)
     finally:
         office.close()
     return catalog
+
+
+def _enrol(parts: Parts, client: Client, key: keys.PrivateKey, now: datetime) -> None:
+    register.register_client(parts, client)
+    known = ClientKey(client.id, key.verifier(), now - timedelta(minutes=1), None, None)
+    register.register_key(parts, known, keys.public_pem(key).decode("ascii"))
 
 
 def _grants(catalog: Catalog, now: datetime) -> Iterator[Grant]:

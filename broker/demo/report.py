@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,11 @@ def heading(number: int, title: Mapping[str, str]) -> None:
     click.echo(f"   {title['en']}")
 
 
-def materials(result: Mapping[str, Any], catalog: Catalog) -> None:
-    """Every material of a decided verification."""
+def materials(result: Mapping[str, Any], catalog: Catalog, only: Collection[str] = ()) -> None:
+    """The materials of a decided or pending verification, or only some."""
     for one in result["materials"]:
+        if only and one["material"] not in only:
+            continue
         kind = Kind(one["decision"])
         role = "" if one["holder"] == "applicant" else f" @{one['holder']}"
         click.echo(f"   {one['name']['zh']} / {one['name']['en']}{role}: ", nl=False)
@@ -68,6 +70,12 @@ def refusal(code: str) -> None:
     click.secho(f"   拒绝 / refused: {code}", fg="red")
     click.echo(f"      {kind.zh} / {kind.en}")
     click.echo(f"      下一步：{kind.next_zh} / Next: {kind.next_en}")
+
+
+def order(shown: Mapping[str, Any]) -> None:
+    """A work order as the department reads it, without the person it is about, and that it is being answered."""
+    click.secho(f"   核查任务：{shown['question']['confirm']}，办理期限 {shown['due_at']}", fg="blue")
+    click.echo(f"      work order, due by {shown['due_at']}; the officer confirms / 民警答复：属实")
 
 
 def proof(verified: VerifiedReceipt, took: float) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Final, Self
 import yaml
 
 from broker.core.envelope import Algorithm
+from broker.core.identifiers import credit_check_digit
 from broker.sandbox.behaviours import BEHAVIOURS, Place
 from broker.sandbox.configured import MORE, SHIPPED, described, on
 from broker.sandbox.door import CA_FILE, Door, make_certificates
@@ -68,6 +69,11 @@ _PROVINCIAL: Final = (
 PLATFORMS: Final = ("sd-certshare", "gj-exchange", "sd-exchange", "gd-license", "sd-open", "zj-open")
 FRONT: Final = "city-front"
 """The platform that is no process but a database."""
+POLICE: Final = "ps-orders"
+"""The platform that is people: nothing runs for it, and whoever uses the sandbox answers their work orders."""
+POLICE_UNIT: Final = (_police := "11370400MB0000020") + credit_check_digit(_police)
+"""Credit code of the police who answer, in every region: invented, with a right check digit."""
+_REGIONS: Final = ("370400", "371083")
 
 
 LEVERS_FILE: Final = "levers.json"
@@ -219,7 +225,7 @@ class Sandbox:
             for name, entry in platforms.items()
         }
         (self.folder / LEVERS_FILE).write_text(json.dumps(levers, indent=1), encoding="utf-8")
-        document = {"platforms": platforms | {FRONT: self._front()}}
+        document = {"platforms": platforms | {FRONT: self._front(), POLICE: self._police()}}
         self.connections.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _connection(self, name: str) -> dict[str, Any]:
@@ -323,6 +329,15 @@ class Sandbox:
             "endpoint": self.front.endpoint,
             "credentials": {"password": password} if self.front.has_accounts else {},
             "options": {"services": {"hf-front-deposit": self.front.service}},
+        }
+
+    def _police(self) -> dict[str, Any]:
+        units = dict.fromkeys(_REGIONS, POLICE_UNIT)
+        return {
+            "connector": "work_order",
+            "endpoint": "",
+            "credentials": {},
+            "options": {"units": units, "services": {}},
         }
 
     def _secret(self, name: str) -> dict[str, str]:

@@ -31,7 +31,8 @@ def test_every_case_comes_out_as_it_should(tmp_path: Path, flags: tuple[str, ...
     process = _demo(tmp_path / "demo", "--once", *flags)
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 0, printed
-    assert printed.count("离线验证") == 6, "a receipt with its log proof for every decided case"
+    assert printed.count("离线验证") == 8, "a receipt with its log proof for every decided case, and a preliminary one"
+    assert printed.count("核查任务") == 1
     assert "grant.none" in printed
     assert "not_held.revoked" in printed
     assert "unknown.source-down" in printed

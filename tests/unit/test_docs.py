@@ -123,7 +123,9 @@ def test_both_readmes_name_the_same_commands_settings_and_links() -> None:
 
 def test_the_readmes_say_how_many_cases_there_are() -> None:
     cases = text_of(REPOSITORY / "broker" / "demo" / "cases.py").count("        Case(\n")
-    assert cases == 7, "the READMEs say seven"
+    assert cases == 8
+    assert "eight cases" in text_of(REPOSITORY / "README.md")
+    assert "八个案例" in text_of(REPOSITORY / "README.zh-CN.md")
 
 
 def test_the_readme_names_three_commands_that_the_makefile_has() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.client import BrokerClient
 from broker.core.answer import Awaited, Order, Question, Waiting
 from broker.core.case import Basis
 from broker.core.catalog import Source
@@ -19,7 +20,7 @@ from broker.core.roles import Role
 from broker.flow.register import register_grant
 from broker.ports import Connection, Conversation
 from broker.signing import keys
-from tests.unit.web_ground import COMPANY, PERSON, Ground, document_of, enrol, lay_ground
+from tests.unit.web_ground import COMPANY, PERSON, PUBLIC_URL, Ground, document_of, enrol, lay_ground
 
 POLICE, PORTAL = (keys.generate(Algorithm.ED25519, name) for name in ("police", "portal"))
 HOLDERS = ({"id_type": "001", "number": COMPANY}, {"id_type": "111", "number": PERSON})
@@ -65,6 +66,16 @@ def ordered(ground: Ground) -> tuple[str, list[dict[str, Any]]]:
 def answer(ground: Ground, order: str, unit: str, **more: Any) -> TestResponse:
     said = {"by": {"id": "jw-1", "unit": unit}, "reply": "confirm"} | more
     return ground.send("POST", f"/v1/orders/{order}/answer", said, signer=POLICE)
+
+
+def test_the_client_lists_reads_and_answers_orders(ground: Ground, unit: str) -> None:
+    ordered(ground)
+    desk = BrokerClient(PUBLIC_URL, POLICE, road=ground.road())
+    first, *others = desk.orders()
+    assert desk.order(first["id"])["question"]["holder"]["number"] in {COMPANY, PERSON}
+    answered = desk.answer_order(first["id"], {"by": {"id": "jw-1", "unit": unit}, "reply": "cannot_say"})
+    assert (answered["state"], answered["reply"]) == ("answered", "cannot_say")
+    assert desk.orders() == others
 
 
 def test_a_department_sees_its_orders_and_its_answers_decide(ground: Ground, unit: str) -> None:
