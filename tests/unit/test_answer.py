@@ -15,10 +15,12 @@ from broker.core.answer import (
     LONG_TERM,
     MAX_CLOCK_LEAD,
     Answer,
+    Awaited,
     Matter,
     Outcome,
     Question,
     Reason,
+    Waiting,
     answer_bytes,
     answer_digest,
     checked,
@@ -264,3 +266,57 @@ def test_every_reason_belongs_to_an_outcome_and_has_its_words(reason: Reason) ->
     assert words.zh
     assert words.en
     assert (reason is Reason.VALID) or (words.next_zh and words.next_en)
+
+
+LASTING = {
+    Reason.NOT_FOUND,
+    Reason.AMBIGUOUS,
+    Reason.NO_EARLIER,
+    Reason.INSUFFICIENT,
+    Reason.STALE,
+    Reason.NOT_PERMITTED,
+    Reason.CATALOGUE_DRIFT,
+    Reason.SOURCE_REFUSED_QUESTION,
+    Reason.PROPOSED,
+    Reason.NOT_CONFIGURED,
+    Reason.CANNOT_SAY,
+    Reason.CONSENT_REFUSED,
+    Reason.CONSENT_REVOKED,
+    Reason.CONSENT_EXPIRED,
+    Reason.OVERDUE,
+}  # what a person, the list, the data or our own set-up says stays said, however often the source is asked again
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_only_where_the_road_or_the_source_is_at_fault_may_asking_again_help(reason: Reason) -> None:
+    assert reason.passes == (reason.outcome is Outcome.UNKNOWN and reason not in LASTING)
+
+
+@pytest.mark.parametrize("awaited", list(Awaited))
+def test_what_is_awaited_is_no_outcome_and_has_its_words(awaited: Awaited) -> None:
+    """Whoever takes it for a reason cannot: it belongs to none of the three outcomes."""
+    with pytest.raises(ValueError, match="is not a valid Reason"):
+        Reason(awaited)
+    words = REASONS[awaited]
+    assert all([words.zh, words.en, words.next_zh, words.next_en])
+
+
+# --- what a question carries ------------------------------------------------------------------------------------------
+
+
+def test_the_reason_of_use_names_item_case_and_material_within_what_the_platform_takes() -> None:
+    assert MATTER.reason == "办理开业（办件case-1）核验营业执照"
+    assert replace(MATTER, material_name="照" * 300).reason == f"办理开业（办件case-1）核验{'照' * 184}"
+
+
+def test_nothing_about_a_person_shows_in_a_repr() -> None:
+    answer = Answer(Reason.VALID, {"name": HOLDER.name}, HOLDER.number)
+    shown = repr(
+        [
+            replace(QUESTION, related=SPOUSE, token="用证码-1", memo="memo-1", certificates=("cert-1",)),
+            Waiting(Awaited.CONSENT, NOW, NOW, "memo-1"),
+            answer,
+        ]
+    )
+    hidden = [HOLDER.name, HOLDER.number, SPOUSE.name, SPOUSE.number, "李某", "用证码-1", "memo-1", "cert-1"]
+    assert not [one for one in hidden if one in shown]

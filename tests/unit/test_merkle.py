@@ -225,7 +225,7 @@ def test_no_tile_is_needed_to_grow_from_full_tiles() -> None:
 
 
 def test_a_leaf_hash_of_another_length_is_not_taken() -> None:
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match=r"^a leaf hash has 32 bytes$"):
         Store().grow([LEAVES[0], b"short"])
 
 
@@ -236,7 +236,8 @@ def test_a_tile_with_too_few_hashes_stops_the_work() -> None:
     for work in (lambda: store.grow(LEAVES[300:301]), lambda: merkle.root(300, store.read)):
         with pytest.raises(BrokerProblem) as caught:
             work()
-        assert caught.value.code == "log.tile"
+        told = (caught.value.code, caught.value.got, caught.value.expected)
+        assert told == ("log.tile", "1407 bytes in 0/1", "44 hashes")
     assert store.size == 300
 
 
@@ -276,7 +277,7 @@ def test_proofs_in_large_trees_are_the_naive_ones_and_verify(data: st.DataObject
     assert merkle.verify_consistency(old, mth(0, old), new, mth(0, new), consistency)
 
 
-@pytest.mark.parametrize(("index", "size"), [(0, 0), (5, 5), (-1, 5), (0, -1)])
+@pytest.mark.parametrize(("index", "size"), [(0, 0), (1, 1), (5, 5), (-1, 5), (0, -1)])
 def test_no_inclusion_is_proved_outside_the_tree(index: int, size: int) -> None:
     with pytest.raises(CallerProblem, match=r"^log\.not-yet$"):
         merkle.inclusion_proof(index, size, big().read)
@@ -291,8 +292,10 @@ def test_no_consistency_is_proved_with_a_shorter_tree(old: int, new: int) -> Non
 
 
 def test_a_negative_size_has_no_root() -> None:
-    with pytest.raises(CallerProblem):
+    with pytest.raises(CallerProblem) as caught:
         merkle.root(-1, big().read)
+    told = (caught.value.code, caught.value.got, caught.value.expected)
+    assert told == ("log.not-yet", "", "an index below the size, a size the log has reached")
 
 
 @pytest.mark.parametrize("new", [0, 1, 7, 300])
