@@ -16,7 +16,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -61,7 +61,7 @@ PROXIES: Final[Mapping[Proxy, tuple[str, str]]] = {
 """The connection's option that names the gateway's path, and the national platform's own."""
 
 AHEAD: Final = timedelta(minutes=5)  # before a secret ends the next one is fetched, or after four fifths of its life
-ATTEMPTS: Final = 3  # our secret, a newer one of another asker or a fresh one, and once more for a race
+ATTEMPTS: Final = 3  # our secret, a newer one of another asker or a fresh one, and at last one that we have fetched
 GATEWAY_CODES: Final[Mapping[str, str]] = {"-1": "unknown.authentication", "E-106": "unknown.not-permitted"}
 SIGNATURE_CODES: Final = ("-1",)  # what the gateway answers to a signature it cannot confirm
 
@@ -114,21 +114,25 @@ class Gateway:
         """The service's answer, or the gateway's refusal as the end of the conversation."""
         url = self._connection.endpoint + self._options.get(*PROXIES[proxy])
         answer, refusal = b"", ""
-        for _ in range(ATTEMPTS):
-            secret = yield from self._secret()
+        refused: list[WorkingSecret] = []
+        while len(refused) < ATTEMPTS:
+            secret = yield from self._secret(refused)
             answer = body_of((yield HttpRequest("POST", url, {**headers, **self._signed(secret.value)}, body)))
             refusal = self._refusal(answer)
             if refusal not in self._options.get("signature_codes", SIGNATURE_CODES):
                 break
+            refused.append(secret)
             self._connection.session["refused"] = secret  # another asker may have fetched a newer one meanwhile
         if refusal:
             settle(reason_of(refusal, self._known_codes()), refusal)
         return answer
 
-    def _secret(self) -> Generator[HttpRequest, HttpResponse, WorkingSecret]:
+    def _secret(self, refused: Sequence[WorkingSecret]) -> Generator[HttpRequest, HttpResponse, WorkingSecret]:
+        """One that was not refused us; the last time not one of others, which may have ended with those before it."""
         session = self._connection.session
-        held = session.get("secret")
-        if isinstance(held, WorkingSecret) and held.usable(self._now) and held != session.get("refused"):
+        held = session.get("secret") if len(refused) < ATTEMPTS - 1 else None
+        gone = (*refused, session.get("refused"))
+        if isinstance(held, WorkingSecret) and held.usable(self._now) and held not in gone:
             return held
         endpoint = self._options.get("secret_endpoint", self._connection.endpoint)
         url = endpoint + self._options.get("secret_path", "/sysapi/auth/refreshappsecret")

@@ -44,6 +44,7 @@ class SharedSession(MutableMapping[str, Any]):
         self._looking = threading.Lock()
         self._held: tuple[int, WorkingSecret] | None = None  # replaced as one value, so read without a lock
         self._version = 0  # the newest that was seen, refused or not
+        self._refused = 0  # the newest that was refused us: not to be adopted again before the database knows of it
         self._next_look = 0.0
         self._others: dict[str, Any] = {}
 
@@ -80,11 +81,12 @@ class SharedSession(MutableMapping[str, Any]):
         usable = held is not None and held[1].usable(now)
         if held is not None and usable and (not held[1].due(now) or time.monotonic() < self._next_look):
             return held[1]
-        # One of us looks; who has a secret to go on with does not wait for that.
+        # One of us looks; who has a secret to go on with does not wait for that, and nobody longer than it takes one.
+        ends = time.monotonic() + PATIENCE_S
         if not self._looking.acquire(blocking=not usable) and held is not None:
             return held[1]
         try:
-            found = self._looked_up()
+            found = self._looked_up(ends)
         except BrokerProblem as problem:
             fault(_log, "a shared secret cannot be read", problem, platform=self._platform)
             found = held[1] if held is not None and usable else None
@@ -94,9 +96,8 @@ class SharedSession(MutableMapping[str, Any]):
             raise KeyError(SECRET)
         return found
 
-    def _looked_up(self) -> WorkingSecret | None:
+    def _looked_up(self, ends: float) -> WorkingSecret | None:
         """The secret to use, None where we are the one to fetch the next."""
-        ends = time.monotonic() + PATIENCE_S
         while True:
             self._adopt()
             held, now = self._held, self._clock()
@@ -115,7 +116,7 @@ class SharedSession(MutableMapping[str, Any]):
         with self._store.read() as work:
             row = work.shared_secret(self._platform)
         self._version = row.version if row else 0
-        if row is None or row.value is None:
+        if row is None or row.value is None or row.version <= self._refused:
             self._held = None
         elif self._held is None or self._held[0] != row.version:
             self._held = self._opened(row, row.value)
@@ -145,6 +146,7 @@ class SharedSession(MutableMapping[str, Any]):
         held = self._held
         if held is None or held[1] != secret:
             return  # somebody has fetched a newer one meanwhile
+        self._refused = max(self._refused, held[0])
         self._held = None
         try:
             with self._store.write() as work:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
 from broker.bootstrap import read_client_key
+from broker.core.answer import Reason
+from broker.core.catalog import Form
 from broker.ports.sessions import WorkingSecret
 from broker.sandbox.servers import Postgres, fresh_database
 from broker.signing.vault import CaseVault
@@ -23,6 +26,7 @@ from broker.store.engine import Database
 from broker.store.migrate import migrate
 from broker.store.sessions import SharedSession
 from broker.store.work import SqlStore
+from tests.asking import MemoryRoad, ask, memory_road, party
 
 LIFE = timedelta(minutes=30)
 AHEAD = timedelta(minutes=5)
@@ -80,6 +84,58 @@ def test_what_one_process_fetches_every_process_uses(deployment: Deployment) -> 
     assert first.get("secret") is None
     first["secret"] = deployment.secret()
     assert second.get("secret") == first.get("secret") == deployment.secret()
+
+
+BATCH = 20  # longer than a secret that ends in the midst of a batch
+
+
+def refused_in_mid_batch(road: MemoryRoad, session: MutableMapping[str, Any]) -> tuple[set[Reason], int]:
+    """What a batch of threads without any secret is answered while its secret ends, and how often one was fetched."""
+    road.connections["gj-exchange"] = replace(road.connections["gj-exchange"], session=session)
+    honest = road.applications["gj-exchange"]
+
+    def slow(environ: dict[str, Any], start: Any) -> Any:
+        time.sleep(0.01)  # so that the batch is under way together
+        return honest(environ, start)
+
+    road.applications["gj-exchange"] = slow  # type: ignore[assignment]  # as much of one as the road calls
+    road.behave("gj-exchange", "secret_expired")
+    single = party(road.roles["person_single"])
+    with ThreadPoolExecutor(BATCH) as threads:
+        asked = [threads.submit(ask, road, "ps-identity", Form.VERIFY, single) for _ in range(BATCH)]
+        reasons = {one.result().reason for one in asked}
+    return reasons, sum(one.url.endswith("refreshappsecret") for one in road.sent)
+
+
+def test_a_cold_batch_whose_secret_ends_settles_on_one_fetched_secret(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is fetched to begin with and one after it has ended, and every other process uses that."""
+    monkeypatch.setattr(sessions, "PATIENCE_S", 60.0)  # a busy machine is no reason to fetch a third
+    monkeypatch.setattr(sessions, "LEASE_MS", 60_000)
+    session = deployment.process()
+    assert refused_in_mid_batch(memory_road(tmp_path), session) == ({Reason.VALID}, 2)
+    assert deployment.process().get("secret") == session.get("secret") is not None
+
+
+def test_a_cold_batch_of_a_process_by_itself_is_answered_as_well(tmp_path: Path) -> None:
+    """Each fetches its own there, so that several end at once; the last attempt is with none of those."""
+    reasons, fetched = refused_in_mid_batch(memory_road(tmp_path), {})
+    assert reasons == {Reason.VALID}
+    assert fetched > 1
+
+
+def test_a_refused_secret_is_not_taken_up_again_while_the_database_does_not_know(deployment: Deployment) -> None:
+    process, other = deployment.process(), deployment.process()
+    process["secret"] = deployment.secret()
+    with deployment.database.begin(write=True) as connection:
+        kept = connection.execute(text("SELECT value FROM platform_session")).scalar_one()
+    process["refused"] = deployment.secret()
+    with deployment.database.begin(write=True) as connection:  # as if the refusal had not been written yet
+        connection.execute(text("UPDATE platform_session SET value = :kept"), {"kept": kept})
+        connection.commit()
+    assert process.get("secret") is None
+    assert other.get("secret") == deployment.secret(), "who was not refused finds out by itself"
 
 
 def test_a_secret_at_hand_costs_no_statement(deployment: Deployment) -> None:
