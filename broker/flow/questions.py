@@ -40,7 +40,7 @@ def question_bytes(question: Question) -> bytes:
 
 
 def question_from(lookup_id: str, body: bytes) -> Question:
-    """The question as it was admitted."""
+    """The question as it was admitted; what an earlier release did not keep has its default."""
     document = json.loads(body)
     matter = document["matter"] | {
         "applicant": Party(*document["matter"]["applicant"]),
@@ -54,8 +54,8 @@ def question_from(lookup_id: str, body: bytes) -> Question:
         related=Party(*document["related"]) if document["related"] else None,
         fields=tuple(document["fields"]),
         matter=Matter(**matter),
-        token=document["token"],
-        certificates=tuple(document.get("certificates", ())),  # questions of the release before have none
+        token=document.get("token", ""),
+        certificates=tuple(document.get("certificates", ())),
     )
 
 
