@@ -190,6 +190,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("config.invalid", 500, _O, "配置有误", "The configuration is invalid", "请按提示修改配置", "Mend the named setting"),
     ("key.unusable", 500, _O, "密钥文件不可用", "A key file cannot be used", "请检查密钥文件及权限", "Check the key file and its permissions"),
     ("register.exists", 409, _O, "已登记过", "It is registered already", "请使用另一名称，或先撤销", "Use another name, or revoke it first"),
+    ("register.revoked", 409, _O, "已吊销的密钥不能登记", "A revoked key cannot be registered", "请登记新的密钥", "Register a new key"),
     ("register.unknown", 404, _O, "没有该登记", "It is not registered", "请核对名称", "Check the name"),
     ("source.ciphertext", 502, _S, "数源密文无法解密", "A source's ciphertext is not for our key", "请与数源核对公钥", "Compare public keys with the source"),
     # us

@@ -23,7 +23,13 @@ def register_client(parts: Parts, client: Client) -> None:
 
 
 def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
-    """A further key of a client; old ones stay valid until they end or are revoked."""
+    """A further key of a client; old ones stay valid until they end or are revoked.
+
+    Raises ``OperatorProblem`` ``register.revoked`` for one that is revoked already: nobody needs it, and an entry that
+    says it was registered would mislead.
+    """
+    if key.revoked_at is not None:
+        raise OperatorProblem("register.revoked", got=key.verifier.key_id)
     with parts.store.read() as work:
         if key.client not in parts.policy(work, work.pulse()).clients:
             raise OperatorProblem("register.unknown", got=key.client)

@@ -19,7 +19,9 @@ from broker.core.authorise import REVOKED, SUSPENDED
 from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.envelope import Algorithm
-from broker.flow.register import register_grant, revoke_key, set_grant_state
+from broker.core.errors import OperatorProblem
+from broker.flow.register import register_grant, register_key, revoke_key, set_grant_state
+from broker.ports import ClientKey
 from broker.signing import http_message, keys
 from broker.web.guard import MAX_BODY
 from tests.unit.web_ground import (
@@ -30,6 +32,7 @@ from tests.unit.web_ground import (
     OTHER_PERSON,
     PERSON,
     PUBLIC_URL,
+    START,
     Ground,
     check_answer,
     document_of,
@@ -155,6 +158,17 @@ def test_a_key_that_has_ended_was_revoked_or_is_not_valid_yet_signs_nothing(grou
     revoke_key(ground.parts, "revoked")
     for signer in (ended, coming, revoked):
         refused(ground, partial(Ground.submit, signer=signer), "signature.unknown-key", known=False)
+
+
+def test_a_key_that_is_revoked_already_is_not_registered(ground: Ground) -> None:
+    enrol(ground, "late", keys.generate(Algorithm.ED25519, "good"))
+    signer = keys.generate(Algorithm.ED25519, "compromised")
+    before = ground.rows()
+    revoked = ClientKey("late", signer.verifier(), START, None, datetime.now(UTC))
+    with pytest.raises(OperatorProblem, match=r"register\.revoked"):
+        register_key(ground.parts, revoked, keys.public_pem(signer).decode())
+    assert ground.rows() == before
+    refused(ground, partial(Ground.submit, signer=signer), "signature.unknown-key", known=False)
 
 
 def test_a_suspended_system_is_refused_and_the_attempt_recorded(ground: Ground) -> None:
