@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -34,6 +34,7 @@ class Check:
     name: str
     well: bool
     took_ms: int
+    retry_after: int | None = None  # where it mends by itself
 
 
 def sources_now(parts: Parts) -> list[dict[str, Any]]:
@@ -82,8 +83,11 @@ def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool
         _timed("queue", queue),
     ]
     broken = [check.name for check in checks if not check.well]
-    if set(broken) & set(NEEDED):
-        raise OperatorProblem("broker.unfit", got=" ".join(broken), expected="sign and write")
+    missing = [check for check in checks if check.name in NEEDED and not check.well]
+    if missing:
+        raise OperatorProblem(
+            "broker.unfit", got=" ".join(broken), expected="sign and write", retry_after=_worth_waiting(missing)
+        )
     seen = _seen(parts)
     ill = [one["source"] for one in seen if one["state"] in {"away", "failing"}]
     return {
@@ -92,6 +96,12 @@ def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool
         "sources": {one["source"]: one["state"] for one in seen},
         "broken": [*broken, *ill],
     }
+
+
+def _worth_waiting(missing: Sequence[Check]) -> int | None:
+    """When to ask again; None where one of the parts stays broken until somebody mends it."""
+    waits = [check.retry_after for check in missing if check.retry_after is not None]
+    return max(waits) if len(waits) == len(missing) else None
 
 
 def _seen(parts: Parts) -> list[dict[str, Any]]:
@@ -103,11 +113,12 @@ def _seen(parts: Parts) -> list[dict[str, Any]]:
 
 def _timed(name: str, tried: Callable[[], bool]) -> Check:
     began = time.monotonic()
+    retry_after = None
     try:
         well = tried()
-    except Problem:
-        well = False
-    return Check(name, well, round((time.monotonic() - began) * 1000))
+    except Problem as problem:
+        well, retry_after = False, problem.retry_after
+    return Check(name, well, round((time.monotonic() - began) * 1000), retry_after)
 
 
 def _signs(parts: Parts, keys: Mapping[str, Verifier]) -> bool:

@@ -150,6 +150,7 @@ def test_a_key_that_is_not_the_published_one_cannot_admit(ground: Ground) -> Non
     answer = app.test_client().get("/v1/health")
     assert (answer.status_code, document_of(answer)["code"]) == (503, "broker.unfit")
     assert document_of(answer)["got"] == "sign queue"
+    assert "Retry-After" not in answer.headers  # nobody mends a key by waiting
 
 
 def test_a_database_that_cannot_be_written_cannot_admit(ground: Ground) -> None:
