@@ -160,23 +160,26 @@ def _replaced(step: Replacement, need: Need, steps: list[Tried], request: Reques
 def _tried(step: Replacement, need: Need, situation: _Situation) -> Tried | _Missing:
     """How a step went that rests on a source's answer, or the lookup without whose answer it cannot go."""
     key = lookup_of(step, need, situation.request)
-    source, form = step.source or "", step.form.value if step.form else ""
     if key is None or need.holder is None:
-        return Tried(step.mode, Reason.INSUFFICIENT, source, form)
+        return _told(step, Reason.INSUFFICIENT)
     if step.state is not RowState.CONFIRMED:
-        return Tried(step.mode, Reason.PROPOSED, source, form)
+        return _told(step, Reason.PROPOSED)
     permit = situation.permits[key]
     if isinstance(permit, Refusal):
-        return Tried(step.mode, permit.rule, source, form)
+        return _told(step, permit.rule)
     reused = step.mode is Mode.REUSE
     found: Mapping[str, Finding | None] = situation.earlier if reused else situation.findings
     if key not in found:
         return _Missing(key, reused)
     finding = found[key]
     if finding is None:
-        return Tried(step.mode, Reason.NO_EARLIER, source, form)
+        return _told(step, Reason.NO_EARLIER)
     reason = judge(finding.answer, step.expect, need.holder, situation.request, situation.today)
-    return Tried(step.mode, reason, source, form, finding)
+    return _told(step, reason, finding)
+
+
+def _told(step: Replacement, reason: str, finding: Finding | None = None) -> Tried:
+    return Tried(step.mode, reason, step.source or "", step.form.value if step.form else "", finding)
 
 
 def _awaited(
@@ -186,8 +189,7 @@ def _awaited(
     wait = None if missing.earlier else waits.get(missing.key)
     if wait is None:
         return missing
-    tried = Tried(step.mode, wait.awaited, step.source or "", step.form.value if step.form else "")
-    return Decision(need, Kind.PENDING, step.mode, (*steps, tried), step.unit, wait.until)
+    return Decision(need, Kind.PENDING, step.mode, (*steps, _told(step, wait.awaited)), step.unit, wait.until)
 
 
 def _ending(tried: Tried) -> Kind | None:

@@ -264,14 +264,14 @@ def test_one_lookup_serves_two_materials_each_with_its_own_expectations() -> Non
 # --- one material, one chain: what each step leaves behind ------------------------------------------------------------
 
 CERTIFICATE = catalogue.document()["materials"]["licence"]["chain"][0]
+CERTIFICATE["expect"].append({"field": "name", "op": "equals", "to": "applicant.name"})
 REUSE = CERTIFICATE | {"mode": "reuse"}
 CHECK = {"mode": "department_check", "source": REGISTER, "form": "query", "fields": ["name"], "unit": "市监局"}
 COMMITMENT = {"mode": "commitment", "text": "licence/2"}
 PAPER = {"mode": "submission"}
 KEY = f"{LICENCES}:query:applicant"
-HELD = finding(
-    Answer(Reason.VALID, {"number": REQUEST.applicant.number, "name": "店", "status": "正常", "valid_to": "长期"})
-)
+APPLICANT = {"number": REQUEST.applicant.number, "name": REQUEST.applicant.name}
+HELD = finding(Answer(Reason.VALID, APPLICANT | {"status": "正常", "valid_to": "长期"}))
 
 
 def advanced(*chain: dict[str, Any], permit: Permit | Refusal | None = None, **known: Any) -> Progress:
@@ -289,7 +289,7 @@ def settled(*chain: dict[str, Any], **known: Any) -> tuple[Kind, Mode, tuple[Tri
     """The one decision: its kind, mode, steps, detail and term."""
     progress = advanced(*chain, **known)
     (one,) = progress.decisions
-    assert (progress.due, progress.wanted) == ((), ())
+    assert (progress.due, progress.wanted, one.need.key) == ((), (), "licence")
     return one.kind, one.mode, one.steps, one.detail, one.until
 
 
