@@ -78,6 +78,11 @@ class Figures:
     papers_other: int = 0
 
     @property
+    def rest(self) -> int:
+        """What was to be submitted, or is not as it must be."""
+        return self.submit + self.not_met
+
+    @property
     def papers(self) -> int:
         """Everything that was reported as taken on paper."""
         return self.papers_exempt + self.papers_live + self.papers_other

@@ -38,17 +38,18 @@ def write_xlsx(path: Path, rows: Iterable[Sequence[str]]) -> None:
         sheet.column_dimensions[get_column_letter(number)].width = column.width
     sheet.freeze_panes = "A3"
     for head in _HEADS:
-        sheet.append([_head(sheet, text) for text in head])
+        sheet.append([head_cell(sheet, text) for text in head])
     number = len(_HEADS)
     for number, row in enumerate(rows, len(_HEADS) + 1):  # noqa: B007 - the last one ends the filter
-        sheet.append([_cell(sheet, text) for text in row])
+        sheet.append([text_cell(sheet, text) for text in row])
     sheet.auto_filter.ref = f"A2:{last}{number}"
     sheet.print_title_rows = "1:2"
     sheet.page_setup.orientation = "landscape"
     book.save(path)
 
 
-def _cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
+def text_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
+    """A cell that is text whatever it begins with."""
     cell = WriteOnlyCell(sheet, _UNPRINTABLE.sub("", text)[:_MAX_CELL])
     cell.data_type = "s"  # openpyxl takes a text that begins with = for a formula
     cell.quotePrefix = starts_formula(text)  # and so that it stays a text when somebody edits it
@@ -56,8 +57,9 @@ def _cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
     return cell
 
 
-def _head(sheet: WriteOnlyWorksheet, text: str) -> Cell:
-    cell = _cell(sheet, text)
+def head_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
+    """A head over a column."""
+    cell = text_cell(sheet, text)
     cell.font = Font(bold=True)
     cell.fill = PatternFill("solid", fgColor="DDE6F0")
     return cell

@@ -32,11 +32,14 @@ from broker.web.console.cases import cases_area
 from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
+from broker.web.console.figures import figures_area
 from broker.web.console.frame import assemble
 from broker.web.console.home import home_area
 from broker.web.console.orders import orders_area
+from broker.web.console.papers import papers_area
 from broker.web.console.previews import previews_area
 from broker.web.console.sharing import sharing_area
+from broker.web.console.supply import supply_area
 
 AREAS: Sequence[Callable[[Console], Area]] = (
     home_area,
@@ -45,6 +48,9 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     previews_area,
     editions_area,
     coverage_area,
+    figures_area,
+    papers_area,
+    supply_area,
     cases_area,
     orders_area,
     audit_area,

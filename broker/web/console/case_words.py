@@ -35,6 +35,7 @@ ENTRY_KINDS: Mapping[str, Text] = {
     "order_reminded": {"zh": "工单催办", "en": "work order reminded of"},
     "pending": {"zh": "出具初步凭证", "en": "preliminary receipt issued"},
     "decided": {"zh": "作出决定，出具凭证", "en": "decided, receipt issued"},
+    "collected": {"zh": "报告收取了纸质材料", "en": "paper reported as taken"},
     "delivered": {"zh": "结果送达审批系统", "en": "delivered to the approval system"},
     "delivery_failed": {"zh": "送达未成功", "en": "delivery failed"},
     "reused": {"zh": "复用既有核验结果", "en": "earlier evidence reused"},

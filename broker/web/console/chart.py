@@ -51,28 +51,46 @@ def bars(shares: Sequence[Share]) -> str:
     most = max((one.total for one in shares), default=0) or 1
     drawn = [_row(one, _TOP + number * _ROW, most) for number, one in enumerate(shares)]
     title, height = gettext("Exempt, proposed and missing materials"), _TOP + _ROW * len(shares) + 6
-    return _picture(title, height, _legend() + "".join(drawn))
+    return _picture(title, height, _legend(_PARTS) + "".join(drawn))
 
 
 def trend(past: Sequence[tuple[str, Share]]) -> str:
     """One column per edition, the oldest first."""
+    drawn = [
+        Column(f"{name} · {share.percent}", name, (share.exempt, share.proposed, share.missing)) for name, share in past
+    ]
+    return columns(gettext("Exempt, proposed and missing materials by edition"), _PARTS, drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: the words below it, its name in tooltips, and the count of each part."""
+
+    label: str
+    name: str
+    counts: tuple[int, ...]
+
+
+def columns(title: str, parts: Sequence[tuple[str, str, str]], drawn: Sequence[Column]) -> str:
+    """Stacked columns, the first part at the bottom; ``parts`` as (name, fill, words)."""
     high, base = 150, 190
-    most = max((share.total for _, share in past), default=0) or 1
-    step = min(90, (_WIDTH - 40) // max(1, len(past)))
-    drawn = []
-    for place, (name, share) in enumerate(past):
+    most = max((sum(one.counts) for one in drawn), default=0) or 1
+    step = min(90, (_WIDTH - 40) // max(1, len(drawn)))
+    said = []
+    for place, one in enumerate(drawn):
         left, bottom = 20 + place * step, float(base)
-        for part, colour, words in _PARTS:
-            count = getattr(share, part)
+        for (_, colour, words), count in zip(parts, one.counts, strict=True):
             size = count / most * high
             bottom -= size
-            title = escape(f"{name}: {gettext(words)} {count}")
-            drawn.append(
+            tip = escape(f"{one.name}: {gettext(words)} {count}")
+            said.append(
                 f'<rect x="{left}" y="{bottom:.1f}" width="{step * 0.6:.0f}" height="{size:.1f}" fill="{colour}">'
-                f"<title>{title}</title></rect>"
+                f"<title>{tip}</title></rect>"
             )
-        drawn.append(f'<text x="{left}" y="{base + 18}">{escape(name)} · {share.percent}</text>')
-    return _picture(gettext("Exempt, proposed and missing materials by edition"), base + 28, _legend() + "".join(drawn))
+        for line, words in enumerate(one.label.split("\n")):
+            said.append(f'<text x="{left}" y="{base + 18 + 16 * line}">{escape(words)}</text>')
+    lines = max((one.label.count("\n") for one in drawn), default=0)
+    return _picture(title, base + 28 + 16 * lines, _legend(parts) + "".join(said))
 
 
 def _row(share: Share, top: int, most: int) -> str:
@@ -92,9 +110,9 @@ def _row(share: Share, top: int, most: int) -> str:
     return "".join(said)
 
 
-def _legend() -> str:
+def _legend(parts: Sequence[tuple[str, str, str]]) -> str:
     left, drawn = _LEFT, []
-    for _, colour, words in _PARTS:
+    for _, colour, words in parts:
         label = gettext(words)
         drawn.append(f'<rect x="{left}" y="6" width="14" height="14" fill="{colour}"/>')
         drawn.append(f'<text x="{left + 20}" y="18">{escape(label)}</text>')

@@ -1,0 +1,165 @@
+"""Paper taken (应用未用): rates by department and item, and – for centre and auditors – report by report with reasons.
+
+Z26 = R13: the list of demands for originals where a live source covers the material. Each look at reports is an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from flask import Response, request
+from flask_babel import gettext
+
+from broker.core.catalog import Catalog
+from broker.core.collected import PAPER_REASONS, STANDINGS, Standing
+from broker.core.day import day_of
+from broker.core.figures import Figures, GroupBy, month_after, month_of
+from broker.core.people import ConsoleRole
+from broker.flow.collect import note_of
+from broker.flow.figures import told_by
+from broker.flow.parts import Parts
+from broker.ports.figures import Paper, Report
+from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
+from broker.web.console.figure_words import GROUPS, material_name, name_of
+from broker.web.console.figures import Asked, asked_from, choices_of
+from broker.web.console.page import shown
+from broker.web.console.sheets import Table, Value, exported, percent
+from broker.web.console.visit import viewed, visitor
+from broker.web.console.words import told, when
+
+MAX_REPORTS = 200
+_TOGETHER = (GroupBy.DEPARTMENT, GroupBy.ITEM, GroupBy.MATERIAL, GroupBy.REGION, GroupBy.SCENE, GroupBy.MONTH)
+_READERS = only(ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
+
+
+def papers_area(console: Console) -> Area:
+    """The pages of paper that was taken."""
+    area, pages = Area("papers", Nav("index", "Paper taken")), _Pages(console.parts)
+    area.get("/papers", pages.index, EVERY_ROLE)
+    area.get("/papers/export/<kind>", pages.export, EVERY_ROLE)
+    area.get("/papers/reports", pages.reports, _READERS)
+    area.get("/papers/reports/export/<kind>", pages.reports_export, _READERS)
+    return area
+
+
+@dataclass(frozen=True)
+class Line:
+    """One unused paper as the page shows it."""
+
+    report: Report
+    paper: Paper
+    item: str
+    material: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The rates, most unused first, and the reasons."""
+
+    asked: Asked
+    catalog: Catalog
+    groups: Sequence[tuple[str, str, Figures]]
+    reasons: Sequence[tuple[str, int]]
+    total: Figures
+
+
+class _Pages:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def index(self) -> Response:
+        """Rates and reasons."""
+        seen = self._seen()
+        return shown(
+            "papers/index.html", seen=seen, groups=GROUPS, together=_TOGETHER, percent=percent,
+            choices=choices_of(seen.catalog), reasons=PAPER_REASONS, may_read=visitor().has(*_READERS.roles),
+        )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """The rates as a file."""
+        return exported(_rates(self._seen()), kind)
+
+    def reports(self) -> Response:
+        """Report by report, with case, staff number and note."""
+        asked, catalog, lines = self._lines()
+        return shown(
+            "papers/reports.html", asked=asked, catalog=catalog, lines=lines, reasons=PAPER_REASONS,
+            standings=STANDINGS, most=MAX_REPORTS, choices=choices_of(catalog), item=request.args.get("item", ""),
+            item_name=name_of(GroupBy.ITEM, request.args.get("item", ""), catalog),
+        )  # fmt: skip
+
+    def reports_export(self, kind: str) -> Response:
+        """The same as a file, without the notes: a name may stand in them."""
+        asked, _, lines = self._lines()
+        return exported(_reports(asked, lines), kind)
+
+    def _seen(self) -> Seen:
+        with self._parts.store.read() as work:
+            pulse = work.pulse()
+            catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+            asked = asked_from(month_of(day_of(pulse.now)), _TOGETHER)
+            found = told_by(work, asked.by, asked.where, asked.months)
+            counted = work.papers(["reason"], asked.where, asked.months)
+        reasons: dict[str, int] = {}
+        for (reason,), standing, count in counted:
+            if Standing(standing).unused:
+                reasons[reason] = reasons.get(reason, 0) + count
+        groups = [(key, name_of(asked.by, key, catalog), one) for key, one in found.items() if one.papers]
+        groups.sort(key=lambda group: (-group[2].unused, -group[2].papers))
+        total = Figures()
+        for one in found.values():
+            total = total.plus(one)
+        return Seen(asked, catalog, groups, sorted(reasons.items(), key=lambda one: -one[1]), total)
+
+    def _lines(self) -> tuple[Asked, Catalog, list[Line]]:
+        """What was reported, once the log says who reads it."""
+        item = request.args.get("item", "").strip()
+        with self._parts.store.read() as work:
+            pulse = work.pulse()
+            catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+            asked = asked_from(month_of(day_of(pulse.now)), _TOGETHER)
+        where = {**asked.where, **({"item": item} if item else {})}
+        viewed(self._parts, "papers", **where, month=asked.month)
+        with self._parts.store.read() as work:
+            since, until = f"{asked.months[0]}-01", _last_day(asked.months[-1])
+            found = work.reports(where, since, until, MAX_REPORTS)
+        return asked, catalog, [
+            Line(report, paper, name_of(GroupBy.ITEM, report.item, catalog), material_name(paper.material, catalog),
+                 note_of(self._parts, report, paper))
+            for report in found for paper in report.papers if Standing(paper.standing).unused
+        ]  # fmt: skip
+
+
+def _last_day(month: str) -> str:
+    return (date.fromisoformat(f"{month_after(month)}-01") - timedelta(days=1)).isoformat()
+
+
+def _rates(seen: Seen) -> Table:
+    heads = [gettext(GROUPS[seen.asked.by]), gettext("Key"), gettext("Papers taken"), gettext("Exempt all the same"),
+             gettext("Live source not asked"), gettext("Other"), gettext("Unused rate")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (name, key, one.papers, one.papers_exempt, one.papers_live, one.papers_other, one.unused_rate)
+        for key, name, one in seen.groups
+    ]
+    about = [(gettext("Months"), f"{seen.asked.months[0]} – {seen.asked.months[-1]}"),
+             *((told(PAPER_REASONS[reason]), str(count)) for reason, count in seen.reasons if reason),
+             (gettext("Definitions"), "docs/figures.md")]  # fmt: skip
+    name = f"papers-{seen.asked.by.value}-{seen.asked.months[-1]}"
+    return Table(name, gettext("Paper taken"), heads, rows, about)
+
+
+def _reports(asked: Asked, lines: Sequence[Line]) -> Table:
+    heads = [gettext("Time"), gettext("Leading department"), gettext("Item"), gettext("Material"), gettext("Original"),
+             gettext("How it stands"), gettext("Reason given"), gettext("Source"), gettext("System"), gettext("Case"),
+             gettext("Body"), gettext("Staff number")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (when(one.report.at), one.report.department, one.item, one.material,
+         gettext("yes") if one.paper.original else gettext("no"), told(STANDINGS[one.paper.standing]),
+         told(PAPER_REASONS[one.paper.reason]), one.paper.source, one.report.client, one.report.case, one.report.unit,
+         one.report.operator)
+        for one in lines
+    ]  # fmt: skip
+    return Table(f"paper-reports-{asked.months[-1]}", gettext("Paper taken"), heads, rows)

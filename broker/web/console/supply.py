@@ -1,0 +1,139 @@
+"""The supply ledger (供给台账): per department what is promised, connected, in which quality, and overdue (Z34, Z38).
+
+A person of a source department sees the department's own page; everybody else here sees all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Response, request
+from flask_babel import gettext
+
+from broker.core.catalog import Catalog
+from broker.core.day import day_of
+from broker.core.errors import CallerProblem
+from broker.core.people import Assignment, ConsoleRole, ScopeKind
+from broker.core.supply import QUALITY_DAYS, Ledger, Quality, Supply, ledgers
+from broker.flow.parts import Parts
+from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
+from broker.web.console.figure_words import SUPPLY
+from broker.web.console.list_words import MODES
+from broker.web.console.page import shown
+from broker.web.console.sheets import Table, Value, exported, percent
+from broker.web.console.visit import visitor
+from broker.web.console.words import told, when
+
+_TAGS = {Supply.CONNECTED: "good", Supply.SILENT: "warn", Supply.PROMISED: "", Supply.OVERDUE: "bad"}
+
+
+def supply_area(console: Console) -> Area:
+    """The pages of the ledger."""
+    area, pages = Area("supply", Nav("index", "Supply ledger")), _Pages(console.parts)
+    area.get("/supply", pages.index, EVERY_ROLE)
+    area.get("/supply/export/<kind>", pages.export, EVERY_ROLE)
+    area.get("/supply/department", pages.department, EVERY_ROLE)
+    area.get("/supply/department/export/<kind>", pages.department_export, EVERY_ROLE)
+    return area
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The ledgers that this person may see."""
+
+    catalog: Catalog
+    ledgers: Sequence[Ledger]
+    limited: bool
+
+
+class _Pages:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def index(self) -> Response:
+        """Every department in one line."""
+        return shown("supply/index.html", seen=self._seen(), states=Supply, words=SUPPLY, share=_share)
+
+    def export(self, kind: str) -> Response:
+        """The lines as a file."""
+        return exported(_lines(self._seen()), kind)
+
+    def department(self) -> Response:
+        """One department: its rows, the overdue ones first, and how its sources answer."""
+        seen, ledger = self._one()
+        return shown(
+            "supply/department.html", seen=seen, ledger=ledger, states=Supply, words=SUPPLY, tags=_TAGS, modes=MODES,
+            days=QUALITY_DAYS, share=_share,
+        )  # fmt: skip
+
+    def department_export(self, kind: str) -> Response:
+        """Its rows as a file."""
+        seen, ledger = self._one()
+        return exported(_rows(seen, ledger), kind)
+
+    def _one(self) -> tuple[Seen, Ledger]:
+        """The department that is named; one that this person may not see is as unknown as none."""
+        seen, name = self._seen(), request.args.get("name", "")
+        found = next((one for one in seen.ledgers if one.department["zh"] == name), None)
+        if found is None:
+            raise CallerProblem("page.unknown", got=name[:100])
+        return seen, found
+
+    def _seen(self) -> Seen:
+        with self._parts.store.read() as work:
+            pulse = work.pulse()
+            catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+            days = work.health(day_of(pulse.now - timedelta(days=QUALITY_DAYS)).isoformat())
+        found, scopes = ledgers(catalog, days, day_of(pulse.now), pulse.now), _limits()
+        if scopes is not None:
+            found = [one for one in found if any(_covers(scope, one) for scope in scopes)]
+        return Seen(catalog, found, scopes is not None)
+
+
+def _limits() -> tuple[Assignment, ...] | None:
+    """The departments that this person is limited to; None for whoever has another role, or no limit."""
+    person, role = visitor().person, ConsoleRole.SOURCE_DEPARTMENT
+    if person.roles != {role} or person.everywhere(role):
+        return None
+    return person.scopes(role)
+
+
+def _covers(scope: Assignment, ledger: Ledger) -> bool:
+    if scope.kind is ScopeKind.DEPARTMENT:
+        return ledger.department["zh"] == scope.value
+    return scope.kind is ScopeKind.UNIT and scope.value in ledger.units
+
+
+def _share(quality: Quality, name: str) -> str:
+    """The share of one outcome among everything that was asked."""
+    return percent(getattr(quality, name) / quality.asked if quality.asked else None)
+
+
+def _lines(seen: Seen) -> Table:
+    heads = [gettext("Department"), *(told(SUPPLY[state]) for state in Supply), gettext("Without a date"),
+             gettext("Questions asked"), gettext("Answered yes"), gettext("Answered no"), gettext("Unknown"),
+             gettext("Faults"), gettext("Last sound answer")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (told(one.department), *(one.count(state) for state in Supply), one.undated, one.quality.asked,
+         one.quality.held, one.quality.not_held, one.quality.unknown, one.quality.failed, when(one.quality.last_ok_at))
+        for one in seen.ledgers
+    ]  # fmt: skip
+    return Table("supply-ledger", gettext("Supply ledger"), heads, rows)
+
+
+def _rows(seen: Seen, ledger: Ledger) -> Table:
+    heads = [gettext("Material"), gettext("Key"), gettext("Mode"), gettext("Source"), gettext("State"),
+             gettext("Due on"), gettext("Items that need it")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (told(row.name), row.material, told(MODES[row.mode]), _source(seen.catalog, row.source),
+         told(SUPPLY[row.state]), row.due.isoformat() if row.due else "", row.items)
+        for row in ledger.rows
+    ]  # fmt: skip
+    return Table("supply-department", told(ledger.department), heads, rows)
+
+
+def _source(catalog: Catalog, key: str) -> str:
+    found = catalog.sources.get(key)
+    return key if found is None else told(found.name)
