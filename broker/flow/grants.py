@@ -7,7 +7,7 @@ signs in there. Each step is one transaction with its entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -96,9 +96,13 @@ def apply(parts: Parts, wish: Wish, actor: Actor, identify: Identify | None = No
 
 
 def decide(
-    parts: Parts, number: str, verdict: Verdict, decider: Actor, identify: Identify | None = None
-) -> Application:
+    parts: Parts, number: str, verdict: Verdict, decider: Actor, identify: Identify | None = None,
+    vouched: Collection[Role] | None = None,
+) -> Application:  # fmt: skip
     """Approve, trim or refuse; what is approved is a grant at once, in force within its validity.
+
+    ``vouched``: the roles that the console knows the decider to have; None where an administrator types, or a system
+    signs.
 
     Raises ``CallerProblem``: ``application.unknown``, ``application.state``, ``application.self-approval``,
     ``application.owner``, ``application.reason``, ``application.widened``, and what ``apply`` raises.
@@ -114,6 +118,7 @@ def decide(
         found = replace(found, owner=_owner(catalog, found.source))
         check_decider(found, decider, verdict.reason)
         _speaks_for(caller, decider, found.owner)
+        _console_lets(vouched, decider, found.owner)
         if verdict.approve:
             if found.renews:
                 check_renewal(found, policy.grants.get(found.renews))  # it may have been revoked since
@@ -129,7 +134,10 @@ def decide(
     return decided
 
 
-def withdraw(parts: Parts, grant: str, state: str, reason: str, actor: Actor, identify: Identify | None = None) -> None:
+def withdraw(
+    parts: Parts, grant: str, state: str, reason: str, actor: Actor, identify: Identify | None = None,
+    vouched: Collection[Role] | None = None,
+) -> None:  # fmt: skip
     """Suspend, revoke or restore a grant, effective at once: lookups already queued under it are not asked.
 
     By the source's department, or by the centre, which must stop over-broad access at once. Raises ``CallerProblem``:
@@ -144,9 +152,11 @@ def withdraw(parts: Parts, grant: str, state: str, reason: str, actor: Actor, id
         if found is None:
             raise CallerProblem("application.grant", got=grant)
         owner = _owner(parts.edition_in_force(work, policy, pulse.now).catalog, found.source)
-        if caller is None or not _is_centre(caller, actor):
+        by_centre = Role.CENTRE in (vouched or ()) or (caller is not None and _is_centre(caller, actor))
+        if not by_centre:
             check_owner(owner, actor)
             _speaks_for(caller, actor, owner)
+            _console_lets(vouched, actor, owner)
         if found.state not in _FROM[state] or not work.change_grant_state(grant, found.state, state):
             raise CallerProblem("application.grant-state", got=found.state, expected=" or ".join(_FROM[state]))
         work.move_policy()
@@ -223,6 +233,12 @@ def _speaks_for(caller: Caller | None, actor: Actor, owner: str) -> None:
         return
     if not owner or actor.unit != caller.client.unit:
         raise CallerProblem("application.owner", got=actor.unit, expected=owner or Role.CENTRE.value)
+
+
+def _console_lets(vouched: Collection[Role] | None, actor: Actor, owner: str) -> None:
+    """In the console, only the centre's people decide where the list names no department as the source's."""
+    if vouched is not None and not owner and Role.CENTRE not in vouched:
+        raise CallerProblem("application.owner", got=actor.unit, expected=Role.CENTRE.value)
 
 
 def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> tuple[Policy, Caller | None]:

@@ -34,6 +34,7 @@ from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
 from broker.web.console.figures import figures_area
 from broker.web.console.frame import assemble
+from broker.web.console.grants import grants_area
 from broker.web.console.home import home_area
 from broker.web.console.orders import orders_area
 from broker.web.console.papers import papers_area
@@ -53,6 +54,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     supply_area,
     cases_area,
     orders_area,
+    grants_area,
     audit_area,
     access_area,
 )

@@ -1,0 +1,311 @@
+"""Grants: apply for one, decide, renew, suspend, revoke, restore – and see who may see what.
+
+The person and their body come from the account: a role limited to a body (``source-department:unit=…``) speaks for it.
+Who may decide is the flow's business; the pages only show what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from flask import Response, request
+
+from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant, still_in_force
+from broker.core.case import Basis
+from broker.core.catalog import Catalog, Form
+from broker.core.day import CHINA, day_of
+from broker.core.errors import CallerProblem
+from broker.core.grant_application import Actor, Application, ApplicationState, Scope, Trim
+from broker.core.people import ConsoleRole, ScopeKind
+from broker.core.roles import Role
+from broker.flow import grants as steps
+from broker.ports import Client, Policy
+from broker.web.console.area import Area, Console, Nav, only
+from broker.web.console.case_words import BASES, FORMS
+from broker.web.console.grant_words import APPLICATION_STATES, GRANT_STATES
+from broker.web.console.page import said_of, shown, to
+from broker.web.console.visit import visitor
+
+_SEES = only(ConsoleRole.OPERATOR, ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.AUDITOR)
+_APPLIES = only(ConsoleRole.SOURCE_DEPARTMENT)
+_DECIDES = only(ConsoleRole.OPERATOR, ConsoleRole.SOURCE_DEPARTMENT)
+_SEES_ALL = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
+_LISTED = 500  # of decided applications; the log has them all
+_LONG = {"legal_reference": 300, "purpose": 500, "reason": 1000}
+
+
+def grants_area(console: Console) -> Area:
+    """The pages of grants."""
+    area, grants = Area("grants", Nav("index", "Grants")), _Grants(console)
+    area.get("/grants", grants.index, _SEES)
+    area.get("/grants/matrix", grants.matrix, _SEES)
+    area.get("/grants/apply", grants.apply, _APPLIES)
+    area.post("/grants/apply", grants.applying, _APPLIES)
+    area.get("/grants/applications/<number>", grants.application, _SEES)
+    area.post("/grants/applications/<number>", grants.decide, _DECIDES)
+    area.get("/grants/<number>", grants.grant, _SEES)
+    area.post("/grants/<number>", grants.change, _DECIDES)
+    return area
+
+
+class _Now:
+    """Everything that the pages show, as of one transaction."""
+
+    def __init__(self, console: Console) -> None:
+        with console.parts.store.read() as work:
+            pulse = work.pulse()
+            self.now: datetime = pulse.now
+            self.policy: Policy = console.parts.policy(work, pulse)
+            self.catalog: Catalog = console.parts.edition_in_force(work, self.policy, pulse.now).catalog
+            self.applications: Sequence[Application] = work.applications()
+
+    def owner(self, source: str) -> str:
+        """Whose a source is, by the list in force."""
+        return self.catalog.sources[source].unit if source in self.catalog.sources else ""
+
+    def sees(self, client: str, source: str) -> bool:
+        """Whether the visitor may see what is between a system and a source: theirs on either side, or everything."""
+        if visitor().has(*_SEES_ALL):
+            return True
+        mine = _units(ConsoleRole.SOURCE_DEPARTMENT)
+        known = self.policy.clients.get(client)
+        return self.owner(source) in mine or (known is not None and known.unit in mine)
+
+    def clients(self) -> list[Client]:
+        """The systems for which the visitor may apply: those of their own body."""
+        mine = _units(ConsoleRole.SOURCE_DEPARTMENT)
+        return [one for one in self.policy.clients.values() if one.unit in mine and one.state == "active"]
+
+    def state(self, grant: Grant) -> str:
+        """How a grant stands now, in one word."""
+        return (still_in_force(grant, self.now) or f"grant.{IN_FORCE}").removeprefix("grant.")
+
+
+class _Grants:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._parts = console.parts
+
+    # --- reading
+
+    def index(self) -> Response:
+        """Applications, those that wait first, and grants."""
+        now = _Now(self._console)
+        today = day_of(now.now)
+        seen = [one for one in now.applications if now.sees(one.client, one.source)]
+        waiting = sorted((one for one in seen if one.state is ApplicationState.APPLIED), key=lambda one: one.due_on)
+        grants = [one for one in now.policy.grants.values() if now.sees(one.client, one.source)]
+        return shown(
+            "grants/index.html", waiting=waiting, overdue=[one.id for one in waiting if one.overdue(today)], now=now,
+            decided=[one for one in seen if one.state is not ApplicationState.APPLIED][:_LISTED],
+            grants=sorted(grants, key=lambda one: (one.state != IN_FORCE, one.valid_to)), **_words(),
+            can_apply=bool(now.clients()), has_body=bool(_my_units()),
+        )  # fmt: skip
+
+    def matrix(self) -> Response:
+        """System × source; and who may see one field of one source."""
+        now = _Now(self._console)
+        grants = [one for one in now.policy.grants.values() if now.sees(one.client, one.source)]
+        cells: dict[tuple[str, str], list[Grant]] = {}
+        for one in grants:
+            cells.setdefault((one.client, one.source), []).append(one)
+        source, field = request.args.get("source", ""), request.args.get("field", "")
+        known = now.catalog.sources.get(source)
+        asked = [one for one in grants if one.source == source and (not field or field in one.fields)]
+        return shown(
+            "grants/matrix.html", now=now, cells=cells, clients=sorted({one.client for one in grants}),
+            sources=sorted({one.source for one in grants}), source=source, field=field, asked=asked,
+            fields=known.fields if known else (), **_words(),
+        )  # fmt: skip
+
+    def application(self, number: str) -> Response:
+        """One application, and the form to decide it."""
+        return self._application_page(number, "", 200)
+
+    def _application_page(self, number: str, wrong: str, status: int) -> Response:
+        now = _Now(self._console)
+        one = next((one for one in now.applications if one.id == number), None)
+        if one is None or not now.sees(one.client, one.source):
+            raise CallerProblem("application.unknown", got=number)
+        owner = now.owner(one.source)
+        as_owner = bool(owner) and owner in _units(ConsoleRole.SOURCE_DEPARTMENT)
+        as_centre = not owner and visitor().has(ConsoleRole.OPERATOR)
+        return shown(
+            "grants/application.html", status=status, one=one, now=now, wrong=wrong, owner=owner, **_words(),
+            can_decide=one.state is ApplicationState.APPLIED and (as_owner or as_centre), has_body=bool(_my_units()),
+            overdue=one.overdue(day_of(now.now)), typed=request.form,
+        )  # fmt: skip
+
+    def grant(self, number: str) -> Response:
+        """One grant, and what can be done with it."""
+        return self._grant_page(number, "", 200)
+
+    def _grant_page(self, number: str, wrong: str, status: int) -> Response:
+        now = _Now(self._console)
+        one = now.policy.grants.get(number)
+        if one is None or not now.sees(one.client, one.source):
+            raise CallerProblem("application.grant", got=number)
+        mine = now.owner(one.source) in _units(ConsoleRole.SOURCE_DEPARTMENT) or visitor().has(ConsoleRole.OPERATOR)
+        return shown(
+            "grants/grant.html", status=status, one=one, now=now, wrong=wrong, can_change=mine, **_words(),
+            can_renew=one.state != REVOKED and one.client in {client.id for client in now.clients()},
+            came_from=any(known.id == one.application for known in now.applications), has_body=bool(_my_units()),
+        )  # fmt: skip
+
+    # --- acting
+
+    def apply(self) -> Response:
+        """The form: first for which system and of which source, then what."""
+        return self._apply_page("", 200)
+
+    def _apply_page(self, wrong: str, status: int) -> Response:
+        now = _Now(self._console)
+        renewed = now.policy.grants.get(request.values.get("renews", ""))
+        if renewed is not None and not now.sees(renewed.client, renewed.source):
+            raise CallerProblem("application.grant", got=renewed.id)
+        source = now.catalog.sources.get(renewed.source if renewed else request.values.get("source", ""))
+        client = renewed.client if renewed else request.values.get("client", "")
+        today = day_of(now.now)
+        return shown(
+            "grants/apply.html", status=status, now=now, clients=now.clients(), client=client, source=source,
+            renewed=renewed, wrong=wrong, typed=request.form, today=today, year=today + timedelta(days=365), **_words(),
+            bases=list(Basis), chosen=_chosen(renewed),
+        )  # fmt: skip
+
+    def applying(self) -> Response:
+        """The form as sent."""
+        form = request.form
+        now = _Now(self._console)
+        client = next((one for one in now.clients() if one.id == form.get("client", "")), None)
+        if client is None:
+            raise CallerProblem("console.scope", got=form.get("client", ""))
+        actor = Actor(visitor().login, client.unit)
+        try:
+            wish = steps.Wish(client.id, form.get("source", ""), _scope(), form.get("renews", ""))
+            made = steps.apply(self._parts, wish, actor)
+        except CallerProblem as problem:
+            return self._apply_page(said_of(problem), 422)
+        except ValueError:
+            return self._apply_page(said_of(CallerProblem("application.scope")), 422)
+        return to("grants_application", number=made.id)
+
+    def decide(self, number: str) -> Response:
+        """Approve, trim or refuse."""
+        form = request.form
+        verdict = steps.Verdict(form.get("verdict") == "approve", form.get("reason", "").strip()[: _LONG["reason"]])
+        self._application_page(number, "", 200)  # whoever may not see it may not decide it
+        try:
+            if verdict.approve:
+                verdict = replace(verdict, trim=_trim(self._asked(number)))
+            steps.decide(self._parts, number, verdict, _actor(), vouched=_vouched())
+        except CallerProblem as problem:
+            return self._application_page(number, said_of(problem), 422)
+        except ValueError:
+            return self._application_page(number, said_of(CallerProblem("application.scope")), 422)
+        return to("grants_application", number=number)
+
+    def _asked(self, number: str) -> Scope:
+        with self._parts.store.read() as work:
+            return next(one.asked for one in work.applications() if one.id == number)
+
+    def change(self, number: str) -> Response:
+        """Suspend, revoke or restore; effective at once."""
+        state, reason = request.form.get("state", ""), request.form.get("reason", "").strip()[: _LONG["reason"]]
+        self._grant_page(number, "", 200)  # whoever may not see it may not change it
+        if state not in {SUSPENDED, REVOKED, IN_FORCE}:
+            raise CallerProblem("request.parameter", got=state)
+        try:
+            steps.withdraw(self._parts, number, state, reason, _actor(), vouched=_vouched())
+        except CallerProblem as problem:
+            return self._grant_page(number, said_of(problem), 422)
+        return to("grants_grant", number=number)
+
+
+def _units(role: ConsoleRole) -> set[str]:
+    """The bodies for which the visitor speaks in a role."""
+    return {one.value for one in visitor().person.scopes(role) if one.kind is ScopeKind.UNIT}
+
+
+def _my_units() -> set[str]:
+    return _units(ConsoleRole.SOURCE_DEPARTMENT) | _units(ConsoleRole.OPERATOR)
+
+
+def _actor() -> Actor:
+    """The visitor and the body they act for. Raises ``console.scope`` where the account names none."""
+    mine = sorted(_my_units())
+    chosen = request.form.get("unit", "") or (mine[0] if mine else "")
+    if chosen not in mine:
+        raise CallerProblem("console.scope", got=chosen, expected="source-department:unit=…")
+    return Actor(visitor().login, chosen)
+
+
+def _vouched() -> Collection[Role]:
+    return {Role.CENTRE} if visitor().has(ConsoleRole.OPERATOR) else {Role.SOURCE}
+
+
+def _scope() -> Scope:
+    """What the form applies for. Raises ``ValueError`` for what is no date, number, form or basis."""
+    form = request.form
+    holders = form.get("distinct_holders", "").strip()
+    return Scope(
+        scenes=tuple(form.getlist("scenes")),
+        items=tuple(form.getlist("items")),
+        forms=tuple(map(Form, form.getlist("forms"))),
+        fields=tuple(form.getlist("fields")),
+        bases=tuple(map(Basis, form.getlist("bases"))),
+        legal_reference=_text("legal_reference"),
+        purpose=_text("purpose"),
+        daily_calls=int(form.get("daily_calls", "")),
+        valid_from=_day("valid_from"),
+        valid_to=_day("valid_to") + timedelta(days=1),
+        distinct_holders=int(holders) if holders else None,
+    )
+
+
+def _trim(asked: Scope) -> Trim:
+    """What the decider leaves; what is as it was asked is no trim."""
+    form = request.form
+    given: dict[str, Any] = {}
+    for name, of in (("scenes", str), ("items", str), ("fields", str), ("forms", Form)):
+        before: Iterable[Any] = getattr(asked, name)
+        left = tuple(one for one in before if one in set(map(of, form.getlist(name))))
+        if left != tuple(before):
+            given[name] = left
+    calls, until = int(form.get("daily_calls", "")), _day("valid_to") + timedelta(days=1)
+    if calls != asked.daily_calls:
+        given["daily_calls"] = calls
+    if until.date() != asked.valid_to.astimezone(CHINA).date():
+        given["valid_to"] = until
+    return Trim(**given)
+
+
+def _text(name: str) -> str:
+    said = request.form.get(name, "").strip()[: _LONG[name]]
+    if not said:
+        raise CallerProblem("application.scope", pointer=f"/{name}", expected=name)
+    return said
+
+
+def _day(name: str) -> datetime:
+    return datetime.combine(date.fromisoformat(request.form.get(name, "")), time(), CHINA)
+
+
+def _chosen(renewed: Grant | None) -> dict[str, set[str]]:
+    """What is ticked: as it was sent, or as the grant that is renewed has it."""
+    names = ("scenes", "items", "forms", "fields", "bases")
+    if request.form or renewed is None:
+        return {name: set(request.form.getlist(name)) for name in names}
+    return {name: set(map(str, getattr(renewed, name))) for name in names}
+
+
+def _last_day(moment: datetime) -> str:
+    """The last day before a moment, as people in China write it."""
+    return (moment - timedelta(milliseconds=1)).astimezone(CHINA).strftime("%Y-%m-%d")
+
+
+def _words() -> dict[str, Any]:
+    return {"bases_words": BASES, "forms_words": FORMS, "application_states": APPLICATION_STATES, "last_day": _last_day,
+            "grant_states": GRANT_STATES, "longest": _LONG}  # fmt: skip
