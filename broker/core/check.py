@@ -201,6 +201,19 @@ def _master(document: Document) -> Iterator[Finding]:
                 yield found("master-withdrawn", where, source=link["source"], version=link["version"])
 
 
+# ---- who decides about grants
+
+
+def _owners(document: Document) -> Iterator[Finding]:
+    """One finding per authority, at the first of its sources that names no unit: the code is one for all of them."""
+    without: dict[str, list[str]] = {}
+    for key, source in document["sources"].items():
+        if "unit" not in source and source["sharing"] != "none":
+            without.setdefault(source["authority"]["zh"], []).append(key)
+    for authority, keys in without.items():
+        yield found("source-without-unit", ("sources", keys[0]), authority=authority, count=str(len(keys)))
+
+
 # ---- codes and dates
 
 
@@ -386,6 +399,7 @@ def _share_scene(item: Mapping[str, Any], issuer: Mapping[str, Any]) -> bool:
 
 
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
+    _owners,
     _codes,
     _field_maps,
     _materials,

@@ -88,6 +88,7 @@ RULES: dict[str, Rule] = {
     "commitment-excluded": Rule(ERROR, "事项 {item} 不适用告知承诺，但材料 {material} 允许承诺", "{item} excludes commitments, but {material} allows one", "请为该事项另设不含承诺的材料", "Give this item a material without the commitment"),
     "scene-result-elsewhere": Rule(ERROR, "材料 {material} 由 {issuer} 产生，但它不在本事项所在场景", "{issuer}, which issues {material}, is not in this item's scene", "请改用同一场景的事项，或使用另一材料", "Name an item of the same scene, or use another material"),
     "scene-result-late": Rule(ERROR, "产生材料 {material} 的 {issuer} 排在本事项之后", "{issuer}, which issues {material}, comes after this item", "请调整事项顺序", "Put the issuing item first"),
+    "source-without-unit": Rule(WARNING, "{authority}（{count} 个数源）没有统一社会信用代码，其授权申请均由大数据中心决定", "{authority} ({count} sources) has no credit code, so the big-data centre decides every application for its grants", "请向该部门取得代码，填入其各数源的 unit", "Ask the authority for it, and write it as unit of each of its sources"),
     "service-unknown": Rule(WARNING, "服务编码未知，部署时须填写", "The service code is unknown", "取得编码后填写 service", "The deployment must give it; fill it in when it is known"),
 }  # fmt: skip
 

@@ -44,6 +44,7 @@ def _source(**more: Any) -> dict[str, Any]:
         "calls_per_second": 10,
         "options": {"fields": {"holder_number": "holdercode", "valid_until": "zzyxqjzrq"}},
         "state": "confirmed",
+        "unit": "11370400MB2840001R",
         **more,
     }
 
@@ -198,6 +199,7 @@ EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
         [("items/seal/regions/370400/scene", "individual-5.5"), ("items/seal/life_cycle", "individual")],
     ),
     ("service-unknown", [("sources/licences/service", None)]),
+    ("source-without-unit", [("sources/licences/unit", GONE)]),
 ]
 
 
@@ -222,6 +224,18 @@ def test_every_property_of_the_schema_is_explained() -> None:
 
 def test_a_sound_list_has_no_findings() -> None:
     assert check(sound(), SCHEMA) == []
+
+
+def test_an_authority_without_a_code_is_told_of_once_whatever_number_of_sources_it_has() -> None:
+    """Those of which nothing may be shared need nobody to decide; those that name their unit are in order."""
+    document = sound()
+    bare = {name: value for name, value in document["sources"]["licences"].items() if name != "unit"}
+    other = bare | {"authority": _text("另一部门")}
+    document["sources"] |= {"a": bare, "b": bare, "c": other, "d": other | {"sharing": "none"}}
+    told = [one for one in check(document, SCHEMA) if one.rule == "source-without-unit"]
+    assert [one.path for one in told] == [("sources", "a"), ("sources", "c")]
+    assert ["2 sources" in told[0].message_en, "另一部门（1 个数源）" in told[1].message_zh] == [True, True]
+    assert not has_errors(told)
 
 
 @pytest.mark.parametrize(("rule", "changes"), EXAMPLES)

@@ -70,8 +70,11 @@ def test_the_shipped_list_has_no_errors() -> None:
 
 
 def test_the_warnings_of_the_shipped_list_are_the_known_gaps() -> None:
-    found = {finding.rule for finding in check(SHIPPED.document, SCHEMA)}
-    assert found == {"service-unknown", "no-basis", "chain-proposed", "lead-missing", "person-not-named"}
+    findings = check(SHIPPED.document, SCHEMA)
+    known = {"service-unknown", "source-without-unit", "no-basis", "chain-proposed", "lead-missing", "person-not-named"}
+    assert {finding.rule for finding in findings} == known
+    authorities = {source["authority"]["zh"] for source in SHIPPED.document["sources"].values()}
+    assert sum(finding.rule == "source-without-unit" for finding in findings) == len(authorities)
 
 
 @pytest.mark.parametrize(("key", "region"), PLACES)
