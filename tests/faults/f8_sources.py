@@ -2,6 +2,9 @@
 
 Every behaviour of the sandbox at every source that a platform process carries, over real sockets and TLS, with a budget
 of a second: the named reason, within the budget and a second. ``applies`` says what a protocol cannot show at all.
+
+The connectors are asked here, not the flow, which would ask no proposed source: some families have no others yet, and
+must be harmless before an owner confirms one. The figure says how many are proposed.
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broker.core.catalog import RowState
 from broker.sandbox.behaviours import BEHAVIOURS
 from broker.sandbox.sources import Sandbox
 from broker.transport.https import HttpsTransport
-from tests.asking import connections
+from tests.asking import SOURCES, connections
 from tests.faults.figure import Figure, Scale
 from tests.misbehaviour import DoorRoad, Met, applies, held, meet
 
@@ -38,8 +42,10 @@ def _figure(met: list[Met]) -> Figure:
     late = [one for one in met if one.took > BUDGET_MS / 1000 + GRACE_S]
     named = [f"{one.vector.source}/{one.behaviour}: {', '.join(sorted(one.reasons))}" for one in {*wrong, *late}]
     longest = max(one.took for one in met)
-    sources = len({one.vector.source for one in met})
-    told = f"{len(met) - len(wrong)} of {len(met)} at {sources} sources with the named reason; longest {longest:.2f} s"
+    sources = {one.vector.source for one in met}
+    proposed = sum(SOURCES[source].state is RowState.PROPOSED for source in sources)
+    where = f"{len(sources)} sources, {proposed} of them proposed,"
+    told = f"{len(met) - len(wrong)} of {len(met)} at {where} with the named reason; longest {longest:.2f} s"
     return Figure("F8", DEMANDED, "; ".join([told, *named[:10]]), holds=not wrong and not late)
 
 
