@@ -9,6 +9,7 @@ import click
 
 from broker.cli.shared import current_settings, office, told
 from broker.core.cells import aligned
+from broker.core.collected import Standing
 from broker.core.day import day_of
 from broker.core.figures import RATES, Figures, GroupBy, frozen_digest, month_of
 from broker.flow.figures import told_by
@@ -42,7 +43,7 @@ def figures_papers(days: int) -> None:
     with told(), office(current_settings()) as opened, opened.parts.store.read() as work:
         today = day_of(work.pulse().now)
         for report in work.reports({}, (today - timedelta(days=days)).isoformat(), today.isoformat(), _LISTED):
-            for one in report.papers:
+            for one in (paper for paper in report.papers if Standing(paper.standing).unused):
                 facts = (report.day, report.client, report.case, report.item, one.material, one.standing, one.reason)
                 click.echo(" ".join(facts))
 

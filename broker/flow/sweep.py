@@ -23,10 +23,11 @@ def sweep(parts: Parts) -> list[str]:
 
 
 def tidy(parts: Parts) -> None:
-    """Forget spent nonces too old to be accepted anyway, sessions that have run out, and how sources were long ago."""
+    """Forget nonces too old to be accepted anyway, sessions that have run out, old notes, how sources were long ago."""
     with parts.store.write() as work:
         now = work.pulse().now
         work.forget_nonces(now)
         work.forget_health(day_of(now - HEALTH_KEPT).isoformat())
+        work.forget_notes(day_of(now - timedelta(days=parts.limits.answer_days)).isoformat())
         work.forget_sessions(now, now - IDLE)
         work.commit()

@@ -73,6 +73,10 @@ class FiguresWork(Protocol):
         """Reports from one day up to another that hold an unused paper, the newest first."""
         ...
 
+    def forget_notes(self, before: str) -> None:
+        """Drop what clerks wrote with reports before this day; the reports stay."""
+        ...
+
     def folded_to(self) -> int | None:
         """The place in the log up to which figures are folded, locked; None where another folds."""
         ...

@@ -69,6 +69,12 @@ class FiguresRows(Rows):
             found[row.report_id].append(one)
         return {report: tuple(papers) for report, papers in found.items()}
 
+    def forget_notes(self, before: str) -> None:
+        """Drop what clerks wrote with reports before this day; the reports stay."""
+        old = select(f.paper_report.c.id).where(f.paper_report.c.day < before)
+        kept = func.length(f.paper.c.note) > 0
+        self._run(update(f.paper).where(kept, f.paper.c.report_id.in_(old)).values(note=b""))
+
     # --- folding
 
     def folded_to(self) -> int | None:

@@ -22,7 +22,8 @@ MOST = 14  # of one page, its session included
         "/console/list/materials", "/console/list/materials/identity", "/console/list/sources/mca-marriage",
         "/console/drafts", "/console/drafts/{draft}", "/console/drafts/{draft}/findings",
         "/console/drafts/{draft}/rows/items/company-setup", "/console/drafts/{draft}/preview", "/console/editions",
-        "/console/editions/1", "/console/coverage",
+        "/console/editions/1", "/console/coverage", "/console/figures", "/console/figures?by=item", "/console/papers",
+        "/console/supply", "/console/supply/department?name=税务部门",
     ],
 )  # fmt: skip
 def test_a_page_needs_few_statements(city: House, path: str) -> None:

@@ -13,6 +13,7 @@ from broker.core.collected import PAPER_REASONS, STANDINGS, PaperReason, Standin
 from broker.core.errors import Problem
 from broker.flow import register
 from broker.flow.collect import collect, note_of
+from broker.flow.sweep import tidy
 from broker.ports.figures import Report
 from tests.flow import catalogue, kit
 from tests.flow.kit import Broker
@@ -133,6 +134,16 @@ def test_a_note_is_kept_encrypted_and_stands_in_no_entry(broker: Broker) -> None
     assert note_of(broker.parts, kept, kept.papers[0]) == "张某坚持提交"
     assert "坚持" not in json.dumps(broker.entries("collected"), ensure_ascii=False)
     broker.checker.check()
+
+
+@ON_SQLITE
+def test_a_note_is_dropped_when_answers_are_and_its_report_stays(broker: Broker) -> None:
+    kept = report(broker, 1, {"material": FORM, "reason": "other", "note": "张某坚持提交"})
+    tidy(broker.parts)
+    assert [len(row.note) > 0 for row in broker.rows("SELECT note FROM paper")] == [True]
+    broker.execute("UPDATE paper_report SET day = '2020-01-01'")
+    tidy(broker.parts)
+    assert [(row.report_id, row.note) for row in broker.rows("SELECT report_id, note FROM paper")] == [(kept.id, b"")]
 
 
 @ON_SQLITE

@@ -110,15 +110,14 @@ class _Pages:
             catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
             asked = asked_from(month_of(day_of(pulse.now)))
             found = told_by(work, asked.by, asked.where, asked.months)
-            past = told_by(work, GroupBy.MONTH, asked.where, asked.back)
+            past = told_by(work, GroupBy.MONTH, asked.where, sorted({*asked.back, *asked.months}))
             frozen = {one.month: one for one in work.frozen()}
-            months = past if not asked.month else told_by(work, GroupBy.MONTH, asked.where, asked.months)
         groups = [(key, name_of(asked.by, key, catalog), one) for key, one in found.items()]
         if asked.by is not GroupBy.MONTH:
             groups.sort(key=lambda group: -group[2].materials)
         total = Figures()
-        for one in months.values():
-            total = total.plus(one)
+        for month in asked.months:
+            total = total.plus(past.get(month, Figures()))
         by_month = [(month, past.get(month, Figures())) for month in asked.back]
         return Seen(asked, catalog, groups, total, by_month, frozen)
 
