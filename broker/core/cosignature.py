@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from broker.core.checkpoint import KEY_HASH_SIZE, require_name, split_note
@@ -31,7 +31,7 @@ class WitnessKey:
     """A witness by its name and raw Ed25519 public key, as its verifier key tells them."""
 
     name: str
-    public: bytes
+    public: bytes = field(repr=False)
 
     @property
     def hash(self) -> bytes:

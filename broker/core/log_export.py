@@ -90,8 +90,8 @@ class Line:
     """One entry of an export; the proof is empty in a whole one."""
 
     position: int
-    entry: bytes
-    proof: tuple[bytes, ...] = ()
+    entry: bytes = field(repr=False)
+    proof: tuple[bytes, ...] = field(default=(), repr=False)
 
     def document(self) -> dict[str, Any]:
         """Its line."""
@@ -128,7 +128,7 @@ class VerifiedExport:
 
     log: str
     size: int
-    root: bytes
+    root: bytes = field(repr=False)
     entries: int
     whole: bool
     seen: tuple[Seen, ...] = ()

@@ -284,7 +284,7 @@ class LogRow:
     position: int
     kind: str
     verification: str | None
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

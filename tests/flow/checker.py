@@ -291,7 +291,6 @@ class Checker:
             _granted(one, number, grants[one["grant"]], picture)
             if one.get("purpose") != "promise":
                 _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
-            _must(number < closed.get((one["client"], one["case"]), number + 1), "I6: asked for a closed case")
         ordered = {row["lookup_id"]: row["attempt"] for row in picture.tables["work_order"] if row["reply"]}
         for number, one in picture.of_kind("answered"):
             before = [place for place, _ in asked.get(one["lookup"], []) if place < number]

@@ -162,7 +162,7 @@ def test_every_text_colour_stands_out_seven_to_one_from_every_background() -> No
 def test_it_prints_on_a4_without_what_only_a_screen_needs() -> None:
     printed = CSS.partition("@media print")[2]
     assert "size: A4" in CSS
-    assert ".skip, .switch, .path { display: none; }" in printed
+    assert ".skip, .switch, .path, form { display: none; }" in printed
     assert "break-inside: avoid" in printed
     assert "thead { display: table-header-group; }" in printed
 
