@@ -16,6 +16,7 @@ from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
 from broker.flow.figures import keep_figures
 from broker.flow.grants import remind
+from broker.flow.objections import remind_objections
 from broker.flow.orders import remind_orders
 from broker.flow.parts import Parts
 from broker.flow.retain import retain
@@ -53,6 +54,7 @@ class Housekeeping:
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("consents", lambda: expire_consents(parts) and None, TIDY_SECONDS),
             ("orders", lambda: remind_orders(parts) and None, TIDY_SECONDS),
+            ("objections", lambda: remind_objections(parts) and None, TIDY_SECONDS),
             ("watch", lambda: watch(parts) >= WATCHED, WATCH_SECONDS),
             ("figures", lambda: keep_figures(parts), FIGURES_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),

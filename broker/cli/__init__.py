@@ -23,6 +23,7 @@ from broker.cli.grants import (
     grant_suspend,
 )
 from broker.cli.log import log_group
+from broker.cli.objections import objection_group
 from broker.cli.orders import order_group
 from broker.cli.people import user_group
 from broker.cli.plan import plan_command
@@ -43,7 +44,8 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    order_group, plan_command, explain_command, flag_group, figures_group, receipt_group, log_group, retention_group,
+    objection_group, order_group, plan_command, explain_command, flag_group, figures_group, receipt_group, log_group,
+    retention_group,
     source_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     CONSENT_REFUSED = "unknown.consent-refused"  # the holder does not agree
     CONSENT_REVOKED = "unknown.consent-revoked"  # the holder no longer agrees
     CONSENT_EXPIRED = "unknown.consent-expired"  # the holder has not decided in time, or the consent is over
+    OBJECTED = "unknown.objected"  # the record is marked: somebody objects to it, and it is not verified yet
     OVERDUE = "unknown.overdue"  # nobody in the source department answered in time
 
     @property

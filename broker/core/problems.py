@@ -101,6 +101,13 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("consent.refused", 409, _C, "持证人已拒绝授权", "The holder has refused", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
     ("consent.revoked", 409, _C, "持证人已撤回授权", "The holder has withdrawn the consent", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
     ("consent.expired", 409, _C, "授权请求已过期", "The consent has expired", "请重新发起核验，再次请求授权", "Submit the verification anew; the holder is then asked again"),
+    # objections
+    ("objection.unknown", 404, _C, "没有该数据异议", "There is no such objection", "请核对编号；只能查看本部门、本单位的异议", "Check the id; one sees only what concerns one's own department or body"),
+    ("objection.nothing", 422, _C, "该材料没有来自该数源的答复，无从提出异议", "No answer of this source stands behind this material", "请在核验页面选择有答复的材料与数源", "Choose a material and a source that has answered for it"),
+    ("objection.open", 409, _C, "该数据已有未办结的异议", "An objection to this record is open already", "请等待其办结，进展见该核验页面", "Wait until it is closed; the verification's page shows how it goes"),
+    ("objection.words", 422, _C, "须写明理由，且不超过规定字数", "Say why, and not at too great a length", "请补充理由", "Say why"),
+    ("objection.state", 409, _C, "异议当前状态不能进行此操作", "The objection's state does not allow this", "请刷新页面，按所示的下一步办理", "Reload the page and follow the next step it shows"),
+    ("objection.same-person", 403, _C, "须由另一人办理：提出人不得办理，核实人不得解除标记", "Another person must do this: not who raised it, and the mark is not lifted by who verified", "请由本部门另一位同事办理", "Let a colleague of the department do it"),
     # work orders
     ("order.unknown", 404, _C, "没有该核查工单", "There is no such work order", "请核对编号；只能查看本部门的工单", "Check the id; a department sees only its own orders"),
     ("order.unit", 403, _C, "答复人不属于该系统登记的部门", "The person is of another body than this system", "请由被核查部门的人员在本部门系统中答复", "Let a person of the department answer through its own system"),

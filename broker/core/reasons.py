@@ -56,6 +56,7 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.consent-refused": ReasonText("持证人未同意授权", "The holder does not consent", *_PAPER),
     "unknown.consent-revoked": ReasonText("持证人已撤回授权", "The holder has withdrawn the consent", *_PAPER),
     "unknown.consent-expired": ReasonText("持证人未在期限内授权，或授权已过期", "The holder did not consent in time, or the consent is over", *_PAPER),
+    "unknown.objected": ReasonText("该数据有异议，正在核实", "Somebody objects to this data, and it is being verified", "本次由申请人提交材料；核实后可重新发起核验", "Submit the material this time; ask again once it is verified"),
     "unknown.overdue": ReasonText("数源部门逾期未答复", "The source department did not answer in time", *_PAPER),
     "pending.consent": ReasonText("等待持证人授权", "Waiting for the holder's consent", "请持证人在期限内授权；逾期将转入下一步", "The holder must consent in time, or the next step follows"),
     "pending.source": ReasonText("等待数源恢复后核查承诺", "The commitment is checked once the source is back", "无需操作；核查不实将另行通知", "Nothing to do; a false commitment will be reported"),

@@ -12,6 +12,7 @@ from broker.ports import Due, Policy
 LEASE_MS = 150_000  # longer than a whole batch of listeners that do not answer
 FIRST_RETRY = timedelta(seconds=2)  # doubling, so the last of 12 attempts is made after more than one hour
 LONGEST_RETRY = timedelta(hours=1)
+_NOTICES = {"promise": "material", "objection": "objection"}  # what a notice names, by its state
 _SUCCESS = range(200, 300)
 
 
@@ -29,10 +30,12 @@ def deliver(parts: Parts) -> int:
 
 
 def _told(due: Due) -> dict[str, str]:
-    """What the callback says: the verification's new state with its receipt, or a notice about a promise."""
-    state, _, material = due.kind.partition(":")
+    """What the callback says: the new state with its receipt, or a notice about a promise or an objection."""
+    state, _, subject = due.kind.partition(":")
     about = {"delivery": due.id, "verification": due.verification, "state": state}
-    return about | ({"material": material, "notice": due.carries} if material else {"receipt": due.carries})
+    if not subject:
+        return about | {"receipt": due.carries}
+    return about | {_NOTICES[state]: subject, "notice": due.carries}
 
 
 def _send(parts: Parts, policy: Policy, due: Due) -> None:

@@ -16,7 +16,7 @@ from broker.core.entry import Entry, entry
 from broker.core.envelope import unb64
 from broker.core.errors import BrokerProblem
 from broker.core.plan import PlannedLookup
-from broker.flow.matters import Known, Matters, about, answer_in
+from broker.flow.matters import Known, Matters, about, answer_in, disputed
 from broker.flow.parts import Parts
 from broker.ports import Policy, Work
 
@@ -24,9 +24,12 @@ from broker.ports import Policy, Work
 def progress_of(parts: Parts, work: Work, policy: Policy, matters: Matters, known: Known, now: datetime) -> Progress:
     """How far a verification has come, with such earlier evidence as its chains ask for."""
     earlier: dict[str, Finding | None] = {}
+    findings = known.findings
+    if policy.marks:
+        findings = {key: disputed(parts, policy, matters, key, one) for key, one in findings.items()}
     while True:  # a chain may reuse in several steps; each round finds what one more of them wants
         progress = advance(
-            matters.plan, matters.request, matters.permits, known.findings, day_of(now), known.waits, earlier
+            matters.plan, matters.request, matters.permits, findings, day_of(now), known.waits, earlier
         )
         if not progress.wanted:
             return progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from broker.core.answer import Answer, Finding, Reason, Wait
@@ -15,7 +15,7 @@ from broker.core.day import day_of
 from broker.core.plan import Plan, plan, question
 from broker.flow.parts import Parts, new_id
 from broker.flow.questions import question_bytes
-from broker.ports import Held, LookupRow, NewLookup, Vault, Work
+from broker.ports import Held, LookupRow, NewLookup, Policy, Vault, Work
 
 SALT_BYTES = 16
 
@@ -91,6 +91,15 @@ def answer_from(body: bytes) -> Answer:
 def about(vault: Vault, subject: Party, related: Party | None) -> str:
     """The pseudonym of whom a lookup is about: of the one, or of the two together."""
     return vault.pseudonym(f"{subject.subject}+{related.subject}" if related else subject.subject)
+
+
+def disputed(parts: Parts, policy: Policy, matters: Matters, key: str, finding: Finding) -> Finding:
+    """The finding of a planned lookup – as UNKNOWN where its record is marked (数据异议); its digest stays as it is."""
+    planned = matters.plan.lookups.get(key)
+    marks = None if planned is None else policy.marks.get(planned.source)
+    if planned is None or marks is None or about(parts.vault, planned.subject, planned.related) not in marks:
+        return finding
+    return replace(finding, answer=Answer(Reason.OBJECTED))
 
 
 def due_lookups(parts: Parts, matters: Matters, keys: Sequence[str], system: str, now: datetime) -> list[NewLookup]:

@@ -23,7 +23,7 @@ from broker.core.envelope import canonical, seal
 from broker.core.errors import BrokerProblem
 from broker.core.plan import Need, lookup_of
 from broker.core.receipt import moment, receipt_digest
-from broker.flow.matters import Matters, matters_of, new_lookup
+from broker.flow.matters import Matters, disputed, matters_of, new_lookup
 from broker.flow.parts import Parts, new_id
 from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
 from broker.ports.waiting import Promise
@@ -109,7 +109,8 @@ def keep(
             matters = matters_of(parts, work, one, parts.vault.unwrap(one.wrapped_key))
         except BrokerProblem:
             continue  # deleted meanwhile: there is nothing left to hold the promise against
-        checked = _judged(matters, row.key, finding, now)
+        told = disputed(parts, policy, matters, row.key.split(":", 2)[2], finding)
+        checked = _judged(matters, row.key, told, now)
         work.change_promise(row.id, checked.state, now)
         work.record([
             entry("promise_checked", now, verification=one.id, client=one.client, case=one.case_number,

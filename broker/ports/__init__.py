@@ -163,6 +163,7 @@ class Policy:
     grants_of: Mapping[str, Sequence[Grant]]
     editions: Sequence[tuple[int, datetime]]  # number, effective from; ascending
     stopped: frozenset[str] = frozenset()  # operators whom a rule against misuse has stopped
+    marks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # 数据异议: about whom, by source
 
     def edition_at(self, now: datetime) -> int | None:
         """The number of the edition in force."""
@@ -334,7 +335,7 @@ class NewDelivery:
     id: str
     verification: str
     client: str
-    kind: str  # decided | pending | promise:<material>
+    kind: str  # decided | pending | promise:<material> | objection:<id>
     notice: str | None = None  # what it carries where that is no receipt
 
 

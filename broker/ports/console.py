@@ -9,6 +9,7 @@ from typing import Protocol
 
 from broker.core.people import Assignment, Person
 from broker.ports.cases import CaseWork
+from broker.ports.objections import ObjectionWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class IdentityProvider(Protocol):
         ...
 
 
-class ConsoleWork(CaseWork, Protocol):
+class ConsoleWork(CaseWork, ObjectionWork, Protocol):
     """One transaction's methods for the console."""
 
     def add_person(self, credentials: Credentials, now: datetime) -> bool:

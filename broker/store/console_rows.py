@@ -16,12 +16,13 @@ from broker.ports.console import Credentials, Decided, Job, Session
 from broker.store import console_tables as t
 from broker.store import tables
 from broker.store.case_rows import CaseRows
+from broker.store.objection_rows import ObjectionRows
 
 _OPEN = ("waiting", "running")
 _JOB = [t.job.c[one.name] for one in fields(Job)]
 
 
-class ConsoleRows(CaseRows):
+class ConsoleRows(CaseRows, ObjectionRows):
     """One transaction's methods for the console."""
 
     def add_person(self, credentials: Credentials, now: datetime) -> bool:

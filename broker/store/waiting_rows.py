@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, or_, select, update
 
+from broker.core.objection import MARKED
 from broker.ports.waiting import Evidence, Promise
+from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store import waiting_tables as w
 from broker.store.consent_rows import ConsentRows
 from broker.store.order_rows import OrderRows
 
+_OBJECTED = o.objection.c
 _FEW = 5  # evidence looked at: more than one only where forms differ or a case was deleted
 
 _EVIDENCE = (
@@ -34,6 +37,14 @@ _EVIDENCE = (
         t.lookup.c.grant_id == bindparam("b_grant"),
         t.lookup.c.answered_at >= bindparam("b_since"),
         t.lookup.c.answer.is_not(None),
+        ~exists().where(
+            _OBJECTED.about == t.lookup.c.about,
+            _OBJECTED.source == t.lookup.c.source,
+            or_(
+                _OBJECTED.state.in_(sorted(one.value for one in MARKED)),
+                _OBJECTED.corrected_at >= t.lookup.c.answered_at,
+            ),
+        ),
     )
     .order_by(t.lookup.c.answered_at.desc())
     .limit(_FEW)

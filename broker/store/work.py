@@ -112,7 +112,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         editions = self._run(select(t.edition.c.number, t.edition.c.effective_at).order_by(t.edition.c.number))
         stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action is Action.STOP)
         numbers = [(row.number, row.effective_at) for row in editions]
-        return Policy(version, clients, keys, grants, grants_of, numbers, stopped)
+        return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks())
 
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)

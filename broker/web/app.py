@@ -33,6 +33,7 @@ from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
 from broker.web.health import Health
 from broker.web.log import Log
+from broker.web.objections import Objections
 from broker.web.openapi import docs_page, openapi_document, read_schema
 from broker.web.orders import Orders
 from broker.web.public import Public
@@ -78,6 +79,7 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Audit(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     SubjectView(parts, public_url, read_schema(surface.schemas_folder, "audit")).add_to(app)
     Consents(parts, public_url, read_schema(surface.schemas_folder, "consent")).add_to(app)
+    Objections(parts, public_url, read_schema(surface.schemas_folder, "objection")).add_to(app)
     Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
     VerifyPages(parts, surface.keys, surface.log_keys).add_to(app)

@@ -35,6 +35,7 @@ SCHEMAS = (
     "draft",
     "audit",
     "order",
+    "objection",
     "consent",
 )
 _JSON, _HTML = "application/json", "text/html"
@@ -109,6 +110,7 @@ _SMALL = {
         "oneOf": [
             _object(delivery=_TEXT, verification=_TEXT, state={"enum": ["pending", "decided"]}, receipt=_TEXT),
             _object(delivery=_TEXT, verification=_TEXT, state={"const": "promise"}, material=_TEXT, notice=_TEXT),
+            _object(delivery=_TEXT, verification=_TEXT, state={"const": "objection"}, objection=_TEXT, notice=_TEXT),
         ]
     },
 }

@@ -351,6 +351,18 @@ ROUTES: tuple[Route, ...] = (
         "order.answer", roles=_SOURCE,
     ),
     Route(
+        "POST", "/v1/objections", "raise_objection",
+        "数据异议: object to what a source said for a material of one's own verification.",
+        {201: ("The objection.", _JSON, "objection")},
+        (*_SIGNED, *_BODY, "request.schema", "verification.unknown", "verification.undecided", "objection.nothing",
+         "objection.open", "objection.words", "case.shredded"), (), "objection.new", roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/objections/{number}", "objection", "How far an objection has come.",
+        {200: ("The objection.", _JSON, "objection")}, (*_SIGNED, "objection.unknown"),
+        (Parameter("number", "path", "The objection's id.", "[0-9a-f]{32}"),), roles=_APPROVAL,
+    ),
+    Route(
         "GET", "/log/checkpoint", "checkpoint", "The latest signed checkpoint of the audit log (C2SP tlog-checkpoint).",
         {200: ("A signed note.", "text/plain", "string")}, ("log.not-yet", *_READS),
     ),

@@ -37,7 +37,7 @@ _CONSENT_STATES = {"requested": "requested", "shown": "waiting", "granted": "gra
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _POLICY_KINDS = {
     "published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS,
-    "operator_stopped", "operator_released",
+    "operator_stopped", "operator_released", "record_marked", "record_unmarked", "record_corrected",
 }  # fmt: skip
 
 
@@ -98,6 +98,8 @@ class Checker:
         "misuse_cursor",
         "misuse_flag",
         "nonce",
+        "objection",
+        "objection_words",
         "paper",
         "paper_month",
         "paper_report",
@@ -106,6 +108,7 @@ class Checker:
         "platform_session",
         "policy",
         "promise",
+        "reopened",
         "session",
         "source_gate",
         "source_health",
@@ -135,6 +138,7 @@ class Checker:
         self._admitted(picture)  # I1
         self._decided(picture)  # I2
         self._changes(picture)  # I3
+        self._objected(picture)  # I3
         self._log(picture)  # I4
         self._exempt(picture)  # I5
         self._asked(picture)  # I6
@@ -227,6 +231,19 @@ class Checker:
             body = picture.entries[row["id"]]
             _must((row["kind"], row["verification_id"]) == (body.get("kind"), body.get("verification")),
                   "I3: an entry's columns are not its body's")  # fmt: skip
+
+    def _objected(self, picture: _Picture) -> None:
+        """Each objection has the entries of the acts that its row tells of, and reopened what its entries say."""
+        acts = {"objection_raised": "raised_at", "record_marked": "accepted_at", "objection_verified": "verified_at"}
+        rows = picture.tables["objection"]
+        for kind, column in acts.items():
+            told = Counter(one["objection"] for _, one in picture.of_kind(kind))
+            _must(told == Counter(row["id"] for row in rows if row[column] is not None), f"I3: {kind}")
+        lifted = Counter(one["objection"] for _, one in picture.of_kind("record_unmarked", "record_corrected"))
+        _must(lifted == Counter(row["id"] for row in rows if row["lifted_at"] is not None), "I3: marks lifted")
+        reopened = Counter((one["objection"], one["verification"]) for _, one in picture.of_kind("decision_reopened"))
+        _must(reopened == Counter((row["objection_id"], row["verification_id"]) for row in picture.tables["reopened"]),
+              "I3: reopened decisions and their entries differ")  # fmt: skip
 
     def _log(self, picture: _Picture) -> None:
         tables = picture.tables

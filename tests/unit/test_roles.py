@@ -61,6 +61,8 @@ MATRIX: dict[str, set[Role]] = {
     "orders": {Role.SOURCE},
     "order": {Role.SOURCE},
     "answer_order": {Role.SOURCE},
+    "raise_objection": {Role.APPROVAL},
+    "objection": {Role.APPROVAL},
     "cosign": {Role.WITNESS},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
@@ -72,6 +74,8 @@ BODIES: dict[str, Any] = {
     "decide_consent": {"subject": {"id_type": "111", "number": "11010119900307109X"}, "decision": "grant",
                        "statement": {"text": "holder-consent/1", "reference": "auth-1"}},
     "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
+    "raise_objection": {"verification": "0" * 32, "material": "form", "source": "licences", "words": "有误",
+                        "by": {"id": "op-1", "unit": "113704000042880080"}},
     "close": {"case": {"number": "none"}, "outcome": "approved"},
     "collected": {
         "request_id": "c1", "case": {"number": "none"}, "region": "370400", "item": "form-only",

@@ -36,6 +36,7 @@ from broker.web.console.figures import figures_area
 from broker.web.console.frame import assemble
 from broker.web.console.grants import grants_area
 from broker.web.console.home import home_area
+from broker.web.console.objections import objections_area
 from broker.web.console.orders import orders_area
 from broker.web.console.papers import papers_area
 from broker.web.console.previews import previews_area
@@ -53,6 +54,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     papers_area,
     supply_area,
     cases_area,
+    objections_area,
     orders_area,
     grants_area,
     audit_area,

@@ -42,6 +42,16 @@ ENTRY_KINDS: Mapping[str, Text] = {
     "exemption_lost": {"zh": "不再免提交", "en": "exemption lost"},
     "promise_checked": {"zh": "承诺已核查", "en": "commitment checked"},
     "explained": {"zh": "查看决定说明", "en": "explanation given"},
+    "objection_raised": {"zh": "提出数据异议", "en": "objection raised"},
+    "record_marked": {"zh": "异议受理，记录标记", "en": "objection accepted, record marked"},
+    "objection_refused": {"zh": "异议不予受理", "en": "objection refused"},
+    "objection_verified": {"zh": "异议已核实", "en": "objection verified"},
+    "record_unmarked": {"zh": "记录解除标记", "en": "mark lifted"},
+    "record_corrected": {"zh": "数据已更正", "en": "record corrected"},
+    "decision_reopened": {"zh": "决定须重新核验", "en": "decision reopened"},
+    "objection_closed": {"zh": "异议办结", "en": "objection closed"},
+    "objection_viewed": {"zh": "异议被查看", "en": "objection read"},
+    "objection_overdue": {"zh": "异议逾期", "en": "objection overdue"},
     "viewed": {"zh": "在管理台查看", "en": "viewed in the console"},
 }
 ORDER_STATES: Mapping[str, Text] = {
@@ -54,4 +64,24 @@ REPLIES: Mapping[str, Text] = {
     "confirm": {"zh": "属实", "en": "It is so"},
     "deny": {"zh": "不符", "en": "It is not so"},
     "cannot_say": {"zh": "无法核实", "en": "We cannot say"},
+}
+OBJECTION_STATES: Mapping[str, Text] = {
+    "raised": {"zh": "已提出", "en": "raised"},
+    "accepted": {"zh": "已受理，记录已标记", "en": "accepted, record marked"},
+    "found_right": {"zh": "核实无误，待解除标记", "en": "found right, mark to be lifted"},
+    "found_wrong": {"zh": "核实有误，待更正", "en": "found wrong, to be corrected"},
+    "unmarked": {"zh": "已解除标记", "en": "mark lifted"},
+    "corrected": {"zh": "已更正", "en": "corrected"},
+    "closed": {"zh": "已办结", "en": "closed"},
+    "refused": {"zh": "不予受理", "en": "refused"},
+}
+OBJECTION_ACTS: Mapping[str, Text] = {
+    "raise": {"zh": "提出", "en": "raised"},
+    "accept": {"zh": "受理并标记记录", "en": "Accept, and mark the record"},
+    "refuse": {"zh": "不予受理", "en": "Refuse"},
+    "find_right": {"zh": "核实：数据无误", "en": "Verified: the data is right"},
+    "find_wrong": {"zh": "核实：数据有误", "en": "Verified: the data is wrong"},
+    "unmark": {"zh": "解除标记", "en": "Lift the mark"},
+    "correct": {"zh": "数据已更正，解除标记并通知", "en": "Corrected: lift the mark, and tell those concerned"},
+    "close": {"zh": "办结归档", "en": "Close and file"},
 }

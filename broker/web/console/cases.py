@@ -23,8 +23,9 @@ from broker.core.receipt import MAX_RECEIPT, Bundle, VerifiedReceipt, bundle_fro
 from broker.core.receipt_text import DECISIONS, MODES, words
 from broker.flow import cases as steps
 from broker.flow.cases import Path, Sheet
+from broker.flow.objections import objections_about
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.case_words import BASES, CASE_STATES, ENTRY_KINDS, FORMS
+from broker.web.console.case_words import BASES, CASE_STATES, ENTRY_KINDS, FORMS, OBJECTION_STATES
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
 from broker.web.console.words import LANGUAGES, told
@@ -109,7 +110,8 @@ class _Cases:
         _viewed(self._parts, path, "verification")
         return shown(
             "cases/verification.html", path=path, case=path.case, line=path.line, told_of=path.explanation,
-            sources=path.edition.catalog.sources, item=_item(path), **_terms(),
+            sources=path.edition.catalog.sources, item=_item(path), may_object=visitor().has(ConsoleRole.CLERK),
+            objections=objections_about(self._parts, number), objection_states=OBJECTION_STATES, **_terms(),
         )  # fmt: skip
 
     # --- the sheet

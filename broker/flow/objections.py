@@ -1,0 +1,333 @@
+"""Objections to data (数据异议): raised from a case, handled by the source's department, and what follows from it.
+
+While a record is marked, what its source says about these persons counts as UNKNOWN (``unknown.objected``): it exempts
+nobody and refuses nobody, and earlier evidence of it is not used again. Once it is corrected, the decisions that used
+it are reopened: a receipt never changes, so the approval system is told by a signed notice and asks anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from broker.core.entry import Entry, entry
+from broker.core.envelope import canonical, seal
+from broker.core.errors import CallerProblem
+from broker.core.objection import (
+    ACCEPT_DAYS,
+    LIFTS,
+    Objection,
+    ObjectionAct,
+    ObjectionState,
+    acted,
+    due,
+)
+from broker.core.receipt import moment, receipt_digest
+from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.explain import payload_of
+from broker.flow.parts import Parts, new_id
+from broker.flow.promises import NOTICE_TYPE
+from broker.ports import Client, NewDelivery, Policy, StoredVerification, Work
+from broker.ports.objections import Asked, Reopened
+
+MAX_LISTED = 500
+MAX_REOPENED = 1_000  # decisions on one record; far above what a person meets within the time that evidence is kept
+MAX_WORDS = 2_000
+
+Sees = Callable[[str], bool]  # whether the cases of a body may be seen
+Owns = Callable[[Objection, str], bool]  # whether somebody speaks for a source's department (its name in Chinese)
+
+_KINDS = {
+    ObjectionAct.ACCEPT: "record_marked",
+    ObjectionAct.REFUSE: "objection_refused",
+    ObjectionAct.FIND_RIGHT: "objection_verified",
+    ObjectionAct.FIND_WRONG: "objection_verified",
+    ObjectionAct.UNMARK: "record_unmarked",
+    ObjectionAct.CORRECT: "record_corrected",
+    ObjectionAct.CLOSE: "objection_closed",
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What somebody objects to: what a source said for a material of a verification, and why."""
+
+    verification: str
+    material: str
+    source: str
+    words: str = field(repr=False)
+    by: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody said with an act; "" where it cannot be read, or not by this reader."""
+
+    act: str
+    by: str
+    words: str = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """An objection with everything that belongs to it."""
+
+    objection: Objection
+    words: tuple[Said, ...] = field(repr=False)
+    reopened: tuple[Reopened, ...] = field(repr=False)
+    handles: bool  # whether whoever reads it speaks for the source's department
+
+
+def raise_objection(
+    parts: Parts, doubt: Doubt, sees: Sees | None = None, identify: Identify | None = None
+) -> Objection:
+    """Raise an objection: by a person who may see the case (``sees``), or by the system that asked (``identify``).
+
+    Raises ``CallerProblem``: ``verification.unknown``, ``verification.undecided``, ``objection.nothing`` where no
+    answer of this source stands behind this material, ``objection.open``, ``objection.words``, ``case.shredded``.
+    """
+    if not doubt.words.strip() or len(doubt.words) > MAX_WORDS:
+        raise CallerProblem("objection.words", pointer="/words", expected=f"at most {MAX_WORDS} characters")
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        stored, key_id = _stored(work, policy, doubt, sees, identify, pulse.now)
+        lookup, asked = _lookup(work, stored, doubt)
+        if any(one.about == asked.about and one.source == asked.source and one.ended_at is None
+               for one in work.objections(stored.id, MAX_LISTED)):  # fmt: skip
+            raise CallerProblem("objection.open")
+        source = parts.edition(work, stored.edition).catalog.sources[asked.source]
+        made = Objection(
+            new_id(pulse.now), stored.id, stored.client, stored.case_number, doubt.material, asked.source, asked.about,
+            source.unit, doubt.by, doubt.unit, pulse.now, ObjectionState.RAISED,
+            due(parts.calendar, pulse.now, ACCEPT_DAYS),
+        )  # fmt: skip
+        work.add_objection(made, _sealed(parts, asked.wrapped_key, doubt.words, f"{made.id}/raise"))
+        told = {"lookup": lookup, "subject": asked.about, "unit": doubt.unit, "key": key_id}
+        work.record([_told("objection_raised", made, doubt.by, pulse.now, **told)])
+        # Crash before this commit: nothing was raised. After it: it stands in the department's list, with its entry.
+        work.commit()
+    return made
+
+
+def _stored(
+    work: Work, policy: Policy, doubt: Doubt, sees: Sees | None, identify: Identify | None, now: datetime
+) -> tuple[StoredVerification, str | None]:
+    """The verification, where whoever raises it may see it, and the key they signed with."""
+    caller = None
+    if identify is not None:
+        caller = identify(policy, now)
+        if not work.spend_nonce(caller.key_id, caller.nonce, now + NONCE_KEPT):
+            raise CallerProblem("signature.replayed")
+    stored = work.verification(doubt.verification)
+    if stored is None or (caller is not None and stored.client != caller.client.id):
+        raise CallerProblem("verification.unknown")
+    admitted = work.place_of(stored.id, "admitted")
+    if sees is not None and not sees(json.loads(admitted[1]).get("unit", "") if admitted else ""):
+        raise CallerProblem("verification.unknown")
+    if stored.receipt is None:
+        raise CallerProblem("verification.undecided", retry_after=1)
+    return stored, None if caller is None else caller.key_id
+
+
+def _lookup(work: Work, stored: StoredVerification, doubt: Doubt) -> tuple[str, Asked]:
+    """The lookup whose answer stands behind the material, of this verification or of the one it was first made for."""
+    for material in payload_of(stored.receipt or "")["materials"]:
+        for step in material["steps"]:
+            if (material["material"], step.get("source")) != (doubt.material, doubt.source) or "digest" not in step:
+                continue
+            rows = work.lookups_of([step.get("origin", stored.id)])
+            found = next((row.id for row in rows if row.digest == step["digest"]), None)
+            asked = None if found is None else work.asked_about(found)
+            if found is not None and asked is not None:
+                return found, asked
+    raise CallerProblem("objection.nothing")
+
+
+def act(parts: Parts, number: str, what: ObjectionAct, by: str, words: str, owns: Owns) -> Objection:
+    """Do the next thing about an objection, for its source's department.
+
+    Raises ``CallerProblem``: ``objection.unknown``, also for another department's, and what ``core.objection.acted``
+    raises.
+    """
+    if len(words) > MAX_WORDS:
+        raise CallerProblem("objection.words", expected=f"at most {MAX_WORDS} characters")
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        found = work.objection(number)
+        if found is None or not owns(found, _authority(parts, work, policy, found.source, pulse.now)):
+            raise CallerProblem("objection.unknown")
+        moved = acted(found, what, by, words, parts.calendar, pulse.now)
+        work.change_objection(moved)
+        if words.strip():
+            sealed = _sealed(parts, work.key_of(moved.verification), words, f"{moved.id}/{what}")
+            work.add_words(moved.id, what.value, by, sealed, pulse.now)
+        finding = what.value if _KINDS[what] == "objection_verified" else None
+        work.record([_told(_KINDS[what], moved, by, pulse.now, outcome=finding, subject=moved.about)])
+        if what is ObjectionAct.ACCEPT or what in LIFTS:
+            work.move_policy()  # so that every process knows the mark, or that it is lifted, from its next batch on
+        if what is ObjectionAct.CORRECT:
+            _reopen(parts, work, policy, moved, pulse.now)
+        # Crash before this commit: it stands as it was. After it: the mark counts, and every decision that used a
+        # corrected record is reopened and its system about to be told; whoever repeats the act is told of the state.
+        work.commit()
+    return moved
+
+
+def _authority(parts: Parts, work: Work, policy: Policy, source: str, now: datetime) -> str:
+    number = policy.edition_at(now)
+    known = None if number is None else parts.edition(work, number).catalog.sources.get(source)
+    return "" if known is None else known.authority["zh"]
+
+
+def _reopen(parts: Parts, work: Work, policy: Policy, objection: Objection, now: datetime) -> None:
+    """List every decision that used the record, and tell the systems that have a callback."""
+    found = work.decisions_on(objection.source, objection.about, MAX_REOPENED)
+    work.reopen(objection.id, found, now)
+    work.record([
+        entry("decision_reopened", now, verification=one.verification, client=one.client, case=one.case,
+              objection=objection.id, source=objection.source)
+        for one in found
+    ])  # fmt: skip
+    deliveries = [
+        NewDelivery(new_id(now), one.verification, one.client, f"objection:{objection.id}",
+                    seal(canonical(_notice(parts, objection, one, now)), parts.signer, NOTICE_TYPE))
+        for one in found
+        if policy.clients[one.client].callback_url
+    ]  # fmt: skip
+    work.add_deliveries(deliveries, now)
+
+
+def _notice(parts: Parts, objection: Objection, one: Reopened, now: datetime) -> dict[str, Any]:
+    """What the approval system is told; ``schemas/objection.schema.json#/$defs/notice`` is its grammar."""
+    return {
+        "version": 1,
+        "issuer": parts.issuer,
+        "verification": one.verification,
+        "client": one.client,
+        "receipt": receipt_digest(one.receipt or ""),
+        "case": one.case,
+        "objection": objection.id,
+        "source": objection.source,
+        "corrected_at": moment(now),
+    }
+
+
+# --- reading
+
+
+def list_objections(parts: Parts) -> list[Objection]:
+    """Every objection, those due first come first, those over come last."""
+    with parts.store.read() as work:
+        return work.objections(None, MAX_LISTED)
+
+
+def overdue_objections(parts: Parts) -> list[Objection]:
+    """Those whose next act should have come by now."""
+    with parts.store.read() as work:
+        now = work.pulse().now
+        return [one for one in work.objections(None, MAX_LISTED) if one.overdue(now)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads objections: ``owns`` those of a source, ``raised`` those of their own body, or ``watches`` all.
+
+    Whoever only watches is not shown what was said in words, since that may be about persons.
+    """
+
+    by: str
+    owns: Owns
+    raised: Callable[[Objection], bool]
+    watches: bool = False
+
+
+def mine(parts: Parts, reader: Reader) -> list[Objection]:
+    """Those that concern somebody, due first."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        found = work.objections(None, MAX_LISTED)
+        names = {one.source: _authority(parts, work, policy, one.source, pulse.now) for one in found}
+    return [one for one in found if reader.watches or reader.owns(one, names[one.source]) or reader.raised(one)]
+
+
+def dossier(parts: Parts, number: str, reader: Reader) -> Dossier:
+    """One with what was said; that it was read is an entry. Raises ``CallerProblem`` ``objection.unknown``."""
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        found = work.objection(number)
+        name = "" if found is None else _authority(parts, work, policy, found.source, pulse.now)
+        concerned = found is not None and (reader.owns(found, name) or reader.raised(found))
+        if found is None or not (concerned or reader.watches):
+            raise CallerProblem("objection.unknown")
+        words = tuple(_heard(parts, work, found, opened=concerned))
+        reopened = tuple(work.reopened_by(number))
+        work.record([_told("objection_viewed", found, reader.by, pulse.now, subject=found.about)])
+        # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the page arrived.
+        work.commit()
+    return Dossier(found, words, reopened, reader.owns(found, name))
+
+
+def objection_to(work: Work, number: str, client: Client) -> Objection:
+    """For the system whose verification it is about. Raises ``CallerProblem`` ``objection.unknown``."""
+    found = work.objection(number)
+    if found is None or found.client != client.id:
+        raise CallerProblem("objection.unknown")
+    return found
+
+
+def objections_about(parts: Parts, verification: str) -> list[Objection]:
+    """Those raised about one verification; the caller has looked at who may see it."""
+    with parts.store.read() as work:
+        return work.objections(verification, MAX_LISTED)
+
+
+def remind_objections(parts: Parts) -> int:
+    """Say of every overdue objection that it is, once for each act that is missing; returns how many."""
+    with parts.store.write() as work:
+        now = work.pulse().now
+        late = work.remind_objections(now)
+        if not late:
+            return 0
+        work.record([_told("objection_overdue", one, None, now) for one in late])
+        # Crash before this commit: nobody was reminded, the next round does it. After it: it is not done again.
+        work.commit()
+    for one in late:
+        _log.warning("an objection is overdue", extra={"facts": {"objection": one.id, "source": one.source}})
+    return len(late)
+
+
+# --- words, under the case's key
+
+
+def _sealed(parts: Parts, wrapped: bytes, words: str, context: str) -> bytes:
+    """Raises ``CallerProblem`` ``case.shredded`` where the case's key was destroyed: nothing can be kept of it."""
+    if not wrapped:
+        raise CallerProblem("case.shredded")
+    return parts.vault.encrypt(parts.vault.unwrap(wrapped), words.encode(), context)
+
+
+def _heard(parts: Parts, work: Work, objection: Objection, *, opened: bool) -> Iterator[Said]:
+    """What was said; "" stands for what cannot be read any more, or not by this reader."""
+    wrapped = work.key_of(objection.verification) if opened else b""
+    for what, by, words, at in work.words_about(objection.id):
+        said = ""
+        if wrapped:
+            said = parts.vault.decrypt(parts.vault.unwrap(wrapped), words, f"{objection.id}/{what}").decode()
+        yield Said(what, by, said, at)
+
+
+def _told(kind: str, objection: Objection, by: str | None, now: datetime, **facts: str | None) -> Entry:
+    about = {"objection": objection.id, "client": objection.client, "case": objection.case, "by": by,
+             "source": objection.source, "material": objection.material}  # fmt: skip
+    return entry(kind, now, verification=objection.verification, **about, **facts)

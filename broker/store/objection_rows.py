@@ -1,0 +1,129 @@
+"""The unit of work's part for objections to data; see ``ports.objections`` for what the methods mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from broker.core.objection import MARKED, OVER, Objection, ObjectionState
+from broker.ports.objections import Asked, Reopened
+from broker.store import objection_tables as o
+from broker.store import tables as t
+from broker.store.proof_tables import log_index
+from broker.store.rows import Rows
+
+_COLUMNS = {"verification": "verification_id", "client": "client_id", "case": "case_number"}
+_NAMES = {one.name: _COLUMNS.get(one.name, one.name) for one in fields(Objection)}
+_ROW = o.objection.c
+_objections = select(*(_ROW[column] for column in _NAMES.values()))
+_STANDING = sorted(one.value for one in ObjectionState if one not in OVER)
+_ON = (
+    select(t.verification.c.id, t.case_file.c.client_id, t.case_file.c.number, t.verification.c.receipt)
+    .select_from(t.verification.join(t.case_file))
+    .where(t.verification.c.receipt.is_not(None))
+    .order_by(t.verification.c.id)
+)
+
+
+class ObjectionRows(Rows):
+    """One transaction's methods for objections."""
+
+    def add_objection(self, objection: Objection, words: bytes) -> None:
+        """A new objection with what was said, encrypted."""
+        self._run(insert(o.objection).values(**_values(objection)))
+        self.add_words(objection.id, "raise", objection.raised_by, words, objection.raised_at)
+
+    def objection(self, number: str) -> Objection | None:
+        """An objection as it stands; in a writing transaction locked until it ends."""
+        isolation = self.connection.get_execution_options().get("isolation_level")
+        found = _objections.where(_ROW.id == number)
+        row = self._run(found if self._sql.is_sqlite or isolation else found.with_for_update()).one_or_none()
+        return None if row is None else _objection(row)
+
+    def objections(self, verification: str | None, limit: int) -> list[Objection]:
+        """Objections raised about a verification, or all; those due first come first, those over come last."""
+        found = _objections if verification is None else _objections.where(_ROW.verification_id == verification)
+        found = found.order_by(_ROW.state.not_in(_STANDING), _ROW.due_at, _ROW.id).limit(limit)
+        return [_objection(row) for row in self._run(found)]
+
+    def change_objection(self, objection: Objection) -> None:
+        """Keep what has become of it; the caller has read it in this transaction."""
+        self._run(update(o.objection).where(_ROW.id == objection.id).values(**_values(objection)))
+
+    def add_words(self, objection: str, act: str, by: str, words: bytes, now: datetime) -> None:
+        """Keep what somebody said with an act, encrypted."""
+        row = {"objection_id": objection, "act": act, "said_by": by, "said_at": now, "words": words}
+        self._run(insert(o.objection_words).values(**row))
+
+    def words_about(self, objection: str) -> list[tuple[str, str, bytes, datetime]]:
+        """Act, by whom, encrypted words and when, in their order."""
+        said = o.objection_words.c
+        found = select(said.act, said.said_by, said.words, said.said_at).where(said.objection_id == objection)
+        return [(row.act, row.said_by, row.words, row.said_at) for row in self._run(found.order_by(said.said_at))]
+
+    def asked_about(self, lookup: str) -> Asked | None:
+        """Of which source and about whom a lookup was."""
+        found = select(t.lookup.c.source, t.lookup.c.about, t.case_file.c.wrapped_key).select_from(
+            t.lookup.join(t.verification).join(t.case_file)
+        )
+        row = self._run(found.where(t.lookup.c.id == lookup)).one_or_none()
+        return None if row is None else Asked(*row)
+
+    def key_of(self, verification: str) -> bytes:
+        """The wrapped key of a verification's case; empty once it was destroyed."""
+        found = select(t.case_file.c.wrapped_key).select_from(t.verification.join(t.case_file))
+        return bytes(self._run(found.where(t.verification.c.id == verification)).scalar_one())
+
+    def decisions_on(self, source: str, about: str, limit: int) -> list[Reopened]:
+        """The decided verifications that asked this source about these persons, or used again what it said."""
+        asked = select(t.lookup.c.verification_id).where(t.lookup.c.about == about, t.lookup.c.source == source)
+        direct = set(self._run(asked.limit(limit)).scalars())
+        used = select(t.entry.c.verification_id, t.entry.c.body).select_from(
+            log_index.join(t.log_leaf, t.log_leaf.c.position == log_index.c.position).join(
+                t.entry, t.entry.c.id == t.log_leaf.c.entry_id
+            )
+        )
+        again = self._run(used.where(log_index.c.subject == about, log_index.c.kind == "reused").limit(limit))
+        direct |= {row.verification_id for row in again if json.loads(row.body).get("source") == source}
+        return [Reopened(*row) for row in self._run(_ON.where(t.verification.c.id.in_(sorted(direct))))]
+
+    def reopen(self, objection: str, rows: Sequence[Reopened], now: datetime) -> None:
+        """Keep which decisions were reopened by an objection."""
+        for row in rows:
+            values = {"objection_id": objection, "verification_id": row.verification, "reopened_at": now}
+            self._run(insert(o.reopened).values(**values))
+
+    def reopened_by(self, objection: str) -> list[Reopened]:
+        """The decisions that an objection reopened."""
+        its = select(o.reopened.c.verification_id).where(o.reopened.c.objection_id == objection)
+        return [Reopened(*row) for row in self._run(_ON.where(t.verification.c.id.in_(its)))]
+
+    def remind_objections(self, now: datetime) -> list[Objection]:
+        """Mark as reminded whichever is overdue and was not reminded of since its last act; each is returned once."""
+        late = (_ROW.state.in_(_STANDING), _ROW.due_at <= now, _ROW.reminded_at.is_(None))
+        returned = (_ROW[column] for column in _NAMES.values())
+        rows = self._run(update(o.objection).where(*late).values(reminded_at=now).returning(*returned))
+        return [_objection(row) for row in rows]
+
+    def marks(self) -> dict[str, frozenset[str]]:
+        """The marked records: about whom, by source."""
+        marked = select(_ROW.source, _ROW.about).where(_ROW.state.in_(sorted(one.value for one in MARKED)))
+        found: dict[str, set[str]] = {}
+        for row in self._run(marked):
+            found.setdefault(row.source, set()).add(row.about)
+        return {source: frozenset(about) for source, about in found.items()}
+
+
+def _objection(row: Any) -> Objection:
+    values = dict(zip(_NAMES, row, strict=True))
+    return Objection(**{**values, "state": ObjectionState(values["state"])})
+
+
+def _values(objection: Objection) -> dict[str, Any]:
+    values = {column: getattr(objection, name) for name, column in _NAMES.items()}
+    return values | {"state": objection.state.value}

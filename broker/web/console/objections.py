@@ -1,0 +1,135 @@
+"""Objections to data (数据异议): a clerk raises one from a verification, the source's department handles it.
+
+The department is known by its credit code or by its name in the list; where the list names no credit code, the
+centre's operator acts in its stead. Operator and auditor watch all of them, without what was said in words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from broker.core.catalog import Catalog
+from broker.core.errors import CallerProblem
+from broker.core.objection import Objection, ObjectionAct, possible
+from broker.core.people import ConsoleRole, ScopeKind
+from broker.flow import cases
+from broker.flow import objections as steps
+from broker.flow.objections import Doubt, Reader
+from broker.web.console.area import Area, Console, Nav, only
+from broker.web.console.case_words import OBJECTION_ACTS, OBJECTION_STATES
+from broker.web.console.cases import sees
+from broker.web.console.page import said_of, shown, to
+from broker.web.console.visit import viewed, visitor
+
+_SOURCE, _OPERATOR = ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.OPERATOR
+_AUDITOR, _CLERK = ConsoleRole.AUDITOR, ConsoleRole.CLERK
+_READERS, _HANDLERS = only(_SOURCE, _OPERATOR, _AUDITOR, _CLERK), only(_SOURCE, _OPERATOR)
+
+
+def objections_area(console: Console) -> Area:
+    """The pages of objections."""
+    area, objections = Area("objections", Nav("index", "Objections")), _Objections(console)
+    area.get("/objections", objections.index, _READERS)
+    area.get("/objections/<number>", objections.objection, _READERS)
+    area.post("/objections/<number>", objections.act, _HANDLERS)
+    area.get("/verifications/<number>/objection", objections.doubt, only(_CLERK))
+    area.post("/verifications/<number>/objection", objections.raising, only(_CLERK))
+    return area
+
+
+class _Objections:
+    def __init__(self, console: Console) -> None:
+        self._parts = console.parts
+
+    def index(self) -> Response:
+        """Those that concern whoever is signed in, due first."""
+        with self._parts.store.read() as work:
+            now = work.pulse().now
+        late = request.args.get("late") == "1"
+        found = [one for one in steps.mine(self._parts, _reader()) if not late or one.overdue(now)]
+        return shown("objections/index.html", objections=found, now=now, late=late, **self._terms())
+
+    def objection(self, number: str) -> Response:
+        """One, with what was said and what can be done."""
+        return self._page(number, "", 200)
+
+    def act(self, number: str) -> Response:
+        """The next act, as sent."""
+        try:
+            what = ObjectionAct(request.form.get("act", ""))
+        except ValueError:
+            return self._page(number, said_of(CallerProblem("objection.state")), 422)
+        try:
+            words = request.form.get("words", "").strip()
+            steps.act(self._parts, number, what, visitor().login, words, _owns)
+        except CallerProblem as problem:
+            if problem.code == "objection.unknown":
+                raise
+            return self._page(number, said_of(problem), 422)
+        return to("objections_objection", number=number)
+
+    def _page(self, number: str, wrong: str, status: int) -> Response:
+        file = steps.dossier(self._parts, number, _reader())
+        with self._parts.store.read() as work:
+            now = work.pulse().now
+        return shown(
+            "objections/objection.html", status=status, file=file, one=file.objection, wrong=wrong, now=now,
+            possible=possible(file.objection) if file.handles else (), typed=request.form,
+            may_see=visitor().has(_OPERATOR, _AUDITOR, _CLERK), **self._terms(),
+        )  # fmt: skip
+
+    # --- raising one
+
+    def doubt(self, number: str) -> Response:
+        """The form; what is objected to stands in the address, and nothing about a person."""
+        return self._form(number, request.args.get("material", ""), request.args.get("source", ""), "", 200)
+
+    def raising(self, number: str) -> Response:
+        """The form as sent; the case's own body is whose clerk raises it."""
+        form = request.form
+        material, source, words = form.get("material", ""), form.get("source", ""), form.get("words", "").strip()
+        unit = cases.path_of(self._parts, number, sees).line.unit
+        try:
+            doubt = Doubt(number, material, source, words, visitor().login, unit)
+            raised = steps.raise_objection(self._parts, doubt, sees)
+        except CallerProblem as problem:
+            return self._form(number, material, source, said_of(problem), 422)
+        return to("objections_objection", number=raised.id)
+
+    def _form(self, number: str, material: str, source: str, wrong: str, status: int) -> Response:
+        path = cases.path_of(self._parts, number, sees)
+        viewed(self._parts, path.case.applicant, page="objection", verification=number, case=path.case.number)
+        materials = path.receipt["materials"] if path.receipt else ()
+        named = next((one["name"] for one in materials if one["material"] == material), material)
+        return shown(
+            "objections/raise.html", status=status, path=path, material=material, name=named, source=source,
+            sources=path.edition.catalog.sources, wrong=wrong, words=request.form.get("words", ""),
+            longest=steps.MAX_WORDS,
+        )  # fmt: skip
+
+    def _terms(self) -> dict[str, Any]:
+        return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": self._catalog().sources}
+
+    def _catalog(self) -> Catalog:
+        with self._parts.store.read() as work:
+            pulse = work.pulse()
+            return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+
+
+def _reader() -> Reader:
+    return Reader(visitor().login, _owns, _raised, visitor().has(_OPERATOR, _AUDITOR))
+
+
+def _raised(objection: Objection) -> bool:
+    return visitor().person.reaches_unit(objection.raised_unit, _CLERK)
+
+
+def _owns(objection: Objection, authority: str) -> bool:
+    """Whether this person speaks for the source's department."""
+    person = visitor().person
+    if not objection.owner and person.everywhere(_OPERATOR):
+        return True
+    named = {(ScopeKind.UNIT, objection.owner), (ScopeKind.DEPARTMENT, authority)}
+    return any((one.kind, one.value) in named and one.value for one in person.scopes(_SOURCE))

@@ -1,0 +1,103 @@
+"""Objections in the console: a clerk raises one, two people of the department handle it, others only watch."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.kit import PHONE, WIDE, Account, Browser, House, Watched
+from tests.console.test_cases import clerk, number_of, stock
+from tests.flow import kit
+
+WORDS = "执照上月已换发，张某1 持新照"
+AUTHORITY = "source-department:department=部门"
+
+
+@pytest.fixture
+def asked(small: House) -> kit.Broker:
+    """The small house with one decided verification."""
+    return stock(small)
+
+
+def department(house: House, browser: Browser, lang: str) -> list[Watched]:
+    """Two people of the source's department, each in their own browser."""
+    return [browser.page(house.account(AUTHORITY), lang) for _ in range(2)]
+
+
+def act(watched: Watched, path: str, what: str, words: str = "已调档核对") -> None:
+    page = watched.go(path)
+    watched.check()
+    page.fill("#words", words)
+    page.click(f"button[value={what}]")
+    page.wait_for_load_state()
+    assert page.locator("[role=alert]").count() == 0, page.inner_text("main")
+
+
+@pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
+def test_a_clerk_raises_an_objection_and_the_department_corrects_the_record(
+    small: House, small_browser: Browser, asked: kit.Broker, lang: str, size: tuple[int, int]
+) -> None:
+    number = number_of(asked)
+    mine = small_browser.page(clerk(small), lang, size)
+    page = mine.go(f"/console/verifications/{number}")
+    page.click("a[href*='material=licence']")
+    mine.check()
+    page.fill("#words", WORDS)
+    page.click("main form .button")
+    page.wait_for_url("**/console/objections/*")
+    mine.check()
+    path = "/console/objections/" + page.url.rsplit("/", 1)[1]
+    one, other = department(small, small_browser, lang)
+    one.go("/console/objections")
+    one.check()
+    assert one.page.locator(f"a[href='{path}']").count() == 1
+    act(one, path, "accept")
+    assert WORDS in one.page.inner_text("main")
+    act(one, path, "find_wrong")
+    one.go(path)
+    one.page.click("button[value=correct]")
+    one.page.wait_for_load_state()
+    assert one.page.locator("[role=alert]").count() == 1, "whoever verified does not lift the mark"
+    act(other, path, "correct")
+    assert number in other.page.inner_text("main"), "the decisions that used it are listed"
+    act(other, path, "close", "")
+    mine.go(f"/console/verifications/{number}")
+    mine.check()
+    assert mine.page.locator(".notice.warn").count() == 1
+    asked.sequence_all()
+    asked.check()
+
+
+def sight(house: House, account: Account, path: str) -> tuple[int, bool, bool]:
+    """How the page answers, and whether it shows the words and a next step."""
+    answer = house.http(account).get(path)
+    return answer.status_code, WORDS in answer.text, 'name="act"' in answer.text
+
+
+def test_everybody_sees_what_concerns_them_and_no_more(small: House, asked: kit.Broker) -> None:
+    number, owner = number_of(asked), clerk(small)
+    form = {"material": "licence", "source": "licences", "words": WORDS}
+    raised = small.http(owner).post(f"/console/verifications/{number}/objection", form)
+    path = raised.headers["Location"]
+    seen = {
+        "department": (small.account(AUTHORITY), (200, True, True)),
+        "own clerk": (owner, (200, True, False)),
+        "auditor": (small.account("auditor"), (200, False, False)),
+        "operator, in the stead of a department without a code": (small.account("operator"), (200, True, True)),
+        "another department": (small.account("source-department:department=别的部门"), (404, False, False)),
+        "without a department": (small.account("source-department"), (404, False, False)),
+        "another body's clerk": (clerk(small, kit.DEPARTMENT), (404, False, False)),
+    }
+    assert {who: sight(small, account, path) for who, (account, _) in seen.items()} == {
+        who: expected for who, (_, expected) in seen.items()
+    }
+    stranger = small.http(seen["another department"][0])
+    assert stranger.post(path, {"act": "accept"}).status_code == 404
+    assert path not in stranger.get("/console/objections").text
+    elsewhere = small.http(seen["another body's clerk"][0])
+    assert elsewhere.post(f"/console/verifications/{number}/objection", form).status_code == 404
+    assert asked.rows("SELECT state FROM objection")[0].state == "raised"
+    again = small.http(owner).post(f"/console/verifications/{number}/objection", form)
+    assert again.status_code == 422
+    assert "已有未办结的异议" in again.text
+    asked.execute("UPDATE objection SET due_at = 1")
+    assert "逾期" in small.http(owner).get("/console/objections?late=1").text
