@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.ports import Connection, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
+from broker.ports.health import CredentialReference
 from broker.ports.management import Manages
 from broker.signing import http_message, keys
 from broker.signing.pkcs11 import SUFFIX, Pkcs11Signer, open_signer
@@ -112,6 +113,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         post=_poster(signer),
         limits=Limits(answer_days=settings.answer_days, consent_hours=settings.consent_hours),
         roads=roads,
+        references=read_references(Path(settings.platforms_file), vault.pseudonym),
         calendar=calendar,
         misuse=read_misuse_rules(settings.misuse_file),
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
@@ -298,6 +300,20 @@ def read_platforms(path: Path) -> dict[str, Connection]:
     except (KeyError, TypeError, AttributeError, OSError) as error:
         expected = "platforms with endpoint and credentials"
         raise OperatorProblem("config.invalid", got=path.name, expected=expected) from error
+
+
+def read_references(path: Path, pseudonym: Callable[[str], str]) -> dict[str, list[CredentialReference]]:
+    """What may be shown of each platform's credentials; the file is one that ``read_platforms`` has read."""
+    if not path.exists():
+        return {}
+    found: dict[str, list[CredentialReference]] = {}
+    for platform, entry in yaml.safe_load(path.read_text("utf-8"))["platforms"].items():
+        for name, value in entry["credentials"].items():
+            file = str(value["file"]) if isinstance(value, dict) else ""
+            changed = datetime.fromtimestamp((path.parent / file if file else path).stat().st_mtime, UTC)
+            fingerprint = pseudonym(f"credential:{platform}:{name}:{_credential(path.parent, value)}")[:12]
+            found.setdefault(platform, []).append(CredentialReference(name, Path(file).name, changed, fingerprint))
+    return found
 
 
 def _credential(folder: Path, value: Any) -> str:

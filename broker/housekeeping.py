@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from broker.core.errors import Problem
-from broker.flow import log_check, preview
+from broker.flow import log_check, preview, source_test
 from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
 from broker.flow.figures import keep_figures
@@ -50,6 +50,7 @@ class Housekeeping:
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
             ("preview", lambda: preview.work_off(parts), PREVIEW_SECONDS),
             ("log check", lambda: log_check.work_off(parts), PREVIEW_SECONDS),
+            ("source test", lambda: source_test.work_off(parts), PREVIEW_SECONDS),
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("consents", lambda: expire_consents(parts) and None, TIDY_SECONDS),

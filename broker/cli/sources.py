@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,9 @@ from broker.bootstrap import read_platforms, sm2_decrypt
 from broker.cli.shared import current_settings, told
 from broker.config import Settings
 from broker.connectors import connectors
-from broker.core.answer import Answer, Matter, Question, Reply, checked
-from broker.core.case import Operator, Party
-from broker.core.catalog import Form, Source, catalog_from
-from broker.core.probe import ANSWERED, STEPS, failed_step
+from broker.core.answer import Answer, Question, Reply, checked
+from broker.core.catalog import Source, catalog_from
+from broker.core.probe import ANSWERED, STEPS, failed_step, probe_question
 from broker.core.probe import told as answer_told
 from broker.core.working_days import Calendar
 from broker.ports import Connection
@@ -82,7 +81,7 @@ class Probing:
     def _probe(self) -> str:
         options = self.connection.options.get("probes", {}).get(self.name) or self.source.options.get("probe") or {}
         try:
-            self.asked = _question(self.source, options)
+            self.asked = probe_question(self.source, options, f"probe-{time.time_ns():x}")
         except (KeyError, TypeError, ValueError):
             raise Failed("number, id_type, name; form, related, expect") from None
         self.expected = options.get("expect")
@@ -159,22 +158,6 @@ def _answered(reply: Reply) -> Answer:
     if isinstance(reply, Answer):
         return reply
     raise click.ClickException("该数源稍后答复，探测到此为止 / this source answers later; the probe ends here")
-
-
-def _question(source: Source, options: Mapping[str, Any]) -> Question:
-    """The probe as a question: nobody's case, about a subject that exists only by agreement."""
-    subject = _party("applicant", options)
-    related = _party("spouse", options["related"]) if "related" in options else None
-    operator = Operator("probe", "探测", "", "")
-    matter = Matter("broker source test", "probe", "probe", "连通性探测", "探测", str(options.get("region", "")),
-                    "statutory_duty", subject, operator)  # fmt: skip
-    form = Form(options.get("form", source.forms[0].value))
-    number = f"probe-{time.time_ns():x}"
-    return Question(number, source.key, form, subject, related, source.fields, matter)
-
-
-def _party(role: str, entry: Mapping[str, Any]) -> Party:
-    return Party(role, str(entry["id_type"]), str(entry["number"]), str(entry["name"]))
 
 
 @click.command("test")

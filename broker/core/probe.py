@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from broker.core.answer import Answer, Outcome, Reason
+from broker.core.answer import Answer, Matter, Outcome, Question, Reason
+from broker.core.case import Operator, Party
+from broker.core.catalog import Form, Source
 from broker.core.reasons import reason_text
 
 
@@ -85,3 +87,21 @@ def told(answer: Answer) -> tuple[str, str]:
     code = f" [{answer.source_code}]" if answer.source_code else ""
     facts = f", {len(answer.fields)}" if answer.outcome is Outcome.HELD else ""
     return f"{words.zh}{code}", f"{answer.reason.value}{code}{facts and f'{facts} fields'}"
+
+
+def probe_question(source: Source, options: Mapping[str, Any], number: str) -> Question:
+    """The probe as a question: nobody's case, about a subject that exists only by agreement.
+
+    Raises ``KeyError``, ``TypeError`` or ``ValueError`` where the options do not name one.
+    """
+    subject = _party("applicant", options)
+    related = _party("spouse", options["related"]) if "related" in options else None
+    operator = Operator("probe", "探测", "", "")
+    matter = Matter("broker source test", "probe", "probe", "连通性探测", "探测", str(options.get("region", "")),
+                    "statutory_duty", subject, operator)  # fmt: skip
+    form = Form(options.get("form", source.forms[0].value))
+    return Question(number, source.key, form, subject, related, source.fields, matter)
+
+
+def _party(role: str, entry: Mapping[str, Any]) -> Party:
+    return Party(role, str(entry["id_type"]), str(entry["number"]), str(entry["name"]))

@@ -22,7 +22,7 @@ from broker.core.grant_application import Terms
 from broker.core.misuse import MisuseRules
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
-from broker.ports.health import Roads, Travelled
+from broker.ports.health import CredentialReference, Roads, Travelled
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Parts:
     terms: Terms = field(default_factory=Terms)
     misuse: MisuseRules = field(default_factory=MisuseRules)
     receipt_keys: Sequence[Verifier] = ()  # what is published: the signer's and its predecessors'
+    references: Mapping[str, Sequence[CredentialReference]] = field(default_factory=dict)  # by platform
     log_keys: Sequence[Verifier] = ()  # those of the log's signers and their predecessors
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)

@@ -19,6 +19,16 @@ class Travelled:
     breaker: Breaker = Breaker.CLOSED
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialReference:
+    """A credential by what may be shown of it: never its value."""
+
+    name: str
+    file: str  # "" where the value stands in the platforms' file itself
+    changed_at: datetime
+    fingerprint: str  # keyed, so that nobody can try values against it
+
+
 class Roads(Protocol):
     """What this process remembers of the roads to the sources; the transport tells it, ``look_up`` asks it."""
 

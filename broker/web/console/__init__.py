@@ -41,6 +41,7 @@ from broker.web.console.orders import orders_area
 from broker.web.console.papers import papers_area
 from broker.web.console.previews import previews_area
 from broker.web.console.sharing import sharing_area
+from broker.web.console.sources import sources_area
 from broker.web.console.supply import supply_area
 
 AREAS: Sequence[Callable[[Console], Area]] = (
@@ -56,6 +57,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     cases_area,
     objections_area,
     orders_area,
+    sources_area,
     grants_area,
     audit_area,
     access_area,

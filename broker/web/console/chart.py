@@ -12,6 +12,7 @@ from html import escape
 from flask_babel import gettext
 
 from broker.core.cells import width
+from broker.core.health import Day
 from broker.web.console.words import mark
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _BAR, _TOP = 900, 230, 60, 30, 20, 34
@@ -131,3 +132,22 @@ def _short(text: str, columns: int = 30) -> str:
     while width(text) > columns:
         text = f"{text.removesuffix('…')[:-1]}…"
     return text
+
+
+def days(past: Sequence[Day]) -> str:
+    """One column per day, the oldest first: lookups that went well, and those that met a fault, on top and striped."""
+    high, base = 150, 190
+    most = max((one.asked for one in past), default=0) or 1
+    step = (_WIDTH - 40) // max(1, len(past))
+    drawn = []
+    for place, one in enumerate(past):
+        left, bottom = 20 + place * step, float(base)
+        for count, colour in ((one.asked - one.failed, "#1f5f99"), (one.failed, "url(#striped)")):
+            size = count / most * high
+            bottom -= size
+            drawn.append(
+                f'<rect x="{left}" y="{bottom:.1f}" width="{step * 0.7:.0f}" height="{size:.1f}" fill="{colour}">'
+                f"<title>{escape(one.day)}: {count}</title></rect>"
+            )
+        drawn.append(f'<text x="{left}" y="{base + 18}">{escape(one.day[5:])}</text>')
+    return _picture(gettext("Lookups by day: well, and on top those that met a fault"), base + 28, "".join(drawn))

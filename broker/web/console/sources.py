@@ -1,0 +1,121 @@
+"""Sources: how each is and has been, what its outage means, a test of its connection, references to its credentials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Response
+from markupsafe import Markup
+
+from broker.core.answer import Reason
+from broker.core.catalog import Source
+from broker.core.day import day_of
+from broker.core.errors import CallerProblem
+from broker.core.gate import Gate
+from broker.core.health import Day
+from broker.core.outage import impact
+from broker.core.people import ConsoleRole
+from broker.core.probe import STEPS
+from broker.core.reasons import ReasonText, reason_text
+from broker.flow import source_test
+from broker.flow.fitness import sources_seen
+from broker.ports import Work
+from broker.ports.console import Job
+from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
+from broker.web.console.chart import days as drawn_days
+from broker.web.console.list_words import MODES
+from broker.web.console.page import shown, to
+from broker.web.console.visit import visitor
+
+DAYS = 14
+_ANSWERS = 1000  # the latest answers whose reasons are counted
+_JOBS = 100  # looked through for those of one source
+_OPERATOR = only(ConsoleRole.OPERATOR)
+
+
+def sources_area(console: Console) -> Area:
+    """The pages of sources."""
+    area, sources = Area("sources", Nav("index", "Sources")), _Sources(console)
+    area.get("/sources", sources.index, EVERY_ROLE)
+    area.get("/sources/<key>", sources.source, EVERY_ROLE)
+    area.post("/sources/<key>/test", sources.test, _OPERATOR)
+    return area
+
+
+class _Sources:
+    def __init__(self, console: Console) -> None:
+        self._parts = console.parts
+
+    def index(self) -> Response:
+        """Every source of the list in force, with its health of today."""
+        with self._parts.store.read() as work:
+            seen = sources_seen(self._parts, work)
+            catalog = self._catalog(work)
+        rows = [(one, catalog.sources[one["source"]], self._connected(catalog.sources[one["source"]])) for one in seen]
+        rows.sort(key=lambda row: (_URGENT.index(row[0]["state"]), not row[2]))
+        counts = {state: sum(row[0]["state"] == state for row in rows) for state in _URGENT}
+        return shown("sources/index.html", rows=rows, counts=counts)
+
+    def source(self, key: str) -> Response:
+        """One source: today, the last days, why it failed, what falls back without it, and its connection."""
+        with self._parts.store.read() as work:
+            catalog = self._catalog(work)
+            source = catalog.sources.get(key)
+            if source is None:
+                raise CallerProblem("page.unknown")
+            now = work.pulse().now
+            view = next(one for one in sources_seen(self._parts, work) if one["source"] == key)
+            gate = next((one for one in work.gates() if one.source == key), None)
+            past = [one for one in work.health(day_of(now - timedelta(days=DAYS - 1)).isoformat()) if one.source == key]
+            reasons = work.reasons(key, _ANSWERS)
+            jobs = [one for one in work.jobs(source_test.KIND, _JOBS) if json.loads(one.asked)["source"] == key]
+        is_operator = visitor().has(ConsoleRole.OPERATOR)
+        return shown(
+            "sources/source.html", source=source, view=view, gate=gate, past=_every_day(key, past, now), now=now,
+            reasons=[(name, count, _text(name)) for name, count in reasons.items()], modes=MODES, catalog=catalog,
+            picture=Markup(drawn_days(_every_day(key, past, now))),  # noqa: S704 - drawn by us, every word escaped
+            impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
+            references=self._parts.references.get(source.platform, ()) if is_operator else (),
+            is_operator=is_operator, calls=_calls(gate, now),
+        )  # fmt: skip
+
+    def test(self, key: str) -> Response:
+        """Begin a test of its connection."""
+        source_test.ask(self._parts, key, visitor().login)
+        return to("sources_source", key=key)
+
+    def _catalog(self, work: Work) -> Any:
+        pulse = work.pulse()
+        return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+
+    def _connected(self, source: Source) -> bool:
+        return self._parts.asking(source) is not None
+
+
+_URGENT = ("away", "failing", "ok", "unasked")
+
+
+def _every_day(key: str, past: list[Day], now: datetime) -> list[Day]:
+    """Each of the last days, also those without a question."""
+    known = {one.day: one for one in past}
+    names = [day_of(now - timedelta(days=back)).isoformat() for back in reversed(range(DAYS))]
+    return [known.get(name, Day(key, name)) for name in names]
+
+
+def _calls(gate: Gate | None, now: datetime) -> int:
+    return gate.calls if gate is not None and gate.day == day_of(now).isoformat() else 0
+
+
+def _text(name: str) -> Mapping[str, str]:
+    known: ReasonText | None = reason_text(name) if name in set(Reason) else None
+    return {"zh": known.zh, "en": known.en} if known else {"zh": name, "en": name}
+
+
+def _newest(jobs: list[Job]) -> dict[str, Any] | None:
+    if not jobs:
+        return None
+    job = jobs[0]
+    return {"job": job, "result": json.loads(job.result) if job.result else None}

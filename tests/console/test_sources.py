@@ -1,0 +1,137 @@
+"""Sources in the browser: one goes down and comes up again, is tested, and shows no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from broker.bootstrap import read_references
+from broker.core.answer import Reason
+from broker.core.gate import Breaker
+from broker.flow import register, source_test
+from broker.flow.publish import publish
+from broker.flow.sequence import sequence
+from broker.ports import Client
+from broker.ports.health import CredentialReference
+from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.flow import catalogue, kit
+from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
+
+PROBE = {"id_type": "001", "number": kit.company(9), "name": "公司甲9"}
+
+
+@pytest.fixture
+def asking(small: House) -> kit.Broker:
+    """A broker whose sources answer as the test says; the licences' probe is agreed."""
+    document = catalogue.document()
+    document["sources"][LICENCES]["options"] = {"probe": PROBE}
+    publish(small.parts, document, None, "editor")
+    register.register_client(small.parts, Client(kit.CLIENT, "审批系统", kit.UNIT, None, "active"))
+    for source in (LICENCES, REGISTER, POPULATION):
+        register.register_grant(small.parts, kit.grant(source))
+    return kit.wired(small.office)
+
+
+def test_an_operator_watches_a_source_go_down_and_come_up(small_browser: Browser, asking: kit.Broker) -> None:
+    house = small_browser.house
+    watched = small_browser.page(house.account("operator"))
+    page = watched.go("/console/sources")
+    watched.check()
+    assert page.inner_text(".summary li:first-child strong") == "0"
+    asking.sources.script[LICENCES] = kit.just(Reason.LATE)
+    asking.admit(1)
+    asking.work_off()
+    while sequence(house.parts):
+        pass
+    with house.parts.store.write() as work:
+        now = work.pulse().now
+        work.set_breaker(LICENCES, Breaker.OPEN, now)
+        work.commit()
+    page = watched.go("/console/sources")
+    assert page.inner_text(".summary li:first-child strong") == "1"
+    page.click("tbody tr:first-child a")
+    page.wait_for_url(f"**/sources/{LICENCES}")
+    watched.check()
+    assert page.locator("h1 .tag.bad").count() == 1
+    assert "unknown.late" in page.inner_text("main")
+    assert page.locator("svg.chart").count() == 1
+    with house.parts.store.write() as work:
+        work.set_breaker(LICENCES, Breaker.CLOSED, None)
+        work.commit()
+    asking.sources.script[LICENCES] = kit.valid
+    asking.admit(2)
+    asking.work_off()
+    page = watched.go(f"/console/sources/{LICENCES}")
+    assert page.locator("h1 .tag.good").count() == 1
+
+
+def test_a_connection_is_tested_as_a_job_that_can_be_left(small_browser: Browser, asking: kit.Broker) -> None:
+    house = small_browser.house
+    watched = small_browser.page(house.account("operator"))
+    page = watched.go(f"/console/sources/{LICENCES}")
+    page.click("#job button")
+    page.wait_for_selector("progress")
+    watched.check()
+    assert source_test.work_off(house.parts)
+    page.wait_for_selector("#job li .tag.good")
+    assert page.locator("#job li .tag.bad").count() == 0
+    asking.sources.script[LICENCES] = kit.just(Reason.AUTHENTICATION)
+    page.click("#job button")
+    page.wait_for_selector("progress")
+    source_test.work_off(house.parts)
+    page.wait_for_selector("#job li .tag.bad")
+    watched.check()
+    told = [one["code"] for one in asking.entries("source_tested")]
+    assert told == ["passed", "auth"]
+    assert kit.company(9) not in json.dumps(asking.entries("source_test_asked", "source_tested"))
+
+
+@pytest.mark.parametrize(("source", "step"), [(REGISTER, "probe"), (POPULATION, "connection")])
+def test_a_test_names_the_step_that_is_missing(small: House, asking: kit.Broker, source: str, step: str) -> None:
+    if step == "connection":
+        small.parts.connections = {}
+    source_test.ask(small.parts, source, "operator")
+    source_test.work_off(small.parts)
+    assert not asking.sources.of(source)
+    assert asking.entries("source_tested")[-1]["code"] == step
+    assert small.http(small.account("operator")).post("/console/sources/none/test").status_code == 404
+
+
+def test_credentials_are_shown_by_reference_to_the_operator_alone(
+    small: House, asking: kit.Broker, tmp_path: Path
+) -> None:
+    """File name, age and a keyed fingerprint: the value is nowhere, and a new value has another fingerprint."""
+    (tmp_path / "secret.txt").write_text("hunter2-and-more")
+    entry = {"endpoint": "https://x", "credentials": {"key": {"file": "secret.txt"}, "account": "inline-value"}}
+    (tmp_path / "platforms.yaml").write_text(yaml.safe_dump({"platforms": {"certshare-platform": entry}}))
+    os.utime(tmp_path / "secret.txt", (0, 0))
+    read = read_references(tmp_path / "platforms.yaml", small.parts.vault.pseudonym)["certshare-platform"]
+    assert [one.file for one in read] == ["", "secret.txt"]
+    small.parts.references = {"certshare-platform": read}
+    path = f"/console/sources/{LICENCES}"
+    text = small.http(small.account("operator")).get(path).text
+    assert "secret.txt" in text
+    assert read[1].fingerprint in text
+    assert "hunter2" not in text
+    assert "inline-value" not in text
+    assert "secret.txt" not in small.http(small.account("source-department")).get(path).text
+    (tmp_path / "secret.txt").write_text("another")
+    again = read_references(tmp_path / "platforms.yaml", small.parts.vault.pseudonym)["certshare-platform"]
+    assert again[1].fingerprint != read[1].fingerprint
+    assert replace(again[0]) == read[0] == CredentialReference("account", "", read[0].changed_at, read[0].fingerprint)
+
+
+@pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
+def test_the_pages_of_sources_are_sound(browser: Browser, lang: str, size: tuple[int, int]) -> None:
+    house = browser.house
+    watched = browser.page(house.account("operator"), lang, size)
+    page = watched.go("/console/sources")
+    watched.check()
+    page.click("tbody tr:first-child a")
+    watched.check()
+    assert house.http(house.account("reader")).get("/console/sources/none").status_code == 404
