@@ -116,11 +116,11 @@ RULES: Mapping[RuleName, Text] = {
     RuleName.SEQUENCE: _text("号码连续", "numbers in sequence"),
     RuleName.MANY_HOLDERS: _text("同类办件持证人过多", "many holders under like case numbers"),
     RuleName.CONSTANT_REASON: _text("理由千篇一律", "one reason for everything"),
-    RuleName.PLACEHOLDER: _text("经办人为占位名称", "a placeholder as operator"),
-    RuleName.NO_DECISION: _text("查询后长期没有办理结果", "asked about and never decided"),
+    RuleName.PLACEHOLDER: _text("占位经办人", "a placeholder as operator"),
+    RuleName.NO_DECISION: _text("查而不办", "asked about and never decided"),
     RuleName.AFTER_HOURS: _text("非工作时间", "outside working hours"),
-    RuleName.UNRELATED_ITEM: _text("同一办件查询无关事项", "an unrelated item in one case"),
-    RuleName.ADDED_PARTIES: _text("办件后加当事人过多", "many parties added later"),
+    RuleName.UNRELATED_ITEM: _text("无关事项", "an unrelated item in one case"),
+    RuleName.ADDED_PARTIES: _text("后加当事人", "many parties added later"),
 }
 EXPLAINED: Mapping[RuleName, Text] = {
     RuleName.SEQUENCE: _text(

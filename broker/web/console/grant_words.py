@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from broker.core.catalog import Text
 
 APPLICATION_STATES: Mapping[str, Text] = {
-    "applied": {"zh": "待审批", "en": "waiting for a decision"},
+    "applied": {"zh": "已申请，待审批", "en": "waiting for a decision"},
     "approved": {"zh": "已批准", "en": "approved"},
-    "trimmed": {"zh": "核减后批准", "en": "approved for less"},
-    "refused": {"zh": "已驳回", "en": "refused"},
+    "trimmed": {"zh": "核减批准", "en": "approved for less"},
+    "refused": {"zh": "不予批准", "en": "refused"},
 }
 GRANT_STATES: Mapping[str, Text] = {
     "in_force": {"zh": "生效", "en": "in force"},
