@@ -56,7 +56,7 @@ def _kept(
     receipts = _receipted(work, caller.client.id, document["case"]["number"])
     papers = tuple(
         _paper(parts, number, told, judge(told, item, place, cover, receipts.get(told.material)))
-        for told in papers_from(document["materials"])
+        for told in sorted(papers_from(document["materials"]), key=lambda told: told.material)
     )
     report = Report(
         id=number, client=caller.client.id, request_id=document["request_id"], digest=digest,

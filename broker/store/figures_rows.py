@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func, insert, literal, select, union_all, update
@@ -64,10 +65,11 @@ class FiguresRows(Rows):
 
     def _papers_of(self, reports: Sequence[str]) -> dict[str, tuple[Paper, ...]]:
         found: dict[str, list[Paper]] = {one: [] for one in reports}
-        for row in self._run(select(f.paper).where(f.paper.c.report_id.in_(reports)).order_by(f.paper.c.material)):
+        for row in self._run(select(f.paper).where(f.paper.c.report_id.in_(reports))):
             one = Paper(row.material, row.original, row.standing, row.reason, row.source, row.verification, row.note)
             found[row.report_id].append(one)
-        return {report: tuple(papers) for report, papers in found.items()}
+        by_material = attrgetter("material")  # sorted here: databases differ in how they order "@" and letters
+        return {report: tuple(sorted(papers, key=by_material)) for report, papers in found.items()}
 
     def forget_notes(self, before: str) -> None:
         """Drop what clerks wrote with reports before this day; the reports stay."""

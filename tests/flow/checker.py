@@ -35,6 +35,8 @@ _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "g
 _CONSENT_STATES = {"requested": "requested", "shown": "waiting", "granted": "granted", "refused": "refused",
                    "revoked": "revoked", "expired": "expired"}  # fmt: skip
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
+_LINE = ("region", "department", "scene", "item", "material", "mode", "decision", "source", "reach", "count")
+_PAPER_LINE = ("region", "department", "scene", "item", "material", "standing", "reason", "original", "count")
 _POLICY_KINDS = {
     "published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS,
     "operator_stopped", "operator_released", "record_marked", "record_unmarked", "record_corrected",
@@ -43,6 +45,18 @@ _POLICY_KINDS = {
 
 class BrokenInvariant(AssertionError):
     """What does not hold, with its number."""
+
+
+def _frozen_digest(tables: Mapping[str, Sequence[Any]], month: str) -> str:
+    """What docs/figures.md says that the digest is."""
+    papers = [
+        [*(row[name] for name in _PAPER_LINE[:-2]), bool(row["original"]), row["count"]]
+        for row in tables["paper_month"]
+        if row["month"] == month
+    ]
+    lines = [[row[name] for name in _LINE] for row in tables["figures_month"] if row["month"] == month]
+    body = json.dumps([month, sorted(lines), sorted(papers)], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def _must(holds: object, what: str) -> None:
@@ -227,6 +241,7 @@ class Checker:
         delivered = Counter(one["delivery"] for _, one in picture.of_kind("delivered"))
         _must(delivered == Counter(row["id"] for row in tables["delivery"] if row["state"] == "delivered"),
               "I3: deliveries and their entries differ")  # fmt: skip
+        self._figures(picture)
         for row in tables["entry"]:
             body = picture.entries[row["id"]]
             _must((row["kind"], row["verification_id"]) == (body.get("kind"), body.get("verification")),
@@ -244,6 +259,19 @@ class Checker:
         reopened = Counter((one["objection"], one["verification"]) for _, one in picture.of_kind("decision_reopened"))
         _must(reopened == Counter((row["objection_id"], row["verification_id"]) for row in picture.tables["reopened"]),
               "I3: reopened decisions and their entries differ")  # fmt: skip
+
+    def _figures(self, picture: _Picture) -> None:
+        tables = picture.tables
+        told = {one["report"]: sorted(one["materials"]) for _, one in picture.of_kind("collected")}
+        kept: dict[str, list[str]] = {row["id"]: [] for row in tables["paper_report"]}
+        for row in tables["paper"]:
+            kept[row["report_id"]].append(row["material"])
+        _must(told == {report: sorted(papers) for report, papers in kept.items()},
+              "I3: reports of paper and their entries differ")  # fmt: skip
+        _must(len(told) == len(picture.of_kind("collected")), "I3: a report of paper was told twice")
+        frozen = Counter((one["month"], one["digest"]) for _, one in picture.of_kind("figures_frozen"))
+        found = Counter((row["month"], _frozen_digest(tables, row["month"])) for row in tables["figures_frozen"])
+        _must(frozen == found, "I3: a frozen month is not what its entry says")
 
     def _log(self, picture: _Picture) -> None:
         tables = picture.tables

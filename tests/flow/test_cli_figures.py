@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import main
+from broker.flow.figures import freeze
 from tests.flow import kit
+from tests.flow.checker import BrokenInvariant
 from tests.flow.kit import Broker
 from tests.flow.test_collect import report
-from tests.flow.test_figures import decide, fold_all
+from tests.flow.test_figures import decide, fold_all, later
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 
@@ -39,18 +41,18 @@ def test_figures_are_shown_listed_and_verified(broker: Broker, prepared_url: str
 def test_a_frozen_month_that_was_tampered_with_is_found(broker: Broker, prepared_url: str, keys_folder: Path) -> None:
     decide(broker, 1)
     fold_all(broker)
-    month = broker.rows("SELECT max(day) AS day FROM figures_day")[0].day[:7]
-    with broker.parts.store.write() as work:
-        work.copy_month(month)
-        work.commit()
-    broker.execute("INSERT INTO figures_frozen VALUES (:month, 'ab', 0)", month=month)
-    found = typed(prepared_url, keys_folder, "figures", "verify", month)
-    assert (found.exit_code, f"{month}: ab, found " in found.output) == (1, True)
-    digest = found.output.split()[-1]
-    broker.execute("DROP TRIGGER figures_frozen_no_update")
-    broker.execute("UPDATE figures_frozen SET digest = :digest", digest=digest)
+    later(broker)
+    month = freeze(broker.parts)
+    assert month is not None
+    digest = broker.entries("figures_frozen")[0]["digest"]
     assert typed(prepared_url, keys_folder, "figures", "verify", month).output == f"{month} {digest}\n"
-    broker.execute(
-        "CREATE TRIGGER figures_frozen_no_update BEFORE UPDATE ON figures_frozen "
-        "BEGIN SELECT RAISE(ABORT, 'figures_frozen is append only'); END"
-    )
+    broker.checker.check()
+    (trigger,) = broker.rows("SELECT sql FROM sqlite_master WHERE name = 'figures_month_no_update'")
+    broker.execute("DROP TRIGGER figures_month_no_update")
+    broker.execute("UPDATE figures_month SET count = count + 1")
+    found = typed(prepared_url, keys_folder, "figures", "verify", month)
+    assert (found.exit_code, f"{month}: {digest}, found " in found.output) == (1, True)
+    with pytest.raises(BrokenInvariant, match="frozen month"):
+        broker.checker.check()
+    broker.execute("UPDATE figures_month SET count = count - 1")
+    broker.execute(trigger.sql)

@@ -56,6 +56,11 @@ def test_a_paper_stands_as_the_cases_receipt_says(broker: Broker) -> None:
     }  # fmt: skip
     assert {one.verification for one in kept.papers} == {number}
     refused(broker, "collected.reason", {"material": LICENCE}, case="case-1")
+    with broker.parts.store.read() as work:
+        assert work.reports({"material": LICENCE, "region": kept.region}, kept.day, kept.day, 9) == [kept]
+        assert work.reports({"material": FORM}, kept.day, kept.day, 9) == [], "rightly taken"
+        assert work.reports({}, "2020-01-01", "2020-12-31", 9) == []
+        assert work.papers(["reason"], {"material": LICENCE}, [kept.day[:7]]) == [(("clerk_habit",), "exempt", 1)]
     (told,) = broker.entries("collected")
     assert told["materials"] == {LICENCE: "exempt clerk_habit", IDENTITY: "decided", FORM: "decided"}
     assert (told["operator"], told["unit"], told["case"]) == ("op1", kit.UNIT, "case-1")
