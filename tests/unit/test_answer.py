@@ -12,8 +12,6 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from broker.core.answer import (
-    LONG_TERM,
-    MAX_CLOCK_LEAD,
     Answer,
     Awaited,
     Matter,
@@ -85,7 +83,7 @@ def test_what_passes_the_check_is_about_the_right_person_and_fresh(answer: Answe
     if kept.outcome is not Outcome.UNKNOWN:
         assert kept.reason is answer.reason
         assert kept.holder_number in {"", HOLDER.number}
-        assert kept.as_of is None or NOW - timedelta(days=30) <= kept.as_of <= NOW + MAX_CLOCK_LEAD
+        assert kept.as_of is None or NOW - timedelta(days=30) <= kept.as_of <= NOW + timedelta(minutes=5)
 
 
 @given(answers)
@@ -99,7 +97,7 @@ def test_the_check_never_turns_unknown_into_an_answer(answer: Answer) -> None:
     ("change", "becomes"),
     [
         ({"holder_number": SPOUSE.number}, Reason.WRONG_PERSON),
-        ({"as_of": NOW + MAX_CLOCK_LEAD + timedelta(milliseconds=1)}, Reason.UNTRUSTED),
+        ({"as_of": NOW + timedelta(minutes=5, milliseconds=1)}, Reason.UNTRUSTED),
         ({"as_of": NOW - timedelta(days=30, milliseconds=1)}, Reason.STALE),
     ],
 )
@@ -111,7 +109,7 @@ def test_a_wrong_person_the_future_and_the_past_are_unknown(
     assert checked(QUESTION, answer, SOURCE, NOW) == Answer(becomes, source_code="200")
 
 
-@pytest.mark.parametrize("as_of", [None, NOW, NOW + MAX_CLOCK_LEAD, NOW - timedelta(days=30)])
+@pytest.mark.parametrize("as_of", [None, NOW, NOW + timedelta(minutes=5), NOW - timedelta(days=30)])
 def test_the_limits_of_age_themselves_pass(as_of: datetime | None) -> None:
     assert checked(QUESTION, Answer(Reason.VALID, {}, HOLDER.number, as_of), SOURCE, NOW).reason is Reason.VALID
 
@@ -232,7 +230,7 @@ def test_days_and_months_of_one_digit_are_read_by_their_separators(last: date, s
     assert judged(printed, UNTIL) is (Reason.VALID if last >= TODAY else Reason.EXPIRED)
 
 
-@pytest.mark.parametrize("printed", sorted(LONG_TERM))
+@pytest.mark.parametrize("printed", ["长期", "长期有效", "99991231", "9999-12-31"])
 def test_a_licence_without_an_end_does_not_expire(printed: str) -> None:
     assert judged(f" {printed} ", UNTIL) is Reason.VALID
 
@@ -291,6 +289,7 @@ LASTING = {
     Reason.CONSENT_REFUSED,
     Reason.CONSENT_REVOKED,
     Reason.CONSENT_EXPIRED,
+    Reason.OBJECTED,
     Reason.OVERDUE,
 }  # what a person, the list, the data or our own set-up says stays said, however often the source is asked again
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -152,10 +153,19 @@ ORDER = [  # from the nearest miss to the farthest
 ]
 
 
+def missing(place: int) -> Grant:
+    return replace(GRANT, id=f"g{place}", **ORDER[place][1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("nearer", "farther"), list(itertools.combinations(range(len(ORDER)), 2)))
+def test_of_two_misses_the_nearer_is_told(nearer: int, farther: int) -> None:
+    told = Refusal(ORDER[nearer][0])
+    assert ask(missing(nearer), missing(farther)) == ask(missing(farther), missing(nearer)) == told
+
+
 @given(st.lists(st.integers(0, len(ORDER) - 1), min_size=1))
 def test_of_several_misses_the_nearest_is_told(chosen: list[int]) -> None:
-    grants = [replace(GRANT, id=f"g{place}", **change) for place, (_, change) in ((one, ORDER[one]) for one in chosen)]  # type: ignore[arg-type]
-    assert ask(*grants) == Refusal(ORDER[min(chosen)][0])
+    assert ask(*map(missing, chosen)) == Refusal(ORDER[min(chosen)][0])
 
 
 changes = st.fixed_dictionaries(
