@@ -49,6 +49,7 @@ class Quality:
     unknown: int = 0
     failed: int = 0  # of the unknown: a fault for which somebody must act
     last_ok_at: datetime | None = None
+    objections: int = 0  # raised against its data
 
     @property
     def asked(self) -> int:
@@ -80,9 +81,11 @@ class Ledger:
         return _together(self.sources.values())
 
 
-def ledgers(catalog: Catalog, days: Iterable[Day], today: date, now: datetime) -> list[Ledger]:
-    """Every department that owes a row, the most overdue first."""
-    quality = _qualities(days)
+def ledgers(
+    catalog: Catalog, days: Iterable[Day], objections: Mapping[str, int], today: date, now: datetime
+) -> list[Ledger]:
+    """Every department that owes a row, the most overdue first; ``objections`` counts those to each source."""
+    quality = _qualities(days, objections)
     needed = _needed(catalog)
     rows: dict[str, list[Owed]] = {}
     names: dict[str, Text] = {}
@@ -124,8 +127,8 @@ def _ledger(catalog: Catalog, department: Text, rows: list[Owed], quality: Mappi
     return Ledger(department, units, tuple(rows), {key: quality.get(key, Quality()) for key in keys})
 
 
-def _qualities(days: Iterable[Day]) -> dict[str, Quality]:
-    found: dict[str, Quality] = {}
+def _qualities(days: Iterable[Day], objections: Mapping[str, int]) -> dict[str, Quality]:
+    found = {source: Quality(objections=count) for source, count in objections.items()}
     for day in days:
         heard = Quality(day.held, day.not_held, day.unknown, day.failed, day.last_ok_at)
         found[day.source] = _together([found.get(day.source, Quality()), heard])
@@ -137,6 +140,7 @@ def _together(all_of: Iterable[Quality]) -> Quality:
     return Quality(
         sum(one.held for one in each), sum(one.not_held for one in each), sum(one.unknown for one in each),
         sum(one.failed for one in each), max((one.last_ok_at for one in each if one.last_ok_at), default=None),
+        sum(one.objections for one in each),
     )  # fmt: skip
 
 

@@ -77,6 +77,10 @@ class FiguresWork(Protocol):
         """Drop what clerks wrote with reports before this day; the reports stay."""
         ...
 
+    def objections_to(self, since: datetime) -> dict[str, int]:
+        """How many objections were raised to each source's data from this moment on."""
+        ...
+
     def folded_to(self) -> int | None:
         """The place in the log up to which figures are folded, locked; None where another folds."""
         ...

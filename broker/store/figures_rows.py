@@ -17,6 +17,7 @@ from broker.core.collected import Standing
 from broker.core.figures import Counted
 from broker.ports.figures import Frozen, Paper, Report
 from broker.store import figures_tables as f
+from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.rows import Rows
 
@@ -76,6 +77,12 @@ class FiguresRows(Rows):
         old = select(f.paper_report.c.id).where(f.paper_report.c.day < before)
         kept = func.length(f.paper.c.note) > 0
         self._run(update(f.paper).where(kept, f.paper.c.report_id.in_(old)).values(note=b""))
+
+    def objections_to(self, since: datetime) -> dict[str, int]:
+        """How many objections were raised to each source's data from this moment on."""
+        raised = o.objection.c
+        counted = select(raised.source, func.count()).where(raised.raised_at >= since).group_by(raised.source)
+        return {source: int(count) for source, count in self._run(counted)}
 
     # --- folding
 

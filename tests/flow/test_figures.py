@@ -20,10 +20,12 @@ from broker.core.catalog import catalog_from
 from broker.core.figures import Counted, GroupBy, counted, day_decided, freezes_on, frozen_digest, month_after
 from broker.core.working_days import Calendar
 from broker.flow.figures import fold, freeze, keep_figures, told_by
+from broker.flow.objections import raise_objection
 from broker.ports import Pulse, Store
 from tests.flow import catalogue, kit
 from tests.flow.kit import Broker
 from tests.flow.test_collect import report
+from tests.flow.test_objections import doubt
 
 ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 CATALOG = catalog_from(catalogue.document())
@@ -243,6 +245,16 @@ def test_without_its_entry_no_month_is_frozen(broker: Broker) -> None:
     with pytest.raises(kit.Crash):
         freeze(broker.parts)
     assert broker.contents() == before
+
+
+def test_objections_are_counted_by_source_for_the_ledger(broker: Broker) -> None:
+    number = broker.admit(1)
+    broker.work_off()
+    raised = raise_objection(broker.parts, doubt(number))
+    with broker.parts.store.read() as work:
+        now = work.pulse().now
+        assert work.objections_to(now - timedelta(days=1)) == {raised.source: 1}
+        assert work.objections_to(now + timedelta(days=1)) == {}
 
 
 def test_a_month_is_frozen_on_the_fifth_working_day_of_the_next() -> None:

@@ -16,7 +16,9 @@ TODAY = date(2026, 5, 20)
 
 
 def found(document: Any, *days: Day) -> dict[str, Ledger]:
-    return {one.department["zh"]: one for one in ledgers(catalog_from(document), days, TODAY, NOW)}
+    return {
+        one.department["zh"]: one for one in ledgers(catalog_from(document), days, {catalogue.LICENCES: 2}, TODAY, NOW)
+    }
 
 
 def day(source: str, ago: int, **counts: Any) -> Day:
@@ -58,7 +60,7 @@ def test_the_most_overdue_department_comes_first_and_within_it_what_is_overdue()
     document = catalogue.document()
     owed = {"mode": "department_check", "state": "proposed", "unit": "民政局", "owner": "民政局", "basis": "法"}
     document["materials"]["form"]["chain"] = [owed | {"due": "2026-06-01"}, owed | {"due": "2026-01-01"}]
-    order = ledgers(catalog_from(document), [], TODAY, NOW)
+    order = ledgers(catalog_from(document), [], {}, TODAY, NOW)
     assert [one.department["zh"] for one in order] == ["民政局", "部门"]
     assert [row.state for row in order[0].rows] == [Supply.OVERDUE, Supply.PROMISED]
 
@@ -66,6 +68,6 @@ def test_the_most_overdue_department_comes_first_and_within_it_what_is_overdue()
 def test_quality_is_what_the_sources_of_a_department_answered_together() -> None:
     heard = [day(catalogue.LICENCES, 3, held=5, not_held=1), day(catalogue.REGISTER, 1, unknown=4, failed=2)]
     ledger = found(catalogue.document(), *heard)["部门"]
-    assert ledger.quality == Quality(5, 1, 4, 2, NOW - timedelta(days=1))
+    assert ledger.quality == Quality(5, 1, 4, 2, NOW - timedelta(days=1), 2)
     assert ledger.quality.asked == 10
     assert ledger.sources[catalogue.POPULATION] == Quality()

@@ -85,8 +85,9 @@ class _Pages:
         with self._parts.store.read() as work:
             pulse = work.pulse()
             catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
-            days = work.health(day_of(pulse.now - timedelta(days=QUALITY_DAYS)).isoformat())
-        found, scopes = ledgers(catalog, days, day_of(pulse.now), pulse.now), _limits()
+            since = pulse.now - timedelta(days=QUALITY_DAYS)
+            days, objections = work.health(day_of(since).isoformat()), work.objections_to(since)
+        found, scopes = ledgers(catalog, days, objections, day_of(pulse.now), pulse.now), _limits()
         if scopes is not None:
             found = [one for one in found if any(_covers(scope, one) for scope in scopes)]
         return Seen(catalog, found, scopes is not None)
@@ -114,10 +115,11 @@ def _share(quality: Quality, name: str) -> str:
 def _lines(seen: Seen) -> Table:
     heads = [gettext("Department"), *(told(SUPPLY[state]) for state in Supply), gettext("Without a date"),
              gettext("Questions asked"), gettext("Answered yes"), gettext("Answered no"), gettext("Unknown"),
-             gettext("Faults"), gettext("Last sound answer")]  # fmt: skip
+             gettext("Faults"), gettext("Objections"), gettext("Last sound answer")]  # fmt: skip
     rows: list[Sequence[Value]] = [
         (told(one.department), *(one.count(state) for state in Supply), one.undated, one.quality.asked,
-         one.quality.held, one.quality.not_held, one.quality.unknown, one.quality.failed, when(one.quality.last_ok_at))
+         one.quality.held, one.quality.not_held, one.quality.unknown, one.quality.failed,
+         one.quality.objections, when(one.quality.last_ok_at))
         for one in seen.ledgers
     ]  # fmt: skip
     return Table("supply-ledger", gettext("Supply ledger"), heads, rows)
