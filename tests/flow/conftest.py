@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +15,7 @@ from psycopg import sql
 from broker.bootstrap import Office, make_keys, open_office
 from broker.core.envelope import Algorithm
 from broker.sandbox.servers import Postgres, fresh_database
-from tests.flow import catalogue, kit
+from tests.flow import catalogue, kit, simulation
 from tests.flow.checker import Checker
 
 STORES = ("sqlite", "postgresql")
@@ -113,16 +111,8 @@ def place(
         return place
     if store not in places:
         places[store] = kit.Place(base_office, f"sqlite:///{tmp_path_factory.mktemp('place') / 'broker.db'}")
-    _copy(request.getfixturevalue("sqlite_template"), places[store])
+    places[store].put(request.getfixturevalue("sqlite_template"))
     return places[store]
-
-
-def _copy(template: Path, place: kit.Place) -> None:
-    place.close()
-    path = Path(place.url.removeprefix("sqlite:///"))
-    for leftover in path.parent.glob(f"{path.name}*"):
-        leftover.unlink()
-    shutil.copy(template, path)
 
 
 @pytest.fixture
@@ -163,15 +153,13 @@ def quick_brokers(
     base_office: Office, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], kit.Broker]]:
     """Prepared brokers on SQLite by the hundred, never synced to disk; two may be in use at a time."""
-    folder = tmp_path_factory.mktemp("quick")
-    pair = [kit.Place(base_office, f"sqlite:///{folder / name}", synced=False) for name in ("one.db", "two.db")]
-    turns = itertools.cycle(pair)
+    with simulation.brokers(base_office, sqlite_template, tmp_path_factory.mktemp("quick")) as quick:
+        yield quick
 
-    def quick() -> kit.Broker:
-        place = next(turns)
-        _copy(sqlite_template, place)
-        return place.broker()
 
-    yield quick
-    for place in pair:
-        place.close()
+@pytest.fixture(scope="session")
+def stormy_brokers(base_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], kit.Broker]]:
+    """The same, prepared for simulations."""
+    folder = tmp_path_factory.mktemp("stormy")
+    with simulation.brokers(base_office, simulation.template(base_office, folder), folder) as quick:
+        yield quick

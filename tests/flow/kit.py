@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -403,6 +404,15 @@ class Place:
         self.office = replace(office, drain=Drain(lambda _: 0), _closers=[])
         self.url, self.synced = url, synced
         self.databases: list[Database] = []
+        self.stores: list[SqlStore] = []  # they cost more than most tests: every statement is put together anew
+
+    def put(self, template: Path) -> None:
+        """Replace what stands there by a copy of an SQLite file."""
+        self.close()
+        path = Path(self.url.removeprefix("sqlite:///"))
+        for leftover in path.parent.glob(f"{path.name}*"):
+            leftover.unlink()
+        shutil.copy(template, path)
 
     def broker(self) -> Broker:
         """The first broker on a database that was put there just now."""
@@ -415,8 +425,8 @@ class Place:
             self.databases.append(Database(self.url))
             if not self.synced:
                 event.listen(self.databases[-1].engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
-        database = self.databases[number]
-        store = SqlStore(database, read_client_key)
+            self.stores.append(SqlStore(self.databases[-1], read_client_key))
+        database, store = self.databases[number], self.stores[number]
         parts = replace(self.office.parts, store=store, wake=Bells(), _policy=None, _editions={})
         changed = replace(self.office.settings, database_url=self.url)
         office = replace(self.office, settings=changed, parts=parts, database=database)

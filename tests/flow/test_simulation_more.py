@@ -1,0 +1,19 @@
+"""The other half of the seeded simulations, in a file of its own for the second core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.flow import kit
+from tests.flow.simulation import chunk, simulate
+
+CHUNKS = 10
+
+
+@pytest.mark.parametrize("number", range(CHUNKS))
+def test_whatever_the_weather_nothing_is_lost_and_nothing_happens_twice(
+    stormy_brokers: Callable[[], kit.Broker], number: int
+) -> None:
+    simulate(chunk(1, CHUNKS, number), stormy_brokers)
