@@ -115,9 +115,7 @@ def due(calendar: Calendar, now: datetime, days: int) -> datetime:
     return datetime.combine(last + timedelta(days=1), time(), CHINA)
 
 
-def acted(
-    objection: Objection, act: ObjectionAct, by: str, words: str, calendar: Calendar, now: datetime
-) -> Objection:
+def acted(objection: Objection, act: ObjectionAct, by: str, words: str, calendar: Calendar, now: datetime) -> Objection:
     """The objection after an act.
 
     Raises ``CallerProblem``: ``objection.state``; ``objection.words`` where the act must be explained;

@@ -28,9 +28,7 @@ def progress_of(parts: Parts, work: Work, policy: Policy, matters: Matters, know
     if policy.marks:
         findings = {key: disputed(parts, policy, matters, key, one) for key, one in findings.items()}
     while True:  # a chain may reuse in several steps; each round finds what one more of them wants
-        progress = advance(
-            matters.plan, matters.request, matters.permits, findings, day_of(now), known.waits, earlier
-        )
+        progress = advance(matters.plan, matters.request, matters.permits, findings, day_of(now), known.waits, earlier)
         if not progress.wanted:
             return progress
         earlier |= {key: _earlier(parts, work, policy, matters, key, now) for key in progress.wanted}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.answer import Reason
 from broker.core.envelope import unb64
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
@@ -91,7 +92,7 @@ def test_a_marked_record_neither_exempts_nor_refuses_until_it_is_verified(broker
 def test_a_mark_also_holds_back_a_business_fact(broker: Broker, raised: Objection) -> None:
     """Disputed data must not refuse anybody either."""
     do(broker, raised, ObjectionAct.ACCEPT)
-    broker.sources.script[catalogue.LICENCES] = kit.just(kit.Reason.REVOKED)
+    broker.sources.script[catalogue.LICENCES] = kit.just(Reason.REVOKED)
     number = again(broker)
     assert broker.decisions(number)["licence"] == ("exempt", "held.valid"), "by the second source"
     broker.check()
@@ -101,7 +102,12 @@ def test_a_correction_reopens_the_decisions_and_tells_their_system(broker: Broke
     broker.execute("UPDATE client SET callback_url = 'https://approvals.example/callback'")
     broker.parts._policy = None
     told: list[dict[str, Any]] = []
-    broker.parts.post = lambda _url, body: told.append(json.loads(body)) or 200
+
+    def post(_url: str, body: bytes) -> int:
+        told.append(json.loads(body))
+        return 200
+
+    broker.parts.post = post
     other = broker.admit(2)
     broker.work_off()
     moved = corrected(broker, raised)
