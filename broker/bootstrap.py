@@ -22,7 +22,7 @@ from broker.config import Settings
 from broker.connectors import connectors
 from broker.connectors.management import Management
 from broker.core.day import CHINA
-from broker.core.envelope import Algorithm, Signer, Verifier
+from broker.core.envelope import Algorithm, Revoked, Signer, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
 from broker.core.grant_application import Terms
@@ -55,6 +55,7 @@ _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has
 _SIGNER = "receipt.pem"
 _LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
 ROTATED = (_SIGNER, *_LOG_KEYS)
+_REVOKED = ".revoked.json"  # beside a retired public key: since when, and why, it counts no more by itself
 _NEXT = "next"  # sub-folder: private keys that are published already and sign nothing yet
 _WRAPPING, _PSEUDONYM = "wrapping.key", "pseudonym.key"
 _RETIRED, _RETIRED_LOG = (
@@ -178,8 +179,18 @@ def working_calendar() -> Calendar:
 
 
 def _public_keys(folder: Path) -> list[Verifier]:
-    """What signed before stays published, so that nothing signed by it is ever lost."""
-    return [keys.load_public(path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
+    """What signed before stays published, so that nothing signed by it is ever lost; revoked keys say so."""
+    return [_as_it_stands(path) for path in sorted(folder.glob("*.pem"))]
+
+
+def _as_it_stands(path: Path) -> Verifier:
+    key, revocation = keys.load_public(path.read_bytes()), path.with_suffix(_REVOKED)
+    if not revocation.exists():
+        return key
+    try:
+        return Revoked(key, datetime.fromisoformat(orjson.loads(revocation.read_bytes())["revoked_at"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise OperatorProblem("key.unusable", got=revocation.name, expected="revoked_at and reason") from error
 
 
 def _spare_memory() -> None:
@@ -255,6 +266,28 @@ def rotate_key(folder: Path, name: str) -> tuple[str, str]:
         os.fsync(file.fileno())
     following.replace(current)
     return old.key_id, new.key_id
+
+
+def revoke_key(folder: Path, key_id: str, reason: str, now: datetime) -> None:
+    """Publish from the next start on that a retired receipt key was revoked: what it signs counts no more by itself.
+
+    Raises ``OperatorProblem``: ``key.in-use`` for a key that still signs, or will; ``register.unknown``;
+    ``register.exists`` where it was revoked before, since the first moment stands.
+    """
+    present = [folder / name for name in ROTATED] + [folder / _NEXT / name for name in ROTATED]
+    if any(keys.load_private(path.read_bytes()).key_id == key_id for path in present if path.exists()):
+        raise OperatorProblem("key.in-use", got=key_id)
+    retired = sorted((folder / _RETIRED).glob("*.pem"))
+    known = [path for path in retired if keys.load_public(path.read_bytes()).key_id == key_id]
+    if not known:
+        raise OperatorProblem("register.unknown", got=key_id)
+    try:
+        with known[0].with_suffix(_REVOKED).open("xb") as file:
+            file.write(orjson.dumps({"revoked_at": now.isoformat(timespec="milliseconds"), "reason": reason}))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise OperatorProblem("register.exists", got=key_id) from error
 
 
 def make_keys(folder: Path, algorithm: Algorithm) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from broker.bootstrap import ROTATED, make_keys, prepare_key, read_client_key, rotate_key
+from broker.bootstrap import ROTATED, make_keys, prepare_key, read_client_key, revoke_key, rotate_key
 from broker.cli.shared import current_settings, office, told
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.case import Basis
@@ -52,6 +52,16 @@ def keys_rotate(name: str) -> None:
     with told():
         old, new = rotate_key(Path(current_settings().keys_folder), name)
     click.echo(f"{old} -> {new}")
+
+
+@keys_group.command("revoke")
+@click.argument("key_id")
+@click.option("--reason", required=True, help="For those who run the broker; it is not published.")
+def keys_revoke(key_id: str, reason: str) -> None:
+    """Revoke a receipt key that signs no more, as after a theft: its receipts then hold with their log proof only."""
+    with told():
+        revoke_key(Path(current_settings().keys_folder), key_id, reason, datetime.now(UTC))
+    click.echo(f"{key_id} 已吊销 / revoked")
 
 
 @click.group("client")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from broker.cli.editions import edition_group
 from broker.cli.shared import read_witnesses, seen_text, told
 from broker.core.edition import verify_edition
-from broker.core.receipt import bundle_from, verify_bundle
+from broker.core.receipt import VerifiedReceipt, bundle_from, moment, verify_bundle
 from broker.core.receipt_text import receipt_text
 from broker.signing import keys
 
@@ -41,6 +42,20 @@ def receipt_verify(file: Path, key_set: Path, names: Path | None, lang: str) -> 
         click.echo(f"签名有效，日志收录于第 {verified.position} 位（共 {verified.size} 条）/ "
                    f"signature valid, included at {verified.position} of {verified.size}")  # fmt: skip
         click.echo(seen_text(verified.seen))
+    if verified.revoked_at is not None:
+        click.echo(_revoked_text(verified, verified.revoked_at))
+
+
+def _revoked_text(verified: VerifiedReceipt, revoked_at: datetime) -> str:
+    """That the key was revoked since, and on whose word the receipt is older."""
+    at = moment(revoked_at)
+    before = [one.witness for one in verified.seen if one.seconds < revoked_at.timestamp()]
+    if before:
+        who = ", ".join(before)
+        return (f"签发密钥已于 {at} 吊销；见证方 {who} 在此之前已见到收录该凭证的日志 / "
+                f"the key was revoked at {at}; {who} saw the log with this receipt before that")  # fmt: skip
+    return (f"签发密钥已于 {at} 吊销；日志条目早于吊销（以日志为准，无见证方佐证）/ "
+            f"the key was revoked at {at}; the entry is older by the log's own word, no witness says so")  # fmt: skip
 
 
 @edition_group.command("verify")

@@ -11,6 +11,8 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -133,6 +135,36 @@ def seal(payload: bytes, signer: Signer, typ: str) -> str:
     header = canonical({"alg": signer.algorithm.value, "kid": signer.key_id, "typ": typ})
     signing_input = f"{b64(header)}.{b64(payload)}"
     return f"{signing_input}.{b64(signer.sign(signing_input.encode()))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A published key that was revoked: by itself no signature of its counts any more, whenever it was made.
+
+    Whoever can show by other means that a signature is older than ``at`` verifies with ``key``.
+    """
+
+    key: Verifier
+    at: datetime
+
+    @property
+    def key_id(self) -> str:
+        """The key's published name."""
+        return self.key.key_id
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What the key was for."""
+        return self.key.algorithm
+
+    @property
+    def public(self) -> bytes:
+        """The raw public key."""
+        return self.key.public
+
+    def verify(self, message: bytes, signature: bytes) -> bool:  # noqa: ARG002 - the port's; nothing is looked at
+        """Never."""
+        return False
 
 
 def unseal(token: str, keys: Mapping[str, Verifier], typ: str) -> bytes:

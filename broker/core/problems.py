@@ -137,6 +137,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("receipt.unknown", 404, _C, "没有该核验凭证", "There is no such receipt", "请核对二维码是否来自完整的核验单，或上传凭证文件核验", "Check that the code comes from a whole sheet, or hand in the receipt's file"),
     ("receipt.none", 422, _C, "没有收到凭证文件或文本", "Neither a file nor a text was handed in", "请选择凭证文件，或粘贴其全文", "Choose the receipt's file, or paste its text"),
     ("receipt.entry", 422, _C, "日志条目与核验凭证不符", "The log entry is not this receipt's", "请重新获取凭证及其证明", "Fetch the receipt and its proof again"),
+    ("receipt.key-revoked", 422, _C, "签发密钥已吊销，且不能证明凭证早于吊销", "The signing key was revoked, and nothing shows that the receipt is older", "请附日志收录证明后重新验证；仍不成立则视为无效并报告大数据中心", "Verify it with its log proof; if that fails too, treat it as void and tell the centre"),
+    ("key.in-use", 409, _O, "该密钥仍在签名，不能吊销", "The key still signs and cannot be revoked", "请先执行 broker keys prepare 和 broker keys rotate", "First run broker keys prepare and broker keys rotate"),
     ("receipt.inclusion", 422, _C, "日志收录证明不成立", "The inclusion proof does not hold", "请视为未收录并报告大数据中心", "Treat it as not included and tell the centre"),
     ("log.checkpoint-malformed", 422, _C, "日志检查点格式错误", "The checkpoint is malformed", "请重新获取", "Fetch it again"),
     ("log.checkpoint-unsigned", 422, _C, "日志检查点没有所需签名", "The checkpoint lacks a required signature", "请报告大数据中心", "Tell the big-data centre"),

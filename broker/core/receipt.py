@@ -19,7 +19,7 @@ from broker.core.case import Request
 from broker.core.catalog import Edition
 from broker.core.cosignature import Seen, WitnessKey, seen_by
 from broker.core.decide import Decision, Kind, Tried
-from broker.core.envelope import Signer, Verifier, canonical, parse, seal, unseal
+from broker.core.envelope import Revoked, Signer, Verifier, canonical, parse, seal, unb64, unseal
 from broker.core.errors import CallerProblem
 from broker.core.plan import Plan
 
@@ -146,13 +146,16 @@ def bundle_from(body: bytes) -> Bundle:
 class VerifiedReceipt:
     """A receipt whose signature holds; ``position`` and ``size`` are None where no log proof was given.
 
-    ``seen`` tells which of the witnesses that were named co-signed the checkpoint, and when.
+    ``seen`` tells which of the witnesses that were named co-signed the checkpoint, and when. ``revoked_at`` is set
+    where the receipt's key was revoked after the log took the receipt in: that it is genuine rests on the log then,
+    and where a witness saw the checkpoint before that moment, not on the log's word alone.
     """
 
     payload: Mapping[str, Any]
     position: int | None
     size: int | None
     seen: tuple[Seen, ...] = ()
+    revoked_at: datetime | None = None
 
 
 def verify_bundle(
@@ -166,13 +169,19 @@ def verify_bundle(
     (1) the receipt's signature by a known key, over the bytes as received;
     (2) the entry names exactly these receipt bytes by digest, and this verification;
     (3) the checkpoint is signed by the log that the receipt names, and no line of a known witness is false;
-    (4) the entry is included in that checkpoint's tree.
+    (4) the entry is included in that checkpoint's tree;
+    (5) where the key was revoked, the entry is older than that: without its proof, such a receipt shows nothing.
     Without a proof only (1) is shown. Raises ``CallerProblem`` with the code of the first thing that does not hold.
     """
-    payload = parse(unseal(bundle.receipt, keys, RECEIPT_TYPE), limit=MAX_RECEIPT)  # (1)
+    known = {name: key.key if isinstance(key, Revoked) else key for name, key in keys.items()}
+    payload = parse(unseal(bundle.receipt, known, RECEIPT_TYPE), limit=MAX_RECEIPT)  # (1)
+    signer = keys[parse(unb64(bundle.receipt.split(".")[0]))["kid"]]
+    revoked_at = signer.at if isinstance(signer, Revoked) else None
     if not isinstance(payload, dict) or not {"verification", "log"} <= payload.keys():
         raise CallerProblem("envelope.malformed", expected="a receipt")
     if not bundle.proof:
+        if revoked_at is not None:
+            raise CallerProblem("receipt.key-revoked", expected="the receipt with its log proof")  # (5)
         return VerifiedReceipt(payload, None, None)
     entry = parse(bundle.entry)
     named = (entry.get("receipt"), entry.get("verification")) if isinstance(entry, dict) else None
@@ -184,4 +193,14 @@ def verify_bundle(
     leaf = merkle.leaf_hash(bundle.entry)
     if not merkle.verify_inclusion(leaf, proof.index, head.size, list(proof.hashes), head.root):  # (4)
         raise CallerProblem("receipt.inclusion")
-    return VerifiedReceipt(payload, proof.index, head.size, seen)
+    if revoked_at is not None and not _before(entry.get("at"), revoked_at):
+        raise CallerProblem("receipt.key-revoked", expected=f"an entry before {moment(revoked_at)}")  # (5)
+    return VerifiedReceipt(payload, proof.index, head.size, seen, revoked_at)
+
+
+def _before(at: object, limit: datetime) -> bool:
+    """Whether an entry says of itself that it is older; one that says nothing readable is not."""
+    try:
+        return isinstance(at, str) and datetime.fromisoformat(at) < limit
+    except (ValueError, TypeError):  # not a moment, or one without its zone
+        return False

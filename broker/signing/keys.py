@@ -14,10 +14,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from broker.core.envelope import Algorithm, Verifier, b64, canonical, unb64
+from broker.core.envelope import Algorithm, Revoked, Verifier, b64, canonical, unb64
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.signing import ed25519, p256, sm2
 
@@ -118,6 +119,14 @@ def jwk(key: PrivateKey | Verifier) -> dict[str, str]:
     return _members(key.algorithm, key.public) | described
 
 
+def published(key: PrivateKey | Verifier) -> dict[str, str]:
+    """The JWK as our key set shows it; a revoked one has ``status`` ``revoked``, and says since when."""
+    if not isinstance(key, Revoked):
+        return jwk(key)
+    at = key.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{key.at.microsecond // 1000:03d}Z"
+    return {**jwk(key), "status": "revoked", "revoked_at": at}
+
+
 def jwks(keys: Iterable[PrivateKey | Verifier]) -> dict[str, list[dict[str, str]]]:
     """The public keys as a JWK set, in the order given."""
     return {"keys": [jwk(key) for key in keys]}
@@ -145,6 +154,7 @@ def from_jwk(document: Mapping[str, Any]) -> PublicKey:
 def from_jwks(document: Mapping[str, Any], role: str | None = None) -> dict[str, Verifier]:
     """The verifiers of a JWK set by key id; with a role (``receipt``, ``log``), those whose ``roles`` admit it.
 
+    Revoked ones are ``Revoked``. For the role ``log`` they are left out: another key signs the same checkpoints.
     Kinds of key we do not know are passed over, as RFC 7517 §5 asks, so that a peer may begin to use a new
     algorithm; a broken key of a kind we do know, or two with one id, is refused with the whole set.
     """
@@ -158,8 +168,18 @@ def from_jwks(document: Mapping[str, Any], role: str | None = None) -> dict[str,
         key = from_jwk(member)
         if key.key_id in found:
             raise OperatorProblem("key.unusable", got=key.key_id, expected="one key to an id")
-        found[key.key_id] = key
-    return found
+        found[key.key_id] = key if "revoked_at" not in member else Revoked(key, _revoked_at(member))
+    return {name: key for name, key in found.items() if role != "log" or not isinstance(key, Revoked)}
+
+
+def _revoked_at(member: Mapping[str, Any]) -> datetime:
+    try:
+        at = datetime.fromisoformat(member["revoked_at"])
+    except (TypeError, ValueError) as error:
+        raise OperatorProblem("key.unusable", pointer="/revoked_at", expected="a moment") from error
+    if at.tzinfo is None:
+        raise OperatorProblem("key.unusable", pointer="/revoked_at", expected="a moment with its zone")
+    return at
 
 
 def _algorithm(document: Mapping[str, Any]) -> Algorithm | None:

@@ -104,7 +104,7 @@ def published_keys(surface: Surface) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for role, verifiers in (("receipt", surface.keys), ("log", surface.log_keys)):
         for verifier in verifiers:
-            found.setdefault(verifier.key_id, {**keys.jwk(verifier), "roles": []})["roles"].append(role)
+            found.setdefault(verifier.key_id, {**keys.published(verifier), "roles": []})["roles"].append(role)
     return {"keys": list(found.values())}
 
 

@@ -104,11 +104,11 @@ def check(key: Key, message: bytes, signature: bytes) -> None:
 KINDS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("EC", "SM2"): "SM2-SM3"}
 
 
-def keys_of(jwks: dict[str, Any], role: str) -> dict[str, Key]:
+def keys_of(jwks: dict[str, Any], role: str, revoked: bool = False) -> dict[str, Key]:
     found: dict[str, Key] = {}
     for one in jwks["keys"]:
         algorithm = KINDS.get((one.get("kty"), one.get("crv")))
-        if algorithm is None or role not in one["roles"]:
+        if algorithm is None or role not in one["roles"] or ("revoked_at" in one and not revoked):
             continue
         must(one["alg"] == algorithm and one["kid"] not in found, "key set")
         raw = [unb64(one[name], b"-_") for name in ("x", "y") if name in one]
@@ -123,7 +123,7 @@ def unseal(token: str, keys: dict[str, Key], typ: str) -> dict[str, Any]:
     key = keys[header["kid"]]
     must(header["alg"] == key[0], "the key decides the algorithm")
     check(key, token.rpartition(".")[0].encode(), signature)
-    return strict(payload)
+    return {**strict(payload), "kid": header["kid"]}
 
 
 TYPES = {"EdDSA": b"\x01", "SM2-SM3": b"\xffexemption-broker/note/SM2-SM3", "ES256": b"\xffexemption-broker/note/ES256"}
@@ -186,7 +186,9 @@ def included(entry: bytes, index: int, size: int, path: list[bytes], root: bytes
 
 def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
     bundle = strict(data) if data.strip().startswith(b"{") else {"receipt": data.decode().strip()}
-    payload = unseal(bundle["receipt"], keys_of(jwks, "receipt"), "exemption-receipt+jws")
+    payload = unseal(bundle["receipt"], keys_of(jwks, "receipt", revoked=True), "exemption-receipt+jws")
+    until = next((one.get("revoked_at") for one in jwks["keys"] if one["kid"] == payload["kid"]), None)
+    must(until is None or (bundle["proof"] and strict(bundle["entry"].encode())["at"] < until), "the key is revoked")
     if not bundle.get("proof"):
         return {"verification": payload["verification"], "position": None}
     entry, match = strict(bundle["entry"].encode()), PROOF.fullmatch(bundle["proof"])
@@ -229,8 +231,7 @@ def export(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=["receipt", "edition", "export"])
-    parser.add_argument("file", type=Path)
-    for name in ("--keys", "--seal", "--witness-keys"):
+    for name in ("file", "--keys", "--seal", "--witness-keys"):
         parser.add_argument(name, type=Path)
     said = parser.parse_args()
     data, jwks = said.file.read_bytes(), json.loads(said.keys.read_bytes())

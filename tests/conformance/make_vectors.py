@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from broker.core import checkpoint, merkle
 from broker.core.cosignature import WitnessKey, cosign
 from broker.core.edition import EDITION_TYPE, digest_of, edition_seal
 from broker.core.entry import entry
-from broker.core.envelope import Algorithm, Signer, b64, canonical, seal, unb64
+from broker.core.envelope import Algorithm, Revoked, Signer, b64, canonical, seal, unb64
 from broker.core.log_export import Filter, Head, Line, as_json_lines
 from broker.core.receipt import RECEIPT_TYPE, receipt_digest
 from broker.signing import der, keys
@@ -49,6 +49,8 @@ SIGNERS = {one: fixed_key(one, f"receipt-{one.name.lower()}") for one in Algorit
 LOG_SIGNERS = [fixed_key(Algorithm.ED25519, "log-ed25519"), fixed_key(Algorithm.SM2, "log-sm2")]
 OTHER_LOG = fixed_key(Algorithm.ED25519, "log-stranger")
 RETIRED = fixed_key(Algorithm.P256, "receipt-retired")
+LEAKED, LEAKED_LOG = (fixed_key(Algorithm.ED25519, name) for name in ("receipt-leaked", "log-leaked"))
+REVOKED_AT = NOW + timedelta(hours=1)
 STRANGER = fixed_key(Algorithm.ED25519, "stranger")
 WITNESS_SIGNER, OTHER_WITNESS = (fixed_key(Algorithm.ED25519, name) for name in ("witness", "other-witness"))
 WITNESS_KEY = WitnessKey(WITNESS, WITNESS_SIGNER.public)
@@ -57,8 +59,11 @@ VERIFICATION = f"{7:032x}"
 
 def key_set() -> dict[str, Any]:
     """The published keys: a receipt key of each algorithm, a retired one, and two of the log."""
-    told = [(one, "receipt") for one in (*SIGNERS.values(), RETIRED)] + [(one, "log") for one in LOG_SIGNERS]
-    return {"keys": [{**keys.jwk(one), "roles": [role]} for one, role in told]}
+    told: list[tuple[Any, str]] = [(one, "receipt") for one in (*SIGNERS.values(), RETIRED)] + [
+        (one, "log") for one in LOG_SIGNERS
+    ]
+    told += [(Revoked(one.verifier(), REVOKED_AT), role) for one, role in ((LEAKED, "receipt"), (LEAKED_LOG, "log"))]
+    return {"keys": [{**keys.published(one), "roles": [role]} for one, role in told]}
 
 
 def token(signer: Signer = SIGNERS[Algorithm.ED25519], typ: str = RECEIPT_TYPE, **changes: Any) -> str:
@@ -126,11 +131,13 @@ class World:
         return b"".join(as_json_lines(head, lines)).decode()
 
 
-def world(signer: Signer = SIGNERS[Algorithm.ED25519], size: int = SIZE, place: int = PLACE) -> World:
+def world(
+    signer: Signer = SIGNERS[Algorithm.ED25519], size: int = SIZE, place: int = PLACE, at: datetime = NOW
+) -> World:
     """A log of so many entries with a receipt's at one place."""
     receipt = token(signer)
     bodies = [entry("asked", NOW, case=f"案-{number}", attempt=1).body for number in range(size)]
-    bodies[place] = entry("decided", NOW, verification=VERIFICATION, receipt=receipt_digest(receipt)).body
+    bodies[place] = entry("decided", at, verification=VERIFICATION, receipt=receipt_digest(receipt)).body
     grown = merkle.grow(0, [merkle.leaf_hash(body) for body in bodies], lambda *_: b"")
     return World(receipt, bodies, grown.tiles, grown.root, place)
 
@@ -165,6 +172,7 @@ def receipts() -> list[dict[str, Any]]:
         "the key id of another key": header(token(), kid="receipt-p256"),
         "the signature of another algorithm's key": ".".join([*token(RETIRED).split(".")[:2], signature]),
         "empty": "",
+        "by a revoked key, without proof": token(LEAKED),
         "text": "no receipt at all",
     }  # fmt: skip
     return [
@@ -204,11 +212,15 @@ def bundles() -> list[dict[str, Any]]:
         "bundle with a witness": one.bundle(note=note + line),
         "bundle with an unknown witness": one.bundle(note=note + false_line),
         "bundle with something extra": one.bundle(extra=b"more"),
+        "bundle of a key revoked since": world(LEAKED).bundle(),
+        "bundle signed by one key of the log, and one revoked": one.bundle(note=one.note([LOG_SIGNERS[0], LEAKED_LOG])),
         "bundle signed by one key of the log": one.bundle(note=one.note(LOG_SIGNERS[:1])),
         "bundle with a stranger's line too": one.bundle(note=checkpoint.signed_also(note, "else.example", [STRANGER])),
     }
     document = json.loads(one.bundle())
     bad = {
+        "of a revoked key, its entry of the very moment": world(LEAKED, at=REVOKED_AT).bundle(),
+        "signed by a revoked key of the log alone": one.bundle(note=one.note([LEAKED_LOG])),
         "another receipt": one.bundle(receipt=token(case="b")),
         "an altered entry": one.bundle(entry=one.entry.decode().replace("decided", "refused")),
         "another receipt's entry": one.bundle(entry=other.entry.decode()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from broker.core.authorise import Permit
 from broker.core.day import CHINA
 from broker.core.decide import advance
 from broker.core.entry import entry
-from broker.core.envelope import Algorithm, Signer, Verifier, canonical, seal
-from broker.core.errors import CallerProblem
+from broker.core.envelope import Algorithm, Revoked, Signer, Verifier, canonical, seal, unseal
+from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.plan import plan
 from broker.core.problems import PROBLEMS
 from broker.core.receipt import (
@@ -282,3 +282,55 @@ def test_a_moment_is_told_in_utc_whatever_zone_it_comes_in() -> None:
     assert moment(datetime(2026, 7, 1, 0, 5, 6, tzinfo=UTC)) == "2026-07-01T00:05:06.000Z"
     with pytest.raises(ValueError, match="zone"):
         moment(datetime(2026, 7, 1))  # noqa: DTZ001 - a time without a zone is what is refused
+
+
+# --- a key that was revoked -------------------------------------------------------------------------------------------
+
+
+def _revoked(at: datetime) -> dict[str, Verifier]:
+    return {name: Revoked(key, at) for name, key in made().keys.items()}
+
+
+def test_a_receipt_by_a_revoked_key_holds_where_the_log_shows_it_to_be_older() -> None:
+    later = NOW + timedelta(milliseconds=1)
+    found = verify_bundle(made().bundle, _revoked(later), made().log_keys)
+    assert (found.position, found.revoked_at) == (123, later)
+    assert made().verify().revoked_at is None
+
+
+def test_a_receipt_by_a_revoked_key_shows_nothing_without_its_proof_or_with_a_later_entry() -> None:
+    bare = Bundle(made().bundle.receipt)
+    for bundle, at in (
+        (bare, NOW + timedelta(days=1)),
+        (made().bundle, NOW.replace(microsecond=789_000)),
+        (made().bundle, NOW - timedelta(days=1)),
+    ):
+        with pytest.raises(CallerProblem) as caught:
+            verify_bundle(bundle, _revoked(at), made().log_keys)
+        assert caught.value.code == "receipt.key-revoked"
+
+
+def test_a_proof_does_not_help_an_altered_receipt_of_a_revoked_key() -> None:
+    altered = replace(made().bundle, receipt=made().bundle.receipt[:-4] + "AAAA")
+    with pytest.raises(CallerProblem, match=r"envelope\.signature"):
+        verify_bundle(altered, _revoked(NOW + timedelta(days=1)), made().log_keys)
+
+
+def test_by_itself_nothing_of_a_revoked_key_counts() -> None:
+    with pytest.raises(CallerProblem, match=r"envelope\.signature"):
+        unseal(made().bundle.receipt, _revoked(NOW + timedelta(days=1)), RECEIPT_TYPE)
+
+
+def test_a_key_set_tells_of_revocation_and_the_logs_revoked_keys_are_left_out() -> None:
+    one, other = keys.generate(Algorithm.ED25519).verifier(), keys.generate(Algorithm.ED25519).verifier()
+    at = NOW.replace(microsecond=123_000)
+    document = {"keys": [keys.published(Revoked(one, at)), keys.published(other)]}
+    found = keys.from_jwks(document, "receipt")
+    told = found[one.key_id]
+    assert isinstance(told, Revoked)
+    assert (told.at, told.public, isinstance(found[other.key_id], Revoked)) == (at, one.public, False)
+    assert keys.from_jwks(document, "log").keys() == {other.key_id}
+    for broken in ("yesterday", None, "2026-11-22T00:00:00"):
+        document["keys"][0]["revoked_at"] = broken  # type: ignore[assignment]
+        with pytest.raises(OperatorProblem, match=r"key\.unusable"):
+            keys.from_jwks(document, "receipt")
