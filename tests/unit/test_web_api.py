@@ -6,6 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema_rs
@@ -13,13 +15,13 @@ import pytest
 
 from broker.client import verify_offline
 from broker.core.answer import Reason
-from broker.core.envelope import Algorithm
+from broker.core.envelope import Algorithm, Revoked
 from broker.core.errors import CallerProblem
 from broker.core.receipt import receipt_digest
 from broker.core.roles import Role
 from broker.signing import http_message, keys
 from broker.web.api import preferred_wait
-from broker.web.app import Surface, published_keys
+from broker.web.app import Surface, create_app, published_keys
 from broker.web.openapi import read_schema
 from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
 
@@ -147,6 +149,16 @@ def test_a_bundle_verifies_offline_with_nothing_but_the_published_keys(ground: G
     forged = bundle.replace(b'"proof":"', b'"proof":"x')
     with pytest.raises(CallerProblem, match="log.proof-malformed"):
         verify_offline(forged, jwks)
+
+
+def test_the_verification_page_says_that_a_key_was_revoked_since_and_refuses_what_is_not_older(ground: Ground) -> None:
+    view = ground.sequenced()
+    bundle = ground.send("GET", f"{SUBMIT}/{view['id']}/bundle").text
+    [signer] = ground.surface.keys
+    for at, status, told in ((2100, 200, "吊销"), (2020, 200, "receipt.key-revoked")):
+        revoked = replace(ground.surface, keys=[Revoked(signer, datetime(at, 1, 1, tzinfo=UTC))])
+        answer = create_app(ground.parts, revoked).test_client().post("/verify", data={"text": bundle})
+        assert (answer.status_code, told in answer.text) == (status, True)
 
 
 def test_a_log_key_signs_no_receipts(ground: Ground) -> None:
