@@ -12,7 +12,9 @@ from broker.bootstrap import make_keys, open_office, prepare_key, revoke_key, ro
 from broker.cli import main
 from broker.core.envelope import Algorithm, Revoked, seal, unseal
 from broker.core.errors import OperatorProblem
+from broker.signing.keys import generate
 from broker.web.app import Surface, published_keys
+from broker.web.console.audit import _proof
 from tests.flow import kit
 
 
@@ -89,3 +91,15 @@ def test_a_key_is_revoked_from_the_command_line(tmp_path: Path) -> None:
     assert (refused.exit_code, "key.in-use" in refused.output) == (1, True)
     done = CliRunner().invoke(main, ["keys", "revoke", "--reason", "stolen", "--", old], env=settings)
     assert (done.exit_code, old in done.output) == (0, True)
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_the_console_proves_entries_while_a_key_of_the_log_is_being_replaced(broker: kit.Broker) -> None:
+    broker.admit(1)
+    broker.sequence_all()
+    coming = generate(Algorithm.SM2).verifier()
+    broker.parts.log_keys = [*broker.office.log_keys, coming]
+    with broker.parts.store.read() as work:
+        proof = _proof(broker.parts, work, 0, work.entries(0, 1)[0])
+    assert proof is not None
+    assert proof["holds"]

@@ -186,7 +186,11 @@ class _Audit:
             cosigned = work.cosignatures(10)
             lag, now = work.lag(), work.pulse().now
             jobs = work.jobs(log_check.KIND, 5)
-        head = checkpoint.verify(note, self._parts.log_origin, self._parts.log_keys) if note else None
+        head = (
+            checkpoint.verify(note, self._parts.log_origin, self._parts.log_keys, at_least=_signers(self._parts))
+            if note
+            else None
+        )
         oldest = datetime.fromisoformat(json.loads(lag.oldest)["at"]) if lag.oldest else None
         return shown(
             "audit/log.html", note=note, head=head, cosigned=cosigned, lag=lag,
@@ -245,12 +249,17 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _signers(parts: Parts) -> int:
+    """How many keys sign a checkpoint; more are known where one was replaced, or will be."""
+    return len(parts.log_signers)
+
+
 def _proof(parts: Parts, work: Work, position: int, body: bytes) -> dict[str, Any] | None:
     """The entry's proof under the newest checkpoint, held against it on the spot."""
     note = work.latest_checkpoint()
     if note is None or position >= checkpoint_size(note):
         return None
-    head = checkpoint.verify(note, parts.log_origin, parts.log_keys)
+    head = checkpoint.verify(note, parts.log_origin, parts.log_keys, at_least=_signers(parts))
     size, root = head.size, head.root
     hashes = merkle.inclusion_proof(position, size, tile_reader(work))
     leaf = merkle.leaf_hash(body)
