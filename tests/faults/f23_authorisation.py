@@ -26,6 +26,7 @@ DEMANDED = "role × route × owner × draft's state, from the route map: 100 % o
 OPEN = {
     "guide", "plan", "items", "guide_index", "guide_page", "guide_style", "editions", "edition", "checkpoint", "tile",
     "consistency", "jwks", "openapi", "docs", "health", "ready", "fitness", "metrics",
+    "verify_page", "verify_file", "verify_sheet", "verify_bundle_file",
 }  # fmt: skip
 """Routes that anyone may call."""
 ELSEWHERE = {"console.": "tests/console/test_matrix.py"}

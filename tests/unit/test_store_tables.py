@@ -63,6 +63,7 @@ def test_bytes_are_kept_in_these_columns_only() -> None:
     encrypted = {"case_file.wrapped_key", "verification.request", "lookup.question", "lookup.answer"}
     encrypted |= {"lookup.memo", "person.wrapped_key", "person.totp", "platform_session.value"}
     encrypted |= {"work_order.question", "work_order.remark", "work_order.evidence"}
+    encrypted |= {"paper.note", "objection_words.words"}
     published = {"edition.body", "draft.body", "entry.body"}
     assert found == encrypted | published | {"log_tile.hashes"}
 

@@ -71,7 +71,7 @@ def test_from_the_application_to_the_revoked_grant(ground: Ground) -> None:
     again = ground.send("POST", f"/v1/grants/{made['id']}/state", change, signer=police)
     assert document_of(again)["code"] == "application.grant-state"
     kinds = [one["kind"] for one in ground.entries() if one.get("application") == made["id"]]
-    assert kinds == ["applied", "application_trimmed"]
+    assert kinds == ["applied", "application_trimmed", "grant_registered"]
 
 
 def test_an_application_is_unknown_to_systems_that_it_does_not_concern(ground: Ground) -> None:
