@@ -29,8 +29,9 @@ run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker a
 	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
 
 # Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
+# In their order: the many small files of tests/unit come last and fill up whichever process is free.
 test: lint system browser ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
-	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
 	@$(PY) -m ruff check .

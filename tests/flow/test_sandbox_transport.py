@@ -48,11 +48,15 @@ class Scripted:
         self._server.settimeout(0.05)
         self.port = self._server.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
+        self._open: list[socket.socket] = []
         self._threads[0].start()
 
     def close(self) -> None:
-        """Take no more connections and wait for the open ones."""
+        """Take no more connections, let what is being sent be sent, and wait for nobody's next request."""
         self._stopped.set()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
         for thread in self._threads:
             thread.join()
         self._server.close()
@@ -62,6 +66,7 @@ class Scripted:
             with contextlib.suppress(TimeoutError):
                 connection, _ = self._server.accept()
                 self.connections += 1
+                self._open.append(connection)
                 thread = threading.Thread(target=self._serve, args=(connection,))
                 self._threads.append(thread)
                 thread.start()
