@@ -1,7 +1,7 @@
-"""Verify the whole log as a job: asked for by somebody, worked off beside the requests, watched, left, cancelled.
+"""Verify the whole log as a job (``flow/jobs.py``).
 
 The log is read in one transaction, as ``review.verify_log`` does it; the job's row is kept in others meanwhile, so that
-its progress is seen and a cancellation is heard. If the process dies, the lease runs out and the next one begins anew.
+its progress is seen and a cancellation is heard.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from broker.core.entry import entry
 from broker.core.errors import BrokerProblem, CallerProblem
-from broker.flow.parts import Parts, new_id
+from broker.flow import jobs
+from broker.flow.parts import Parts
 from broker.flow.review import verify_log
 from broker.ports.console import Job
 
@@ -33,8 +34,7 @@ def ask(parts: Parts, by: str) -> Job:
         running = next((one for one in work.jobs(KIND, 1) if one.state in {"waiting", "running"}), None)
         if running is not None:
             return running
-        job = Job(new_id(now), KIND, by, "waiting", 0, 0, "{}", None, now, now, 0)
-        work.add_job(job)
+        job = jobs.waiting(work, KIND, by, {}, now)
         work.record([entry("log_check_asked", now, by=by, job=job.id)])
         # Crash before this commit: nothing was asked for. After it: the housekeeping finds the job.
         work.commit()
@@ -42,22 +42,13 @@ def ask(parts: Parts, by: str) -> Job:
 
 
 def cancel(parts: Parts, number: str, by: str) -> None:
-    """Stop a job that is not finished. Raises ``CallerProblem`` ``job.unknown``."""
-    with parts.store.write() as work:
-        found = work.job(number)
-        if found is None or found.kind != KIND:
-            raise CallerProblem("job.unknown", got=number)
-        if work.cancel_job(number):
-            work.record([entry("log_check_cancelled", work.pulse().now, by=by, job=number)])
-        work.commit()
+    """Stop a verification that is not finished. Raises ``CallerProblem`` ``job.unknown``."""
+    jobs.cancel(parts, KIND, number, by, "log_check_cancelled")
 
 
 def work_off(parts: Parts) -> bool:
     """Take the oldest waiting job and carry it through; False where there is none."""
-    with parts.store.write() as work:
-        now = work.pulse().now
-        job = work.claim_job(KIND, now, now + _LEASE)
-        work.commit()
+    job = jobs.claim(parts, KIND, _LEASE)
     if job is None:
         return False
     reached = 0
@@ -66,7 +57,8 @@ def work_off(parts: Parts) -> bool:
         nonlocal reached
         if done - reached >= _STEP or done == total:
             reached = done
-            _keep(parts, replace(job, state="running", done=done, total=total))
+            if not jobs.keep(parts, replace(job, state="running", done=done, total=total), _LEASE):
+                raise _Cancelled
 
     try:
         report = verify_log(parts, parts.log_keys, heard)
@@ -79,14 +71,6 @@ def work_off(parts: Parts) -> bool:
         result = {"holds": False, "code": problem.code, "got": problem.got}
     _finish(parts, job, result, reached)
     return True
-
-
-def _keep(parts: Parts, job: Job) -> None:
-    """Keep progress under the lease."""
-    with parts.store.write() as work:
-        if not work.keep_job(replace(job, ready_at=work.pulse().now + _LEASE)):
-            raise _Cancelled
-        work.commit()
 
 
 def _finish(parts: Parts, job: Job, result: dict[str, Any], reached: int) -> None:

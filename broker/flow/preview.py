@@ -1,8 +1,7 @@
 """Preview: what a draft would have made of the verifications of the last days, worked out beside the requests.
 
-A job is a row: claimed with a lease, its progress kept chunk by chunk, cancelled by whoever asked for it. It reads the
-recorded requests and answers and keeps counts only; nothing of a person leaves it. If the process dies, the lease runs
-out and the next one begins anew.
+A job (``flow/jobs.py``). It reads the recorded requests and answers and keeps counts only; nothing of a person leaves
+it.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
 from broker.core.findings import has_errors
 from broker.core.plan import Plan, plan
 from broker.core.replay import Comparison, Permits, Recorded, run
+from broker.flow import jobs
 from broker.flow.matters import finding_of
-from broker.flow.parts import Parts, new_id
+from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import LookupRow, Policy
 from broker.ports.console import Decided, Job
@@ -47,36 +47,29 @@ def ask(parts: Parts, number: str, days: int, by: str, check: Check) -> Job:
     asked = {"draft": number, "days": days, "digest": kept[0].digest, "revision": kept[0].revision}
     with parts.store.write() as work:
         now = work.pulse().now
-        job = Job(new_id(now), KIND, by, "waiting", 0, 0, json.dumps(asked), None, now, now, 0)
-        work.add_job(job)
+        job = jobs.waiting(work, KIND, by, asked, now)
         work.record([entry("preview_asked", now, by=by, draft=number, digest=kept[0].digest, days=days, job=job.id)])
+        # Crash before this commit: nothing was asked for. After it: the housekeeping finds the job.
         work.commit()
     return job
 
 
 def cancel(parts: Parts, number: str, by: str) -> None:
-    """Stop a job that is not finished. Raises ``CallerProblem`` ``job.unknown``."""
-    with parts.store.write() as work:
-        if work.job(number) is None:
-            raise CallerProblem("job.unknown", got=number)
-        if work.cancel_job(number):
-            work.record([entry("preview_cancelled", work.pulse().now, by=by, job=number)])
-        work.commit()
+    """Stop a preview that is not finished. Raises ``CallerProblem`` ``job.unknown``."""
+    jobs.cancel(parts, KIND, number, by, "preview_cancelled")
 
 
 def work_off(parts: Parts) -> bool:
     """Take the oldest waiting preview and carry it through; False where there is none."""
-    with parts.store.write() as work:
-        now = work.pulse().now
-        job = work.claim_job(KIND, now, now + _LEASE)
-        work.commit()
+    job = jobs.claim(parts, KIND, _LEASE)
     if job is None:
         return False
     asked = json.loads(job.asked)
     with parts.store.read() as work:
+        now = work.pulse().now
         kept = work.read_draft(asked["draft"])
     if kept is None or kept[0].digest != asked["digest"]:  # changed meanwhile: the result would be of another list
-        _keep(parts, replace(job, state="failed", result=json.dumps({"why": "draft.changed"})))
+        jobs.keep(parts, replace(job, state="failed", result=json.dumps({"why": "draft.changed"})), _LEASE)
         return True
     draft = Edition(0, kept[0].digest, catalog_from(json.loads(kept[1])))
     _replay(parts, job, draft, now - timedelta(days=asked["days"]))
@@ -107,17 +100,9 @@ def _replay(parts: Parts, job: Job, draft: Edition, since: datetime) -> None:
         finished = len(rows) < _CHUNK
         result = json.dumps(told.as_values() | {_UNREADABLE: unreadable}) if finished else None
         kept = replace(job, state="done" if finished else "running", done=done, total=max(total, done), result=result)
-        if not _keep(parts, kept) or finished:
+        if not jobs.keep(parts, kept, _LEASE) or finished:
             return
         after = rows[-1].id
-
-
-def _keep(parts: Parts, job: Job) -> bool:
-    """Keep progress under the lease; False where somebody cancelled it or another worker has it now."""
-    with parts.store.write() as work:
-        kept = work.keep_job(replace(job, ready_at=work.pulse().now + _LEASE))
-        work.commit()
-    return kept
 
 
 def _by_verification(rows: Sequence[LookupRow]) -> dict[str, list[LookupRow]]:

@@ -1,4 +1,4 @@
-"""Test a source's connection as a job: its harmless probe, asked as a worker would ask it, told step by step.
+"""Test a source's connection as a job (``flow/jobs.py``): its harmless probe, as a worker asks it, told step by step.
 
 The probe is about a subject that exists only by agreement with the source's owner. Name resolution, TCP and TLS are
 tried apart only by ``broker source test`` on the machine itself; here they show as one step, that it answers.
@@ -15,6 +15,7 @@ from broker.core.answer import Answer, checked
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem
 from broker.core.probe import ANSWERED, failed_step, probe_question, told
+from broker.flow import jobs
 from broker.flow.parts import Parts, new_id
 from broker.ports.console import Job
 
@@ -28,9 +29,7 @@ def ask(parts: Parts, source: str, by: str) -> Job:
         pulse = work.pulse()
         if source not in parts.edition_in_force(work, parts.policy(work, pulse), pulse.now).catalog.sources:
             raise CallerProblem("page.unknown")
-        asked = json.dumps({"source": source})
-        job = Job(new_id(pulse.now), KIND, by, "waiting", 0, 1, asked, None, pulse.now, pulse.now, 0)
-        work.add_job(job)
+        job = jobs.waiting(work, KIND, by, {"source": source}, pulse.now, total=1)
         work.record([entry("source_test_asked", pulse.now, by=by, source=source, job=job.id)])
         # Crash before this commit: nothing was asked for. After it: the housekeeping finds the job.
         work.commit()
@@ -39,10 +38,7 @@ def ask(parts: Parts, source: str, by: str) -> Job:
 
 def work_off(parts: Parts) -> bool:
     """Take the oldest waiting test and carry it through; False where there is none."""
-    with parts.store.write() as work:
-        now = work.pulse().now
-        job = work.claim_job(KIND, now, now + _LEASE)
-        work.commit()
+    job = jobs.claim(parts, KIND, _LEASE)
     if job is None:
         return False
     source = str(json.loads(job.asked)["source"])

@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.errors import Problem
 from broker.core.people import FREE_FAILURES, ConsoleRole, assignment_from
-from broker.flow import people, preview
+from broker.flow import log_check, people, preview
 from broker.flow import publish as steps
 from tests.flow import catalogue, kit
 
@@ -103,6 +103,23 @@ def test_a_job_is_claimed_by_one_worker_at_a_time(broker: kit.Broker) -> None:
         assert work.cancel_job(job.id)
         assert not work.keep_job(claimed)
         work.commit()
+
+
+def test_a_job_is_stopped_only_as_what_it_is(broker: kit.Broker) -> None:
+    """Whoever keeps the list may stop previews, and never an auditor's verification of the log; nor the reverse."""
+    made = steps.draft(broker.parts, catalogue.document(), "editor", "改")
+    asked = preview.ask(broker.parts, made.id, 7, "editor", lambda _: [])
+    checking = log_check.ask(broker.parts, "auditor")
+    with pytest.raises(Problem, match="job.unknown"):
+        preview.cancel(broker.parts, checking.id, "editor")
+    with pytest.raises(Problem, match="job.unknown"):
+        log_check.cancel(broker.parts, asked.id, "auditor")
+    assert {row.state for row in broker.rows("SELECT state FROM job")} == {"waiting"}
+    assert not broker.entries("log_check_cancelled") + broker.entries("preview_cancelled")
+    preview.cancel(broker.parts, asked.id, "editor")
+    log_check.cancel(broker.parts, checking.id, "auditor")
+    assert {row.state for row in broker.rows("SELECT state FROM job")} == {"cancelled"}
+    assert len(broker.entries("log_check_cancelled") + broker.entries("preview_cancelled")) == 2
 
 
 def test_an_errand_is_remembered_once(broker: kit.Broker) -> None:
