@@ -22,9 +22,9 @@ from broker.connectors.certshare_files import file_fields
 from broker.connectors.reading import (
     AnswerOk,
     Record,
-    Settled,
     at,
     code_of,
+    conversation,
     is_long_term,
     moment,
     object_of,
@@ -52,12 +52,10 @@ class CertShare:
         self._answer_ok = answer_ok
         self._decrypt = decrypt
 
+    @conversation
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
         """One request, and for a file one or two more; several certificates are one answer only if one is valid."""
-        try:
-            return (yield from _Inquiry(self._answer_ok, self._decrypt, question, source, connection, now).answer())
-        except Settled as end:
-            return end.answer
+        return (yield from _Inquiry(self._answer_ok, self._decrypt, question, source, connection, now).answer())
 
 
 class _Inquiry:

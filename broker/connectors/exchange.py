@@ -29,10 +29,10 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from broker.connectors import shape_json, shape_mca, shape_ps, shape_soap
 from broker.connectors.reading import (
     AnswerOk,
-    Settled,
     at,
     body_of,
     code_of,
+    conversation,
     credential,
     json_of,
     reason_of,
@@ -41,7 +41,7 @@ from broker.connectors.reading import (
     text_of,
 )
 from broker.connectors.shape import Asking, Proxy, Shape
-from broker.core.answer import Answer, Question, Reason
+from broker.core.answer import Question, Reason
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
 from broker.ports.sessions import WorkingSecret
@@ -72,16 +72,9 @@ class Exchange:
     def __init__(self, answer_ok: AnswerOk) -> None:
         self._answer_ok = answer_ok
 
+    @conversation
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
         """One request with a secret at hand, two without; a doubted signature is renewed, never repeated."""
-        try:
-            return (yield from self._ask(question, source, connection, now))
-        except Settled as end:
-            return end.answer
-
-    def _ask(
-        self, question: Question, source: Source, connection: Connection, now: datetime
-    ) -> Generator[HttpRequest, HttpResponse, Answer]:
         shape = SHAPES.get(source.options.get("shape", "")) or settle(Reason.NOT_CONFIGURED)
         if question.form is Form.FILE:
             settle(Reason.NOT_CONFIGURED)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from broker.connectors.reading import AnswerOk, Settled, parameter, service_of, settle, the_one, told
+from broker.connectors.reading import AnswerOk, conversation, parameter, service_of, settle, the_one, told
 from broker.core.answer import Question, Reason
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Conversation, TableQuery, TableRows
@@ -31,6 +31,7 @@ class FrontTable:
     def __init__(self, answer_ok: AnswerOk) -> None:
         self._answer_ok = answer_ok
 
+    @conversation
     def ask(
         self,
         question: Question,
@@ -39,14 +40,11 @@ class FrontTable:
         now: datetime,  # noqa: ARG002 - each row tells how old it is
     ) -> Conversation:
         """One query; the rows are checked against the answer schema before any is believed."""
-        try:
-            response: TableRows = yield _query(question, source, connection)
-            rows = _rows(response)
-            if not self._answer_ok(source.key, rows):
-                settle(Reason.MALFORMED)
-            return told(the_one(rows, source.options), question, source)
-        except Settled as end:
-            return end.answer
+        response: TableRows = yield _query(question, source, connection)
+        rows = _rows(response)
+        if not self._answer_ok(source.key, rows):
+            settle(Reason.MALFORMED)
+        return told(the_one(rows, source.options), question, source)
 
 
 def _query(question: Question, source: Source, connection: Connection) -> TableQuery:

@@ -34,10 +34,10 @@ import orjson
 from broker.connectors.reading import (
     AnswerOk,
     Record,
-    Settled,
     at,
     body_of,
     code_of,
+    conversation,
     credential,
     is_long_term,
     json_of,
@@ -100,16 +100,9 @@ class LicenseV1:
     def __init__(self, answer_ok: AnswerOk) -> None:
         self._answer_ok = answer_ok
 
+    @conversation
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
         """Two requests with a token at hand, one more for a file; a refused token is renewed once."""
-        try:
-            return (yield from self._ask(question, source, connection, now))
-        except Settled as end:
-            return end.answer
-
-    def _ask(
-        self, question: Question, source: Source, connection: Connection, now: datetime
-    ) -> Generator[HttpRequest, HttpResponse, Answer]:
         if question.form is Form.VERIFY:
             settle(Reason.NOT_CONFIGURED)  # the family has no verification
         platform = _Platform(connection, question)

@@ -20,7 +20,7 @@ import orjson
 
 from broker.connectors.certshare_call import RESULTS, Decrypt, Platform, number_of, spelt
 from broker.connectors.exchange import Gateway
-from broker.connectors.reading import Settled, at, code_of, json_of, object_of, service_of, settle, text_of
+from broker.connectors.reading import at, code_of, conversation, json_of, object_of, service_of, settle, text_of
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
@@ -35,13 +35,11 @@ class Management:
     def __init__(self, decrypt: Decrypt) -> None:
         self._decrypt = decrypt
 
+    @conversation
     def run(self, wanted: ManagementCall, source: Source, connection: Connection, now: datetime) -> Conversation:
         """The conversation for one call; NOT_CONFIGURED where the source's family does not know it."""
-        try:
-            call = CALLS.get((source.connector, wanted.call)) or settle(Reason.NOT_CONFIGURED)
-            return (yield from call(self._decrypt, wanted, source, connection, now))
-        except Settled as end:
-            return end.answer
+        call = CALLS.get((source.connector, wanted.call)) or settle(Reason.NOT_CONFIGURED)
+        return (yield from call(self._decrypt, wanted, source, connection, now))
 
 
 def _cause(wanted: ManagementCall, connection: Connection) -> dict[str, str] | str:

@@ -33,10 +33,10 @@ import orjson
 
 from broker.connectors.reading import (
     AnswerOk,
-    Settled,
     at,
     body_of,
     code_of,
+    conversation,
     credential,
     json_of,
     parameter,
@@ -46,7 +46,7 @@ from broker.connectors.reading import (
 )
 from broker.connectors.shape import Asking
 from broker.connectors.shape_json import ConfiguredJson
-from broker.core.answer import Answer, Question, Reason
+from broker.core.answer import Question, Reason
 from broker.core.catalog import Form, Source
 from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
 
@@ -66,19 +66,14 @@ class OpenGateway:
         self._answer_ok = answer_ok
         self._shape = ConfiguredJson()
 
+    @conversation
     def ask(self, question: Question, source: Source, connection: Connection, now: datetime) -> Conversation:
         """One request with a secret at hand."""
-        try:
-            return (yield from self._ask(Asking(question, source, connection, now)))
-        except Settled as end:
-            return end.answer
-
-    def _ask(self, asking: Asking) -> Generator[HttpRequest, HttpResponse, Answer]:
-        question, source = asking.question, asking.source
+        asking = Asking(question, source, connection, now)
         if question.form is Form.FILE:
             settle(Reason.NOT_CONFIGURED)
         wanted: Mapping[str, str] = source.options.get("request") or settle(Reason.NOT_CONFIGURED)
-        scheme = SCHEMES.get(asking.connection.options.get("scheme", "")) or settle(Reason.NOT_CONFIGURED)
+        scheme = SCHEMES.get(connection.options.get("scheme", "")) or settle(Reason.NOT_CONFIGURED)
         gateway = scheme(asking)
         body = yield from gateway.call({theirs: parameter(spec, question) for theirs, spec in wanted.items()})
         payload = self._shape.payload(body, asking)

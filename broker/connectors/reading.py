@@ -7,17 +7,20 @@ The options read here: ``fields``, ``holder``, ``values``, ``verdicts``, ``pick`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, TypeAlias
+from functools import wraps
+from typing import Any, Final, NoReturn, ParamSpec, TypeAlias
 
-from broker.core.answer import Answer, Outcome, Question, Reason
+from broker.core.answer import Answer, Outcome, Question, Reason, Reply
 from broker.core.case import Party
 from broker.core.catalog import Source
 from broker.core.day import CHINA
 from broker.core.envelope import parse
 from broker.core.errors import CallerProblem
-from broker.ports import Connection, HttpResponse
+from broker.ports import Connection, Conversation, HttpResponse
+
+_P = ParamSpec("_P")
 
 AnswerOk: TypeAlias = Callable[[str, object], bool]
 """Whether a decoded business payload is what this source's answer schema describes."""
@@ -52,6 +55,19 @@ class Settled(Exception):
 def settle(reason: Reason, code: object = "") -> NoReturn:
     """End the conversation with this reason."""
     raise Settled(reason, code)
+
+
+def conversation(talk: Callable[_P, Generator[Any, Any, Reply]]) -> Callable[_P, Conversation]:
+    """What ``ask`` of a connector is: a conversation that ``settle`` may end anywhere, with the answer it gives."""
+
+    @wraps(talk)
+    def settled(*args: _P.args, **kwargs: _P.kwargs) -> Conversation:
+        try:
+            return (yield from talk(*args, **kwargs))
+        except Settled as end:
+            return end.answer
+
+    return settled
 
 
 def code_of(value: object) -> str:
