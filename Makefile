@@ -20,7 +20,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench bench-console faults screenshots lock clean system browser
+.PHONY: help run test lint bench bench-console faults screenshots lock clean system browser token
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +30,7 @@ run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker a
 
 # Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
 # In their order: the many small files of tests/unit come last and fill up whichever process is free.
-test: lint system browser ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
+test: lint system browser token ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
 	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
@@ -85,6 +85,17 @@ browser:
 	        chromium fontconfig fonts-wqy-zenhei; } >/dev/null 2>&1 || true; \
 	fi; \
 	ready || { echo 'chromium or a Chinese font is missing: apt-get install chromium fontconfig fonts-wqy-zenhei' >&2; exit 1; }
+
+# Keys on a token are tested on a real one, SoftHSM; without it those tests are skipped, which they say, and fail under CI.
+token:
+	@ready() { command -v softhsm2-util >/dev/null; }; \
+	if ready; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'installing softhsm2 ...'; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends softhsm2; } \
+	        >/dev/null 2>&1 || true; \
+	fi; \
+	ready || { echo 'softhsm2 is missing, no real token is tried: apt-get install softhsm2' >&2; [ -z "$${CI:-}" ]; }
 
 # Debian without python3-venv has no ensurepip; then the system's pip installs into the environment from outside.
 $(PY):

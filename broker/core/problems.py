@@ -198,6 +198,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("edition.differs", 409, _O, "清单文件与生效版本不一致", "The catalogue file is not the edition in force", "请发布该文件，或以 --accept-edition 启动", "Publish the file, or start with --accept-edition"),
     ("config.invalid", 500, _O, "配置有误", "The configuration is invalid", "请按提示修改配置", "Mend the named setting"),
     ("key.unusable", 500, _O, "密钥文件不可用", "A key file cannot be used", "请检查密钥文件及权限", "Check the key file and its permissions"),
+    ("key.away", 503, _O, "签名密钥所在的密码设备不可用，或其中已不是该密钥", "The token that holds the signing key is away, or holds another key", "请检查密码设备后重试；口令曾被拒绝时须更正口令并重启", "Check the token and try again; where its PIN was refused, mend the PIN and restart"),
     ("register.exists", 409, _O, "已登记过", "It is registered already", "请使用另一名称，或先撤销", "Use another name, or revoke it first"),
     ("register.revoked", 409, _O, "已吊销的密钥不能登记", "A revoked key cannot be registered", "请登记新的密钥", "Register a new key"),
     ("register.unknown", 404, _O, "没有该登记", "It is not registered", "请核对名称", "Check the name"),

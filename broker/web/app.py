@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from broker.config import ROOT
 from broker.core.check import check
 from broker.core.envelope import Verifier
+from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
@@ -93,7 +94,10 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     @app.after_request
     def _finish(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
-        sign_answer(request, response, public_url, parts.signer, int(time.time()))
+        try:
+            sign_answer(request, response, public_url, parts.signer, int(time.time()))
+        except OperatorProblem as problem:  # the token with our key is away: nobody can say so under our signature
+            return errors.problem_response(problem)
         return response
 
     return app

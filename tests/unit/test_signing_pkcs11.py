@@ -1,9 +1,9 @@
-"""A key on a token signs as a key file does: a token that is simulated, and a real SoftHSM where one is installed."""
+"""A key on a token signs as a key file does; tests/conformance/test_softhsm.py says it of a real one."""
 
 from __future__ import annotations
 
 import json
-import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,6 @@ from broker.core.errors import OperatorProblem
 from broker.signing import keys
 from broker.signing.pkcs11 import Pkcs11Signer, open_signer
 
-_PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
-SOFTHSM = next((one for one in map(Path, _PLACES) if one.exists()), None)
-
 
 class Token:
     """A token with one key pair: it keeps the private key and signs by mechanism, as PKCS#11 says."""
@@ -31,6 +28,20 @@ class Token:
         self.key: Any = (
             Ed25519PrivateKey.generate() if algorithm is Algorithm.ED25519 else ec.generate_private_key(ec.SECP256R1())
         )
+
+        self.turn = threading.RLock()
+        self.begun_again = 0
+        self.gone = False
+
+    def session(self) -> Token:
+        """The slot it is in, which is itself."""
+        if self.gone:
+            raise pkcs11.TokenNotPresent
+        return self
+
+    def begin_again(self) -> None:
+        """Somebody could not sign."""
+        self.begun_again += 1
 
     def get_key(self, *, object_class: Any, label: str) -> Any:
         """The key pair, which is the token itself."""
@@ -90,21 +101,22 @@ def test_a_reference_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
             open_signer(path)
 
 
-@pytest.mark.skipif(SOFTHSM is None, reason="needs SoftHSM (apt install softhsm2); the simulated token stands for it")
-def test_a_real_softhsm_signs_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tokens").mkdir()
-    (tmp_path / "softhsm.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm.conf"))
-    subprocess.run(
-        ["softhsm2-util", "--init-token", "--free", "--label", "t", "--pin", "1234", "--so-pin", "1234"], check=True
-    )
-    with pkcs11.lib(str(SOFTHSM)).get_token(token_label="t").open(rw=True, user_pin="1234") as session:
-        domain = session.create_domain_parameters(
-            pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: bytes.fromhex("06082a8648ce3d030107")}, local=True
-        )
-        domain.generate_keypair(store=True, label="receipt")
-    (tmp_path / "pin").write_text("1234")
-    said = {"module": str(SOFTHSM), "token": "t", "label": "receipt", "pin_file": "pin", "algorithm": "ES256"}
-    (tmp_path / "receipt.pkcs11").write_text(json.dumps(said))
-    signer = open_signer(tmp_path / "receipt.pkcs11")
+def test_a_token_that_is_pulled_out_is_asked_once_more_and_then_named() -> None:
+    token = Token(Algorithm.ED25519)
+    signer = Pkcs11Signer(token, "receipt", Algorithm.ED25519)
+    token.gone = True
+    with pytest.raises(OperatorProblem, match=r"key\.away"):
+        signer.sign(b"message")
+    assert token.begun_again == 1
+    token.gone = False
+    assert signer.verifier().verify(b"message", signer.sign(b"message"))
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.ED25519, Algorithm.P256])
+def test_a_token_may_tell_a_public_key_without_its_octet_string(algorithm: Algorithm) -> None:
+    class Plain(Token):
+        def __getitem__(self, attribute: Any) -> bytes:
+            return super().__getitem__(attribute)[2:]
+
+    signer = Pkcs11Signer(Plain(algorithm), "receipt", algorithm)
     assert signer.verifier().verify(b"message", signer.sign(b"message"))
