@@ -25,6 +25,7 @@ from broker.web.console.words import clock
 from broker.web.errors import problem_response
 from broker.web.guide_pages import STYLE_VERSION
 from broker.web.guide_words import WORDS
+from broker.web.handed_in import handed_in
 from broker.web.verify_words import VERIFY_WORDS
 
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -74,7 +75,8 @@ class VerifyPages:
         return response
 
     def _verified(self, lang: str) -> str:
-        bundle = _given()
+        request.max_content_length = 2 * MAX_RECEIPT + _FORM
+        bundle = handed_in()
         try:
             proven = verify_bundle(bundle_from(bundle), self._keys, self._log_keys)
         except CallerProblem as problem:
@@ -104,18 +106,6 @@ def _terms() -> dict[str, Any]:
 def _named(number: str, digest: str) -> None:
     if not (_NUMBER.match(number) and _DIGEST.match(digest)):
         raise CallerProblem("receipt.unknown")
-
-
-def _given() -> bytes:
-    request.max_content_length = 2 * MAX_RECEIPT + _FORM
-    file = request.files.get("file")
-    body = file.stream.read(MAX_RECEIPT + 1) if file and file.filename else b""
-    body = body or request.form.get("text", "").encode()
-    if not body.strip():
-        raise CallerProblem("receipt.none")
-    if len(body) > MAX_RECEIPT:
-        raise CallerProblem("body.too-large", expected=f"at most {MAX_RECEIPT} bytes")
-    return body
 
 
 def _page(make: Callable[[str], str]) -> Response:

@@ -19,7 +19,7 @@ from broker.core.errors import CallerProblem
 from broker.core.explain import STATES
 from broker.core.guide import role_name
 from broker.core.people import ConsoleRole
-from broker.core.receipt import MAX_RECEIPT, Bundle, VerifiedReceipt, bundle_from, verify_bundle
+from broker.core.receipt import Bundle, VerifiedReceipt, bundle_from, verify_bundle
 from broker.core.receipt_text import DECISIONS, MODES, words
 from broker.flow import cases as steps
 from broker.flow.cases import Path, Sheet
@@ -29,6 +29,7 @@ from broker.web.console.case_words import BASES, CASE_STATES, ENTRY_KINDS, FORMS
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
 from broker.web.console.words import LANGUAGES, told
+from broker.web.handed_in import handed_in
 
 READERS = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR, ConsoleRole.CLERK)
 CASE_READERS = only(*READERS)
@@ -79,7 +80,7 @@ class _Cases:
     def receipt(self) -> Response:
         """A receipt or bundle, pasted or as a file: verified here and now, and kept nowhere."""
         try:
-            bundle = bundle_from(_given())
+            bundle = bundle_from(handed_in())
             proven = verify_bundle(bundle, self._keys, self._log_keys)
             return self._proven(bundle, proven)
         except CallerProblem as problem:
@@ -140,18 +141,6 @@ class _Cases:
 
 def _viewed(parts: Any, path: Path, page: str) -> None:
     viewed(parts, path.case.applicant, page=page, verification=path.line.id, case=path.case.number)
-
-
-def _given() -> bytes:
-    """The file that was dropped, or what was pasted; read here, kept nowhere."""
-    file = request.files.get("file")
-    body = file.stream.read(MAX_RECEIPT + 1) if file and file.filename else b""
-    body = body or request.form.get("text", "").encode()
-    if not body.strip():
-        raise CallerProblem("receipt.none")
-    if len(body) > MAX_RECEIPT:
-        raise CallerProblem("body.too-large", expected=f"at most {MAX_RECEIPT} bytes")
-    return body
 
 
 def item_of(sheet: Sheet) -> Any:
