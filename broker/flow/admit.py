@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from broker.core.entry import Entry, entry
 from broker.core.envelope import parse
 from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
-from broker.flow.matters import Known, Matters
+from broker.flow.matters import Known, Matters, permits_text
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import PROMISE
 from broker.flow.settle import Settled, carry_on
@@ -296,7 +295,7 @@ class _Admission:
             case=case.id,
             edition=_plan_of(draft).edition,
             request=self.parts.vault.encrypt(key, draft.submission.body, number),
-            permits=_permits_text(draft.permits),
+            permits=permits_text(draft.permits),
         )
 
     def _matters(self, draft: _Draft) -> Matters:
@@ -386,12 +385,6 @@ def _repeated(before: StoredVerification, digest: str) -> Admitted | Problem:
     if before.request_digest != digest:
         return CallerProblem("request.conflict", got=before.request_id)
     return Admitted(before, created=False)
-
-
-def _permits_text(permits: Mapping[str, Permit | Refusal]) -> str:
-    return json.dumps(
-        {key: {"grant": one.grant} if isinstance(one, Permit) else {"rule": one.rule} for key, one in permits.items()}
-    )
 
 
 # What earlier stages have set; a draft that lacks it has its outcome and is not seen by later ones.

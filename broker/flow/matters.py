@@ -51,10 +51,6 @@ def matters_of(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
     """
     edition = parts.edition(work, held.edition)
     request = request_from(json.loads(parts.vault.decrypt(key, held.request, held.id)))
-    permits = {
-        name: Permit(one["grant"]) if "grant" in one else Refusal(one["rule"])
-        for name, one in json.loads(held.permits).items()
-    }
     return Matters(
         verification=held.id,
         client=held.client,
@@ -63,10 +59,24 @@ def matters_of(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
         request=request,
         edition=edition,
         plan=plan(edition, request, day_of(held.admitted_at)),
-        permits=permits,
+        permits=permits_from(held.permits),
         key=key,
         preliminary=held.preliminary,
     )
+
+
+def permits_text(permits: Mapping[str, Permit | Refusal]) -> str:
+    """What was permitted, by lookup key, as it is kept."""
+    return json.dumps(
+        {key: {"grant": one.grant} if isinstance(one, Permit) else {"rule": one.rule} for key, one in permits.items()}
+    )
+
+
+def permits_from(text: str) -> dict[str, Permit | Refusal]:
+    """What ``permits_text`` kept."""
+    return {
+        key: Permit(one["grant"]) if "grant" in one else Refusal(one["rule"]) for key, one in json.loads(text).items()
+    }
 
 
 def finding_of(parts: Parts, row: LookupRow, key: bytes) -> Finding:

@@ -21,7 +21,7 @@ from broker.core.findings import has_errors
 from broker.core.plan import Plan, plan
 from broker.core.replay import Comparison, Permits, Recorded, run
 from broker.flow import jobs
-from broker.flow.matters import finding_of
+from broker.flow.matters import finding_of, permits_from
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import LookupRow, Policy
@@ -129,10 +129,7 @@ def _recorded(parts: Parts, one: Decided, rows: Sequence[LookupRow], edition: Ed
 
 def _as_permitted(one: Decided) -> Permits:
     """The permits of the time."""
-    kept = {
-        name: Permit(row["grant"]) if "grant" in row else Refusal(row["rule"])
-        for name, row in json.loads(one.permits).items()
-    }
+    kept = permits_from(one.permits)
     return lambda planned, _: {key: kept.get(key, Refusal("grant.none")) for key in planned.lookups}
 
 
