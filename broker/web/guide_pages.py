@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import orjson
 from flask import Flask, Response, render_template, request
 
 from broker.core.catalog import Catalog, Edition, Item, Scene, Text
@@ -24,8 +23,8 @@ from broker.core.material_set import Outcome
 from broker.core.scene_plan import fields_of
 from broker.flow.parts import Parts
 from broker.web import parameters
-from broker.web.errors import problem_response
 from broker.web.guide_words import WORDS
+from broker.web.public_page import public_page
 
 _STYLE = (Path(__file__).parent / "templates" / "guide.css").read_bytes()
 STYLE_VERSION = hashlib.sha256(_STYLE).hexdigest()[:12]
@@ -147,25 +146,13 @@ def _by_holder(fields: list[dict[str, Any]]) -> list[tuple[Text, list[dict[str, 
 
 
 def _page(make: Callable[[str], str]) -> Response:
-    """A page in the language asked for, or the refusal as whoever asks can read it."""
-    lang = "zh"
-    try:
-        lang = parameters.language(request.args)
-        return _html(make(lang), _MINUTE)
-    except Problem as problem:
-        response = problem_response(problem)
-        if "text/html" not in request.headers.get("Accept", ""):
-            return response
-        return _refusal(response, problem, lang)
+    return public_page(lambda lang: _html(make(lang), _MINUTE), _refusal)
 
 
-def _refusal(response: Response, problem: Problem, lang: str) -> Response:
-    """The same refusal as a page; an abolished item says by which law."""
-    document = orjson.loads(response.get_data())
+def _refusal(lang: str, document: Mapping[str, Any], problem: Problem) -> Response:
+    """A refusal as a page; an abolished item says by which law."""
     why = problem.expected if isinstance(problem, CallerProblem) and problem.code == "request.item-not-in-force" else ""
-    page = _html(_rendered("guide_refusal.html", lang, problem=document, why=why), "no-store")
-    page.status_code = response.status_code
-    return page
+    return _html(_rendered("guide_refusal.html", lang, problem=document, why=why), "no-store")
 
 
 def _rendered(template: str, lang: str, **values: Any) -> str:

@@ -15,17 +15,17 @@ from flask import Flask, Response, render_template, request
 
 from broker.core.decide import Kind
 from broker.core.envelope import Verifier
-from broker.core.errors import CallerProblem, Problem
+from broker.core.errors import CallerProblem
 from broker.core.receipt import MAX_RECEIPT, VerifiedReceipt, bundle_from, receipt_digest, verify_bundle
 from broker.core.receipt_text import DECISIONS, words
 from broker.flow import cases
 from broker.flow.parts import Parts
-from broker.web import parameters
 from broker.web.console.words import clock
 from broker.web.errors import problem_response
 from broker.web.guide_pages import STYLE_VERSION
 from broker.web.guide_words import WORDS
 from broker.web.handed_in import handed_in
+from broker.web.public_page import public_page
 from broker.web.verify_words import VERIFY_WORDS
 
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -109,18 +109,14 @@ def _named(number: str, digest: str) -> None:
 
 
 def _page(make: Callable[[str], str]) -> Response:
-    """A page in the language asked for; a refusal is a page too where a browser asks."""
-    lang = "zh"
-    try:
-        lang = parameters.language(request.args)
-        return Response(make(lang), content_type="text/html; charset=utf-8", headers=_HEADERS)
-    except Problem as problem:
-        response = problem_response(problem)
-        if "text/html" not in request.headers.get("Accept", ""):
-            return response
-        told = orjson.loads(response.get_data())
-        page = _rendered("verify.html", lang, proven=None, problem=told)
-        return Response(page, response.status_code, _HEADERS, content_type="text/html; charset=utf-8")
+    return public_page(
+        lambda lang: _html(make(lang)),
+        lambda lang, told, _: _html(_rendered("verify.html", lang, proven=None, problem=told)),
+    )
+
+
+def _html(page: str) -> Response:
+    return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
 
 
 def _rendered(template: str, lang: str, **values: Any) -> str:

@@ -107,6 +107,19 @@ def test_a_database_that_is_away_is_told_with_the_time_to_come_back(ground: Grou
     assert (_shaped(answer)["code"], answer.headers["Retry-After"]) == (code, "2")
 
 
+PAGES = [one for one in NEEDS_STORE if any(media == "text/html" for _, media, _ in one.answers.values())]
+
+
+@pytest.mark.parametrize("route", PAGES, ids=lambda one: one.name)
+def test_a_page_that_cannot_be_shown_says_when_to_come_back(ground: Ground, route: Route) -> None:
+    """As a page, and in the header that a browser or whatever stands before it reads."""
+    ground.parts.store = _Away()
+    answer = ground.http.get(_concrete(route.path), headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
+    assert "store.away" in answer.text
+    assert answer.headers["Retry-After"] == "2"
+
+
 def test_a_fault_of_ours_tells_nobody_what_the_request_said(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
     def broken(_: object) -> None:
         raise RuntimeError(f"about {PERSON}")
