@@ -266,12 +266,12 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         placings: list[Placing] = []
         ended: dict[str, Reason] = {}  # lookups that were waiting, and wait no more
         heard = Heard(rows, {}, [], {})
-        for one, reply in zip(lookups, replies, strict=True):
+        for one, told in zip(lookups, replies, strict=True):
             if current.get(one.claim.id) != one.claim.fence:
                 continue  # our lease ran out and somebody else has asked since: theirs counts
             key = parts.vault.unwrap(one.claim.wrapped_key)
-            if _checks_promise(one.claim) and one.stopped is None:
-                reply = put_off(reply, one.claim.fence, pulse.now)  # noqa: PLW2901 - what is recorded of it
+            on_promise = _checks_promise(one.claim) and one.stopped is None
+            reply = put_off(told, one.claim.fence, pulse.now) if on_promise else told
             if isinstance(reply, Waiting):
                 later.append(_later(parts, one, reply, key))
                 heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
