@@ -32,9 +32,9 @@ from broker.flow.explain import payload_of
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import NOTICE_TYPE
 from broker.ports import Client, NewDelivery, Policy, StoredVerification, Work
-from broker.ports.objections import Asked, Reopened
+from broker.ports.objections import Asked, Concern, Reopened
 
-MAX_LISTED = 500
+ENDED_LISTED = 500  # of those that are over, the latest; whatever stands is listed, however much it is
 MAX_REOPENED = 1_000  # decisions on one record; far above what a person meets within the time that evidence is kept
 MAX_WORDS = 2_000
 
@@ -100,8 +100,8 @@ def raise_objection(
         policy = parts.policy(work, pulse)
         stored, key_id = _stored(work, policy, doubt, sees, identify, pulse.now)
         lookup, asked = _lookup(work, stored, doubt)
-        if any(one.about == asked.about and one.source == asked.source and one.ended_at is None
-               for one in work.objections(stored.id, MAX_LISTED)):  # fmt: skip
+        if any(one.about == asked.about and one.source == asked.source
+               for one in work.objections(0, verification=stored.id)):  # fmt: skip
             raise CallerProblem("objection.open")
         source = parts.edition(work, stored.edition).catalog.sources[asked.source]
         made = Objection(
@@ -225,39 +225,49 @@ def _notice(parts: Parts, objection: Objection, one: Reopened, now: datetime) ->
 
 
 def list_objections(parts: Parts) -> list[Objection]:
-    """Every objection, those due first come first, those over come last."""
+    """Every objection that stands, those due first come first, and the latest of those that are over."""
     with parts.store.read() as work:
-        return work.objections(None, MAX_LISTED)
+        return work.objections(ENDED_LISTED)
 
 
 def overdue_objections(parts: Parts) -> list[Objection]:
     """Those whose next act should have come by now."""
     with parts.store.read() as work:
         now = work.pulse().now
-        return [one for one in work.objections(None, MAX_LISTED) if one.overdue(now)]
+        return [one for one in work.objections(0) if one.overdue(now)]
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads objections: ``owns`` those of a source, ``raised`` those of their own body, or ``watches`` all.
+    """Who reads objections: for the departments whose sources are doubted, for the bodies that doubt, or to watch all.
 
     Whoever only watches is not shown what was said in words, since that may be about persons.
     """
 
     by: str
-    owns: Owns
-    raised: Callable[[Objection], bool]
+    owners: frozenset[str] = frozenset()  # credit codes of their departments; "" stands for sources of none
+    departments: frozenset[str] = frozenset()  # names of their departments, in Chinese
+    units: frozenset[str] | None = frozenset()  # their bodies; None for every one
     watches: bool = False
+
+    def owns(self, objection: Objection, authority: str) -> bool:
+        """Whether they speak for the source's department."""
+        return objection.owner in self.owners or authority in self.departments
+
+    def raised(self, objection: Objection) -> bool:
+        """Whether it was raised by a body of theirs."""
+        return self.units is None or objection.raised_unit in self.units
 
 
 def mine(parts: Parts, reader: Reader) -> list[Objection]:
     """Those that concern somebody, due first."""
     with parts.store.read() as work:
         pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        found = work.objections(None, MAX_LISTED)
-        names = {one.source: _authority(parts, work, policy, one.source, pulse.now) for one in found}
-    return [one for one in found if reader.watches or reader.owns(one, names[one.source]) or reader.raised(one)]
+        if reader.watches or reader.units is None:
+            return work.objections(ENDED_LISTED)
+        sources = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now).catalog.sources.values()
+        theirs = {one.key for one in sources if one.authority["zh"] in reader.departments}
+        return work.objections(ENDED_LISTED, concern=Concern(reader.owners, theirs, reader.units))
 
 
 def dossier(parts: Parts, number: str, reader: Reader) -> Dossier:
@@ -289,7 +299,7 @@ def objection_to(work: Work, number: str, client: Client) -> Objection:
 def objections_about(parts: Parts, verification: str) -> list[Objection]:
     """Those raised about one verification; the caller has looked at who may see it."""
     with parts.store.read() as work:
-        return work.objections(verification, MAX_LISTED)
+        return work.objections(ENDED_LISTED, verification=verification)
 
 
 def remind_objections(parts: Parts) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -29,6 +29,15 @@ class Reopened:
     receipt: str | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Which objections concern somebody: those to what their departments say, and those their bodies have raised."""
+
+    owners: Collection[str] = ()  # credit codes of departments; "" where the list names none
+    sources: Collection[str] = ()  # of departments that are known by name
+    units: Collection[str] = ()  # bodies that raised them
+
+
 class ObjectionWork(Protocol):
     """One transaction's methods for objections."""
 
@@ -40,8 +49,13 @@ class ObjectionWork(Protocol):
         """An objection as it stands; in a writing transaction locked until it ends."""
         ...
 
-    def objections(self, verification: str | None, limit: int) -> list[Objection]:
-        """Objections raised about a verification, or all; those due first come first, those over come last."""
+    def objections(
+        self, ended: int, *, verification: str | None = None, concern: Concern | None = None
+    ) -> list[Objection]:
+        """Every objection that stands, those due first come first; then the latest ``ended`` of those that are over.
+
+        Of a verification, or of those that concern somebody, where they are given.
+        """
         ...
 
     def change_objection(self, objection: Objection) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from broker.core.objection import MARKED, OVER, Objection, ObjectionState
-from broker.ports.objections import Asked, Reopened
+from broker.ports.objections import Asked, Concern, Reopened
 from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.proof_tables import log_index
@@ -45,11 +45,23 @@ class ObjectionRows(Rows):
         row = self._run(found if self._sql.is_sqlite or isolation else found.with_for_update()).one_or_none()
         return None if row is None else _objection(row)
 
-    def objections(self, verification: str | None, limit: int) -> list[Objection]:
-        """Objections raised about a verification, or all; those due first come first, those over come last."""
+    def objections(
+        self, ended: int, *, verification: str | None = None, concern: Concern | None = None
+    ) -> list[Objection]:
+        """Every objection that stands, those due first come first; then the latest ``ended`` of those that are over.
+
+        Of a verification, or of those that concern somebody, where they are given.
+        """
         found = _objections if verification is None else _objections.where(_ROW.verification_id == verification)
-        found = found.order_by(_ROW.state.not_in(_STANDING), _ROW.due_at, _ROW.id).limit(limit)
-        return [_objection(row) for row in self._run(found)]
+        if concern is not None:
+            found = found.where(
+                _ROW.owner.in_(sorted(concern.owners))
+                | _ROW.source.in_(sorted(concern.sources))
+                | _ROW.raised_unit.in_(sorted(concern.units))
+            )
+        standing = found.where(_ROW.state.in_(_STANDING)).order_by(_ROW.due_at, _ROW.id)
+        over = found.where(_ROW.state.not_in(_STANDING)).order_by(_ROW.ended_at.desc(), _ROW.id.desc()).limit(ended)
+        return [_objection(row) for one in (standing, over) for row in self._run(one)]
 
     def change_objection(self, objection: Objection) -> None:
         """Keep what has become of it; the caller has read it in this transaction."""

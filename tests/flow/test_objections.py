@@ -178,7 +178,7 @@ def test_only_an_answer_that_was_given_can_be_doubted_and_only_once(broker: Brok
 def test_words_are_sealed_and_each_step_is_an_entry(broker: Broker, raised: Objection) -> None:
     corrected(broker, raised)
     do(broker, raised, ObjectionAct.CLOSE)
-    opened = steps.dossier(broker.parts, raised.id, Reader("sjj-1", anybody, lambda _: False))
+    opened = steps.dossier(broker.parts, raised.id, Reader("sjj-1", frozenset({raised.owner})))
     assert [(one.act, one.by) for one in opened.words] == [
         ("raise", "op1"), ("accept", "sjj-1"), ("find_wrong", "sjj-1"), ("correct", "sjj-2"), ("close", "sjj-1"),
     ]  # fmt: skip
@@ -187,7 +187,7 @@ def test_words_are_sealed_and_each_step_is_an_entry(broker: Broker, raised: Obje
              "objection_viewed")  # fmt: skip
     assert [one["kind"] for one in broker.entries(*kinds)] == list(kinds)
     assert WORDS not in repr(opened)
-    watched = steps.dossier(broker.parts, raised.id, Reader("a", lambda _o, _a: False, lambda _: False, watches=True))
+    watched = steps.dossier(broker.parts, raised.id, Reader("a", watches=True))
     assert {one.words for one in watched.words} == {""}, "whoever only watches is shown no words"
     broker.check()  # I8: the words hold a name, and no table may
 
@@ -200,6 +200,43 @@ def test_what_nobody_handles_in_time_is_told_once(broker: Broker, raised: Object
     assert [one["objection"] for one in broker.entries("objection_overdue")] == [raised.id]
     do(broker, raised, ObjectionAct.ACCEPT)
     assert steps.overdue_objections(broker.parts) == []
+    broker.check()
+
+
+def test_a_department_sees_what_stands_with_it_however_much_is_over_elsewhere(
+    broker: Broker, raised: Objection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that are over are cut, and only after whose they are has been looked at."""
+    monkeypatch.setattr(steps, "ENDED_LISTED", 1)
+    broker.execute("UPDATE objection SET due_at = 99999999999999")
+    others = []
+    for number in range(2, 6):
+        verification = broker.admit(number)
+        broker.work_off()
+        others.append(steps.raise_objection(broker.parts, doubt(verification)))
+    for one in others[2:]:
+        do(broker, one, ObjectionAct.REFUSE)
+    broker.execute("UPDATE objection SET source = 'x', owner = 'other', raised_unit = 'u' WHERE due_at < 99999999999999")
+    theirs = [one.id for one in (*others[:2], others[3])]  # two that stand, and the latest that is over
+    with broker.parts.store.read() as work:
+        pulse = work.pulse()
+        catalog = broker.parts.edition_in_force(work, broker.parts.policy(work, pulse), pulse.now).catalog
+    name = catalog.sources[raised.source].authority["zh"]
+    everything, nobody = [*theirs[:2], raised.id, theirs[2]], frozenset({"nobody"})
+    seen = {
+        "by name": Reader("s", departments=frozenset({name})),
+        "by code": Reader("s", frozenset({raised.owner})),
+        "by its clerks": Reader("c", units=frozenset({raised.raised_unit})),
+        "another": Reader("s", frozenset({"other"})),
+        "all": Reader("a", watches=True),
+        "a clerk of all bodies": Reader("c", units=None),
+        "nobody": Reader("n", nobody, nobody, nobody),
+    }
+    assert {who: [one.id for one in steps.mine(broker.parts, reader)] for who, reader in seen.items()} == {
+        "by name": [raised.id], "by code": [raised.id], "by its clerks": [raised.id], "another": theirs,
+        "all": everything, "a clerk of all bodies": everything, "nobody": [],
+    }  # fmt: skip
+    assert [one.id for one in steps.list_objections(broker.parts)] == everything
     broker.check()
 
 

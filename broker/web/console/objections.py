@@ -12,7 +12,7 @@ from flask import Response, request
 
 from broker.core.catalog import Catalog
 from broker.core.errors import CallerProblem
-from broker.core.objection import Objection, ObjectionAct, possible
+from broker.core.objection import ObjectionAct, possible
 from broker.core.people import ConsoleRole, ScopeKind
 from broker.flow import cases
 from broker.flow import objections as steps
@@ -63,7 +63,7 @@ class _Objections:
             return self._page(number, said_of(CallerProblem("objection.state")), 422)
         try:
             words = request.form.get("words", "").strip()
-            steps.act(self._parts, number, what, visitor().login, words, _owns)
+            steps.act(self._parts, number, what, visitor().login, words, _reader().owns)
         except CallerProblem as problem:
             if problem.code == "objection.unknown":
                 raise
@@ -119,17 +119,12 @@ class _Objections:
 
 
 def _reader() -> Reader:
-    return Reader(visitor().login, _owns, _raised, visitor().has(_OPERATOR, _AUDITOR))
-
-
-def _raised(objection: Objection) -> bool:
-    return visitor().person.reaches_unit(objection.raised_unit, _CLERK)
-
-
-def _owns(objection: Objection, authority: str) -> bool:
-    """Whether this person speaks for the source's department."""
     person = visitor().person
-    if not objection.owner and person.everywhere(_OPERATOR):
-        return True
-    named = {(ScopeKind.UNIT, objection.owner), (ScopeKind.DEPARTMENT, authority)}
-    return any((one.kind, one.value) in named and one.value for one in person.scopes(_SOURCE))
+    departments = {one.value for one in person.scopes(_SOURCE) if one.kind is ScopeKind.DEPARTMENT}
+    return Reader(
+        person.login,
+        frozenset(person.units(_SOURCE)) - {""} | ({""} if person.everywhere(_OPERATOR) else set()),
+        frozenset(departments) - {""},
+        None if person.everywhere(_CLERK) else frozenset(person.units(_CLERK)),
+        visitor().has(_OPERATOR, _AUDITOR),
+    )
