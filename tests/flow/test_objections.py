@@ -216,7 +216,7 @@ def test_a_department_sees_what_stands_with_it_however_much_is_over_elsewhere(
         others.append(steps.raise_objection(broker.parts, doubt(verification)))
     for one in others[2:]:
         do(broker, one, ObjectionAct.REFUSE)
-    broker.execute("UPDATE objection SET source = 'x', owner = 'other', raised_unit = 'u' WHERE due_at < 99999999999999")
+    broker.execute("UPDATE objection SET source = 'x', owner = 'o', raised_unit = 'u' WHERE due_at < 99999999999999")
     theirs = [one.id for one in (*others[:2], others[3])]  # two that stand, and the latest that is over
     with broker.parts.store.read() as work:
         pulse = work.pulse()
@@ -227,7 +227,7 @@ def test_a_department_sees_what_stands_with_it_however_much_is_over_elsewhere(
         "by name": Reader("s", departments=frozenset({name})),
         "by code": Reader("s", frozenset({raised.owner})),
         "by its clerks": Reader("c", units=frozenset({raised.raised_unit})),
-        "another": Reader("s", frozenset({"other"})),
+        "another": Reader("s", frozenset({"o"})),
         "all": Reader("a", watches=True),
         "a clerk of all bodies": Reader("c", units=None),
         "nobody": Reader("n", nobody, nobody, nobody),
