@@ -45,6 +45,7 @@ from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
 from broker.transport.oidc import OidcProvider
 from broker.transport.roads import SourceRoads
+from broker.wakes.aside import WakeAside
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import FleetWake
 
@@ -77,11 +78,11 @@ class Office:
     provider: IdentityProvider | None = None
     queue: Callable[[], bool] = field(default=lambda: True)
     """Whether the queue answers; in the embedded default it is this process itself."""
-    _closers: list[Callable[[], None]] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
         """Let go of connections and threads."""
-        for close in self._closers:
+        for close in self.closers:
             close()
         self.database.dispose()
 
@@ -120,9 +121,6 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
     )
     drain = Drain(lambda source: look_up(parts, source))
-    if wake is None:
-        parts.wake = InProcessWake(drain) if settings.embedded else FleetWake(settings.redis_url)
-    queue = parts.wake.answers if isinstance(parts.wake, FleetWake) else (lambda: True)
     receipt_keys = parts.receipt_keys = _once([
         signer.verifier(), *_next_keys(folder, (_SIGNER,)), *_public_keys(folder / _RETIRED)
     ])  # fmt: skip
@@ -130,7 +128,23 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         *(key.verifier() for key in log_signers), *_next_keys(folder, _LOG_KEYS), *_public_keys(folder / _RETIRED_LOG)
     ])  # fmt: skip
     provider = _identity_provider(settings)
-    return Office(settings, parts, database, drain, receipt_keys, log_keys, provider, queue, [transport.close])
+    office = Office(
+        settings, parts, database, drain, receipt_keys, log_keys, provider, closers=[transport.close]
+    )  # fmt: skip
+    if wake is None:
+        _wake_for(office)
+    return office
+
+
+def _wake_for(office: Office) -> None:
+    """Threads of this process, or the fleet's messages, for which nobody who has committed waits."""
+    if office.settings.embedded:
+        office.parts.wake = InProcessWake(office.drain)
+        return
+    fleet = FleetWake(office.settings.redis_url)
+    office.parts.wake = aside = WakeAside(fleet)
+    office.queue = fleet.answers
+    office.closers.insert(0, aside.close)
 
 
 def _identity_provider(settings: Settings) -> OidcProvider | None:

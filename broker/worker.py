@@ -20,6 +20,7 @@ from broker.config import Settings, settings_from
 from broker.core.errors import OperatorProblem, Problem
 from broker.log import fault
 from broker.store.migrate import current, head
+from broker.wakes.aside import WakeAside
 from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
 
 _MARGIN = 4  # threads beyond one per source, so that messages are heard while every source is being worked on
@@ -37,7 +38,7 @@ def run_worker(settings: Settings, sources: Sequence[str], name: str) -> bool:
     """
     app = celery_app(settings.redis_url)
     wake = FleetWake(settings.redis_url, app)
-    office = open_office(settings, wake=wake)
+    office = open_office(settings, wake=WakeAside(wake))  # what follows an answer must not wait for Redis either
     if current(office.database) != head():
         raise OperatorProblem("config.invalid", got=current(office.database), expected=f"{head()}: run broker migrate")
     followed = list(sources) or known_sources(office)

@@ -69,7 +69,7 @@ def sweep() -> None:
     """Sequence the log, deliver callbacks, and find work whose message was lost; run one or more in the fleet."""
     settings = current_settings()
     log.set_up(settings.log_level)
-    with told(), office(settings) as opened:
+    with told(), office(settings, waking=True) as opened:
         require_schema(opened)
         require_witnessed(opened)
         housekeeping = Housekeeping(opened.parts, settings.sweep_seconds)

@@ -30,9 +30,9 @@ def current_settings() -> Settings:
 
 
 @contextmanager
-def office(settings: Settings) -> Iterator[Office]:
-    """The wiring, closed again at the end; it wakes nobody, because commands admit nothing."""
-    opened = open_office(settings, wake=_Silent())
+def office(settings: Settings, *, waking: bool = False) -> Iterator[Office]:
+    """The wiring, closed again at the end; it wakes nobody, because commands admit nothing – unless they sweep."""
+    opened = open_office(settings, wake=None if waking else _Silent())
     try:
         yield opened
     finally:

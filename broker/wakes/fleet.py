@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 LOOK_UP_TASK = "broker.look_up"
 COALESCE_MS = 2_000  # an unheard wake may be repeated after this long; a drain takes the key away first thing
 _BUDGET_S = 1.0  # a stopped Redis otherwise holds a publisher for more than 30 s
-_SILENCE_S = 5.0  # after a failed publish, how long Redis is not tried again: the sweepers carry on meanwhile
+_SILENCE_S = 2.0  # after a failed publish, how long Redis is not tried again: the sweepers carry on meanwhile
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,10 @@ def celery_app(redis_url: str) -> Celery:
 
 
 class FleetWake:
-    """Implements ``ports.Wake``: ``SET wake:S NX PX`` decides whether a message is needed at all."""
+    """Implements ``ports.Wake``: ``SET wake:S NX PX`` decides whether a message is needed at all.
+
+    Whoever must not wait for Redis wakes through ``aside.WakeAside``.
+    """
 
     def __init__(self, redis_url: str, app: Celery | None = None) -> None:
         """Nothing is connected yet."""

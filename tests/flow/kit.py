@@ -401,7 +401,7 @@ class Place:
 
     def __init__(self, office: Office, url: str, *, synced: bool = True) -> None:
         """Not ``synced``: commits on SQLite do not wait for the disk."""
-        self.office = replace(office, drain=Drain(lambda _: 0), _closers=[])
+        self.office = replace(office, drain=Drain(lambda _: 0), closers=[])
         self.url, self.synced = url, synced
         self.databases: list[Database] = []
         self.stores: list[SqlStore] = []  # they cost more than most tests: every statement is put together anew

@@ -23,15 +23,15 @@ from tests.flow.test_wakes import undecided, wait_until
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
 
-StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def start_worker(prepared_url: str, redis_url: str, keys_folder: Path, tmp_path: Path) -> Iterator[StartWorker]:
-    """Starts `broker work` as an operator does; every worker is killed at the end."""
+def start(prepared_url: str, redis_url: str, keys_folder: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts a process of the fleet as an operator does; every one is killed at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(name: str, **settings: str) -> subprocess.Popen[bytes]:
+    def start(command: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         environment = {
             "BROKER_DATABASE_URL": prepared_url,
             "BROKER_REDIS_URL": redis_url,
@@ -40,9 +40,9 @@ def start_worker(prepared_url: str, redis_url: str, keys_folder: Path, tmp_path:
             "BROKER_SWEEP_SECONDS": "60",
             "PATH": os.environ["PATH"],
         }
-        with (tmp_path / f"{name}.log").open("wb") as log:
+        with (tmp_path / f"{command}{len(started)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "broker.cli", "work", "--name", name],
+                [sys.executable, "-m", "broker.cli", command, *arguments],
                 cwd=ROOT,
                 env=environment | settings,
                 stdout=log,
@@ -60,13 +60,19 @@ def start_worker(prepared_url: str, redis_url: str, keys_folder: Path, tmp_path:
 
 
 @pytest.fixture
+def start_worker(start: Start) -> Start:
+    """Starts `broker work`."""
+    return lambda name, **settings: start("work", "--name", name, **settings)
+
+
+@pytest.fixture
 def fleet(broker: Broker, redis_url: str) -> Broker:
     """A web process of the fleet."""
     broker.parts.wake = FleetWake(redis_url)
     return broker
 
 
-def test_workers_hear_of_work_through_redis_and_share_it(fleet: Broker, start_worker: StartWorker) -> None:
+def test_workers_hear_of_work_through_redis_and_share_it(fleet: Broker, start_worker: Start) -> None:
     """Nothing is connected in these workers, so every source is UNKNOWN; what matters is that all is decided."""
     for name in ("one", "two"):
         start_worker(name)
@@ -86,7 +92,7 @@ def test_workers_hear_of_work_through_redis_and_share_it(fleet: Broker, start_wo
     fleet.check(finished=True)
 
 
-def test_redis_may_be_emptied_with_wakes_pending(fleet: Broker, start_worker: StartWorker, redis_url: str) -> None:
+def test_redis_may_be_emptied_with_wakes_pending(fleet: Broker, start_worker: Start, redis_url: str) -> None:
     for number in range(10):
         fleet.admit(number)
     with redis.Redis.from_url(redis_url) as client:
@@ -98,8 +104,15 @@ def test_redis_may_be_emptied_with_wakes_pending(fleet: Broker, start_worker: St
     fleet.check(finished=True)
 
 
+def test_a_sweeper_sends_the_message_that_was_lost(broker: Broker, start: Start, redis_url: str) -> None:
+    broker.admit(1)  # and nobody is told
+    start("sweep", BROKER_SWEEP_SECONDS="0.1")
+    with redis.Redis.from_url(redis_url) as client:
+        wait_until(lambda: client.llen(queue_of(LICENCES)) == 1)
+
+
 def test_a_worker_killed_while_it_asks_leaves_its_lookups_to_the_next(
-    fleet: Broker, start_worker: StartWorker, tmp_path: Path
+    fleet: Broker, start_worker: Start, tmp_path: Path
 ) -> None:
     """`kill -9` between the question and its answer: asked again under the same lookup id, decided once."""
     with _silent_source() as port:

@@ -16,6 +16,7 @@ from broker.core.answer import Question
 from broker.flow.look_up import look_up
 from broker.housekeeping import Housekeeping
 from broker.sandbox.servers import Redis
+from broker.wakes.aside import WakeAside
 from broker.wakes.drain import Drain, InProcessWake
 from broker.wakes.fleet import COALESCE_MS, FleetWake, queue_of
 from tests.flow import kit
@@ -182,30 +183,29 @@ def test_redis_holds_names_of_sources_and_nothing_of_a_case(
 
 @only_sqlite
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_while_redis_is_away_admission_stays_quick_and_sweepers_find_the_work(
+def test_while_redis_is_away_everything_is_admitted_and_sweepers_find_the_work(
     broker: Broker, wake: FleetWake, redis_server: Redis, how: str
 ) -> None:
-    """The first failure may cost two seconds, the next nothing, and nothing is lost."""
+    """A thread of its own meets the time-out: see tests/unit/test_wake_aside.py. Nothing is lost."""
     broker.admit(0)
+    broker.parts.wake = aside = WakeAside(wake)
     if how == "stopped":
         redis_server.stop()
     else:
         os.kill(redis_server.pid, signal.SIGSTOP)
     try:
-        took = []
         for number in range(1, 5):
-            start = time.monotonic()
             broker.admit(number, materials=["identity@legal_representative"])
-            took.append(time.monotonic() - start)
+        wait_until(lambda: wake._quiet_until)
     finally:
         if how == "stopped":
             redis_server.start()
         else:
             os.kill(redis_server.pid, signal.SIGCONT)
-    assert took[0] < 2.5
-    assert max(took[1:]) < 1.0
+    assert undecided(broker) == 5
+    aside.close()
     broker.parts.wake = kit.Bells()
     broker.finish()
-    wake._quiet_until = 0.0  # five seconds later it is tried again
+    wake._quiet_until = 0.0  # a while later it is tried again
     wake.heard(LICENCES)
     wake.wake([LICENCES])
