@@ -1,6 +1,9 @@
-"""One step of the path in a process of its own, to be killed: ``python -m tests.faults.one_path <path> <number>``.
+"""One step of the path in a process of its own, to be killed; a process that has loaded everything forks them.
 
-The environment names the database, Redis and the keys; what the scripted sources are asked is appended to a file.
+``python -m tests.faults.one_path`` reads lines ``<path> <number>`` and answers each with the child's pid and, when it
+has ended, with its status. The child waits for a tracer before it does anything, and its system calls from
+there on are those of a process that was started for the step. The environment names the database, Redis, the keys, and
+the file that is told what the scripted sources are asked.
 """
 
 from __future__ import annotations
@@ -8,6 +11,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
+import traceback
 from pathlib import Path
 
 from broker.bootstrap import open_office
@@ -16,16 +21,19 @@ from broker.flow.look_up import look_up
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep, tidy
+from broker.wakes.fleet import FleetWake
 from tests.flow import catalogue, kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER, SHOP
 
 PATHS = ("admit", "look_up", "sweep", "publish", "sequence")
+TRACED_SECONDS = 30.0
 
 
-def main(path: str, number: int) -> None:
-    """Do it once."""
-    settings = kit.settings(os.environ["DATABASE"], Path(os.environ["KEYS"]), redis_url=os.environ["REDIS"])
-    broker = kit.wired(open_office(settings))
+def step(path: str, number: int) -> None:
+    """Do it once, waking in this very thread: a tracer counts the calls of each thread by itself."""
+    redis_url = os.environ["REDIS"]
+    settings = kit.settings(os.environ["DATABASE"], Path(os.environ["KEYS"]), redis_url=redis_url)
+    broker = kit.wired(open_office(settings, wake=FleetWake(redis_url)))
     broker.sources.meanwhile = _noted
     if path == "admit":
         broker.submit(kit.request(number), kit.as_client(nonce=secrets.token_hex(8)))
@@ -53,5 +61,37 @@ def _noted(_source: str, questions: list[Question]) -> None:
         file.writelines(f"{one.lookup_id}\n" for one in questions)
 
 
+def main() -> None:
+    """Fork a child for each line, until there are no more."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _child(*line.split())
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _child(path: str, number: str) -> None:
+    """Leaves by ``_exit``: the parent's buffers are the parent's."""
+    status = 1
+    try:
+        _wait_for_tracer()
+        step(path, int(number))
+        status = 0
+    except BaseException:  # noqa: BLE001 - the process's edge: whatever it was, the harness is shown it
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait_for_tracer() -> None:
+    ends = time.monotonic() + TRACED_SECONDS
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+        if time.monotonic() > ends:
+            raise TimeoutError("nobody traces this process")
+        time.sleep(0.001)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from broker.sandbox.servers import Redis, start_redis
+import redis
+
+from broker.sandbox.servers import start_redis
 from tests.faults.figure import Scale, Tally
 from tests.faults.one_path import PATHS
 from tests.faults.stand import stand_on_postgres
@@ -26,6 +30,60 @@ from tests.flow.kit import Broker
 REPOSITORY = Path(__file__).parents[2]
 POINT_SECONDS = 60
 MOST_POINTS = 400  # a path of more sends is not one transaction any more
+FIRST_POINT = 10  # of a sample at most: the calls before it only connect
+
+
+class Steps:
+    """The process that forks one child for each step; its children's complaints go to a file."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        """Nothing runs before ``with``."""
+        self._complaints = folder / "complaints"
+        self._traced = folder / "strace.log"
+        self._environment = {**os.environ, **environment}
+
+    def __enter__(self) -> Self:
+        with self._complaints.open("wb") as complaints:
+            self._forker = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.one_path"], cwd=REPOSITORY, env=self._environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+            )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forker.kill()
+        self._forker.communicate()
+
+    def faulty(self, path: str, number: int, injected: str) -> bool:
+        """Take a step with a fault in it; whether that happened: past the last such call, the step runs through."""
+        child = int(self._said(f"{path} {number}\n"))
+        call = injected.partition(":")[0]
+        traced = [
+            "strace", "-f", "-qq", "-o", str(self._traced), "-e", f"trace={call}", "-e", f"inject={injected}",
+            "-p", str(child),
+        ]  # fmt: skip
+        try:
+            subprocess.run(traced, capture_output=True, check=False, timeout=POINT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.kill(child, signal.SIGKILL)
+            raise
+        status = int(self._said(""))
+        seen = self._traced.read_text(errors="replace")
+        happened = "INJECTED" in seen or "killed by SIGKILL" in seen
+        if not happened and status:
+            raise RuntimeError(f"{path} fails by itself: {self._complaints.read_text(errors='replace')[-500:]}")
+        return happened
+
+    def _said(self, line: str) -> str:
+        stdin, stdout = self._forker.stdin, self._forker.stdout
+        if stdin is None or stdout is None:
+            raise AssertionError("both are pipes")
+        stdin.write(line)
+        stdin.flush()
+        answer = stdout.readline()
+        if not answer:
+            raise RuntimeError(f"no step can be taken: {self._complaints.read_text(errors='replace')[-500:]}")
+        return answer
 
 
 @dataclass
@@ -33,8 +91,9 @@ class Points:
     """A broker whose steps are taken by processes that fail, and what was found."""
 
     broker: Broker
-    redis: Redis
-    folder: Path
+    steps: Steps
+    wakes: redis.Redis
+    asked: Path  # each question that a faulty process asked is a line of it
     numbers: int = 0
     stride: int = 1  # a sample takes every so many of them
     tally: Tally = field(default_factory=Tally)
@@ -42,38 +101,17 @@ class Points:
 
     def run(self, injected: str, scale: Scale) -> None:
         """Every point of the five paths, or of a sample every so many of them."""
-        self.stride = max(1, round(1 / max(scale.share, 0.1)))
+        self.stride = max(1, round(1 / scale.share))
         for path in PATHS:
-            for point in range(1, MOST_POINTS, self.stride):
+            for point in range(min(self.stride, FIRST_POINT), MOST_POINTS, self.stride):
                 self.numbers += 1
-                self._prepare(path)
-                if not self._faulty(path, injected.format(n=point)):
+                self.wakes.flushall()  # or the wake of the point before would spare this one its message
+                if path in {"look_up", "sweep", "sequence"}:
+                    self.broker.admit(self.numbers)
+                if not self.steps.faulty(path, self.numbers, injected.format(n=point)):
                     break
                 self.by_path[path] += 1
                 self._settle(path, point)
-
-    def _prepare(self, path: str) -> None:
-        if path in {"look_up", "sweep", "sequence"}:
-            self.broker.admit(self.numbers)
-
-    def _faulty(self, path: str, injected: str) -> bool:
-        """Whether the fault happened: past the last such call, the step runs through."""
-        log = self.folder / "strace.log"
-        call = injected.partition(":")[0]
-        trace = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={call}", "-e", f"inject={injected}"]
-        environment = {
-            **os.environ, "DATABASE": self.broker.office.settings.database_url, "REDIS": self.redis.url,
-            "KEYS": self.broker.office.settings.keys_folder, "ASKED": str(self.folder / "asked"),
-        }  # fmt: skip
-        step = [sys.executable, "-m", "tests.faults.one_path", path, str(self.numbers)]
-        done = subprocess.run(
-            [*trace, *step], cwd=REPOSITORY, env=environment, capture_output=True, check=False, timeout=POINT_SECONDS
-        )
-        traced = log.read_text(errors="replace")
-        happened = "INJECTED" in traced or "killed by SIGKILL" in traced
-        if not happened and done.returncode:
-            raise RuntimeError(f"{path} fails by itself: {done.stderr.decode(errors='replace')[-500:]}")
-        return happened
 
     def _settle(self, path: str, point: int) -> None:
         """The client repeats, everybody else goes on; everything must be there once."""
@@ -89,8 +127,7 @@ class Points:
 
     def asked_most(self) -> int:
         """How often the sources heard one question, by faulty and by sound processes together."""
-        file = self.folder / "asked"
-        asked = Counter(file.read_text().split()) if file.exists() else Counter()
+        asked = Counter(self.asked.read_text().split()) if self.asked.exists() else Counter()
         return max((asked + self.broker.sources.asked).values(), default=0)
 
     def __str__(self) -> str:
@@ -104,7 +141,19 @@ def points() -> Iterator[Points]:
     """A prepared broker on PostgreSQL, a Redis, and a folder."""
     if shutil.which("strace") is None:
         raise RuntimeError("strace is missing: apt-get install strace")
-    with stand_on_postgres() as broker, start_redis() as redis, tempfile.TemporaryDirectory() as name:
-        broker.admit(0)
-        broker.finish()
-        yield Points(broker, redis, Path(name))
+    with (
+        stand_on_postgres() as broker, start_redis() as wakes, tempfile.TemporaryDirectory() as name,
+        prepared(broker, wakes.url, Path(name)) as found,
+    ):  # fmt: skip
+        yield found
+
+
+@contextmanager
+def prepared(broker: Broker, redis_url: str, folder: Path) -> Iterator[Points]:
+    """The same on servers that are there already."""
+    broker.admit(0)
+    broker.finish()
+    settings, asked = broker.office.settings, folder / "asked"
+    told = {"DATABASE": settings.database_url, "REDIS": redis_url, "KEYS": settings.keys_folder, "ASKED": str(asked)}
+    with redis.Redis.from_url(redis_url) as wakes, Steps(folder, told) as steps:
+        yield Points(broker, steps, wakes, asked)
