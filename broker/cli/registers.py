@@ -165,7 +165,10 @@ def grant_set(grant_id: str, state: str) -> None:
     """Change a grant's state directly: for the operator, in an emergency; what is queued under it is not asked.
 
     A revoked grant stays revoked. The entry says that it was done directly; a department's person uses `broker grant
-    suspend`, `revoke` or `restore`, which name them and their reason.
+    suspend`, `revoke` or `restore`, which name them and their reason. A grant that is in this state already is left as
+    it is, and the command says so.
     """
     with told(), office(current_settings()) as opened:
-        register.set_grant_state(opened.parts, grant_id, state)
+        changed = register.set_grant_state(opened.parts, grant_id, state)
+    if not changed:
+        click.echo(f"{grant_id} 已是此状态，未作改动 / is {state} already, nothing was changed")

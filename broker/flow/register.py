@@ -66,9 +66,10 @@ def _shareable(catalog: Catalog, grant: Grant) -> None:
         raise CallerProblem("application.withheld", got=kept)
 
 
-def set_grant_state(parts: Parts, grant: str, state: str) -> None:
+def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
     """The operator suspends, revokes or restores a grant directly; what is queued under it is stopped unasked.
 
+    False where the grant is in this state already: nothing is done, so no entry says that anything was.
     Raises ``OperatorProblem`` ``register.unknown``, and ``CallerProblem`` ``application.grant-state`` where the grant
     is revoked: that is final, for everybody.
     """
@@ -77,12 +78,15 @@ def set_grant_state(parts: Parts, grant: str, state: str) -> None:
         found = parts.policy(work, pulse).grants.get(grant)
         if found is None:
             raise OperatorProblem("register.unknown", got=grant)
+        if found.state == state:
+            return False
         if found.state == REVOKED or not work.change_grant_state(grant, found.state, state):
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
         work.move_policy()
         work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True)])
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
+    return True
 
 
 def close_case(parts: Parts, number: str, outcome: str, identify: Identify) -> None:
