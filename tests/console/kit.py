@@ -25,7 +25,7 @@ from sqlalchemy import event
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from broker.bootstrap import Office, open_office
-from broker.core.people import Assignment, ConsoleRole, assignment_from
+from broker.core.people import ConsoleRole, assignment_from
 from broker.flow import people
 from broker.flow.parts import Parts
 from broker.flow.publish import publish
@@ -50,6 +50,7 @@ class Account:
     login: str
     password: str
     totp: pyotp.TOTP
+    roles: tuple[str, ...]
 
     def code(self) -> str:
         """The code the authenticator shows now."""
@@ -71,14 +72,20 @@ class House:
         return self.office.parts
 
     def account(self, *roles: str, login: str = "") -> Account:
-        """Somebody with these roles (``role`` or ``role:kind=value``), password and second factor set up."""
+        """Somebody with these roles (``role`` or ``role:kind=value``), password and second factor set up.
+
+        Who is there already is the same person, and must have been given the same roles.
+        """
         login = login or f"{'-'.join(role.partition(':')[0] for role in roles) or 'nobody'}-{next(_numbers)}"
-        return self.accounts.setdefault(login, _made(self.parts, login, [assignment_from(one) for one in roles]))
+        known = self.accounts.get(login)
+        if known is None:
+            known = self.accounts[login] = _made(self.parts, login, roles)
+        assert known.roles == roles, f"{login} has the roles {known.roles}"
+        return known
 
     def role(self, role: ConsoleRole) -> Account:
         """The one person of this house who has this role and no other."""
-        known = self.accounts.get(role.value)
-        return known or self.account(role.value, login=role.value)
+        return self.account(role.value, login=role.value)
 
     def session(self, account: Account) -> str:
         """A fresh session of somebody, as the cookie's value, past every step of signing in."""
@@ -128,8 +135,9 @@ class Visitor:
         )
 
 
-def _made(parts: Parts, login: str, assignments: list[Assignment]) -> Account:
+def _made(parts: Parts, login: str, roles: tuple[str, ...]) -> Account:
     """Through the same steps as a person: first password, own password, second factor."""
+    assignments = [assignment_from(one) for one in roles]
     first = people.add_person(parts, login, f"测试员{login}", "市大数据中心", assignments, "operator")
     mine = f"long enough {login[::-1]} words"
     opened = people.sign_in(parts, login, first, "127.0.0.1")
@@ -138,7 +146,7 @@ def _made(parts: Parts, login: str, assignments: list[Assignment]) -> Account:
     totp = pyotp.TOTP(secret)
     previous = totp.at(int(time.time()) - people.STEP_SECONDS)  # so that the code shown now is still good
     people.confirm(parts, opened.secret, previous)
-    return Account(login, mine, totp)
+    return Account(login, mine, totp, roles)
 
 
 @contextmanager

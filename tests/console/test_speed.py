@@ -31,8 +31,7 @@ def test_a_page_needs_few_statements(city: House, path: str) -> None:
         drafts = work.drafts()
     if not drafts:
         drafts = [steps.draft(city.parts, _published(city), "somebody", "对照")]
-    account = city.accounts.get("keeper") or city.account(ConsoleRole.LIST_EDITOR, ConsoleRole.READER, login="keeper")
-    visitor = city.http(account)
+    visitor = city.http(city.account(ConsoleRole.LIST_EDITOR, ConsoleRole.READER, login="keeper"))
     where = path.format(draft=drafts[0].id)
     assert visitor.get(where).status_code == 200
     seen: list[str] = []
