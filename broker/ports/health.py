@@ -33,7 +33,7 @@ class Roads(Protocol):
     """What this process remembers of the roads to the sources; the transport tells it, ``look_up`` asks it."""
 
     def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
-        """One conversation is over; ``sound`` says that the road held, whatever the source said."""
+        """One conversation that sent something is over; ``sound``: the road held, whatever the source said."""
         ...
 
     def follow(self, source: str, breaker: Breaker) -> None:

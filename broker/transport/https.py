@@ -86,24 +86,25 @@ class HttpsTransport:
         self._tables.close()
 
     def _drive(self, source: Source, conversation: Conversation) -> Reply:
-        began, sound = time.monotonic(), True
+        began, sound, sent = time.monotonic(), True, False
         deadline.begin(source.budget_ms / 1000)
         try:
             request = next(conversation)
             while True:
+                sent = True
                 request = conversation.send(self._exchange(request))
         except StopIteration as end:
             reply: Reply = end.value
             return reply
         except Road as road:
-            sound = road.sound
+            sound, sent = road.sound, sent and road.taken
             return road.answer
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch
             fault(log, "a conversation broke", error, source=source.key)
             return Answer(Reason.MALFORMED)
         finally:
             conversation.close()
-            if self._roads is not None:
+            if self._roads is not None and sent:  # who sent nothing has learnt nothing of the road
                 self._roads.heard(source.key, round((time.monotonic() - began) * 1000), sound=sound)
 
     def _exchange(self, request: HttpRequest | TableQuery) -> HttpResponse | TableRows:

@@ -25,3 +25,8 @@ class Road(Exception):
     def sound(self) -> bool:
         """Whether the road itself held: a source that throttles or refuses us was reached."""
         return self.answer.reason not in _BROKEN
+
+    @property
+    def taken(self) -> bool:
+        """Whether there was a road at all: where nothing is configured, nobody was on the way to the source."""
+        return self.answer.reason is not Reason.NOT_CONFIGURED

@@ -261,6 +261,26 @@ def test_the_roads_are_told_of_each_conversation_whatever_the_source_says() -> N
         transport.close()
 
 
+def test_who_sent_nothing_says_nothing_of_the_road() -> None:
+    """Neither that it holds, nor how long it is: an open breaker stays open until somebody was really there."""
+    roads = SourceRoads()
+    transport = HttpsTransport(roads=roads)
+    try:
+        roads.follow(SOURCE.key, Breaker.HALF_OPEN)
+        assert timed(transport, silent()).reason is Reason.INSUFFICIENT
+        assert timed(transport, talk(80, scheme="ftp")).reason is Reason.NOT_CONFIGURED
+        travelled = roads.travelled(SOURCE.key)
+        assert (travelled.breaker, list(travelled.durations_ms)) == (Breaker.HALF_OPEN, [])
+    finally:
+        transport.close()
+
+
+def silent() -> Generator[HttpRequest, HttpResponse, Answer]:
+    """A conversation that has nothing to send."""
+    yield from ()
+    return Answer(Reason.INSUFFICIENT)
+
+
 def test_a_good_answer_arrives_whole_and_its_connection_is_kept(transport: HttpsTransport) -> None:
     body = b"x" * (MAX_BODY - 1)
     with scripted(sending(whole(body))) as server:
