@@ -93,11 +93,12 @@ def _reused(parts: Parts, matters: Matters, decision: Decision, now: datetime) -
 
 
 def exempt_before(work: Work, matters: Matters, decisions: Sequence[Decision]) -> Mapping[str, str]:
-    """Materials that an earlier verification of the case found exempt and this one does not, and by which.
+    """Materials that a receipt of the case found exempt and this decision does not, and whose receipt it was.
 
-    Only what a source was asked for can have changed, so a list of papers costs no question to the database.
+    Preliminary receipts count, this verification's own too: somebody was told. Whether a source was asked says nothing,
+    for another edition may have taken it out of the chain.
     """
-    lost = {one.need.key for one in decisions if one.kind in _LESS and len(one.steps) > 1}
+    lost = {one.need.key for one in decisions if one.kind in _LESS}
     if not lost:
         return {}
     found: dict[str, str] = {}
@@ -125,7 +126,7 @@ def regressions(
             material=one.need.key,
             origin=before[one.need.key],
             outcome=one.kind.value,
-            reason=str(one.steps[-2].reason),
+            reason=str((one.steps[-2] if len(one.steps) > 1 else one.last).reason),
         )
         for one in decisions
         if one.need.key in before

@@ -47,7 +47,7 @@ class WaitingWork(OrderWork, ConsentWork, Protocol):
         ...
 
     def receipts_in_case_of(self, verification: str) -> list[tuple[str, str]]:
-        """The other decided verifications of the same case with their receipts, the oldest first."""
+        """Every receipt of the same case, preliminary ones included, with its verification; what stands last, last."""
         ...
 
     # promises

@@ -51,14 +51,13 @@ _EVIDENCE = (
 )
 _SELF = t.verification.alias("self")
 _RECEIPTS = (
-    select(t.verification.c.id, t.verification.c.receipt)
+    select(t.verification.c.id, t.verification.c.preliminary, t.verification.c.receipt)
     .select_from(t.verification.join(_SELF, t.verification.c.case_id == _SELF.c.case_id))
     .where(
         _SELF.c.id == bindparam("b_id"),
-        t.verification.c.id != _SELF.c.id,
-        t.verification.c.receipt.is_not(None),
+        or_(t.verification.c.receipt.is_not(None), t.verification.c.preliminary.is_not(None)),
     )
-    .order_by(t.verification.c.decided_at)
+    .order_by(t.verification.c.decided_at.is_(None), t.verification.c.decided_at, t.verification.c.id)
 )
 _CHANGE_PROMISE = (
     update(w.promise)
@@ -89,8 +88,9 @@ class WaitingRows(OrderRows, ConsentRows):
         return [Evidence(*row) for row in rows]
 
     def receipts_in_case_of(self, verification: str) -> list[tuple[str, str]]:
-        """The other decided verifications of the same case with their receipts, the oldest first."""
-        return [(row.id, row.receipt) for row in self._run(_RECEIPTS, b_id=verification)]
+        """Every receipt of the same case, preliminary ones included, with its verification; what stands last, last."""
+        rows = self._run(_RECEIPTS, b_id=verification)
+        return [(row.id, one) for row in rows for one in (row.preliminary, row.receipt) if one is not None]
 
     def add_promises(self, rows: Sequence[Promise], now: datetime) -> None:
         """New promises."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from broker.core.answer import Answer, Reason
+from broker.core.answer import Answer, Awaited, Reason, Waiting
+from broker.core.objection import ObjectionAct
 from broker.flow import register
 from broker.flow.look_up import look_up
+from broker.flow.objections import Doubt, act, raise_objection
 from broker.flow.publish import publish
 from broker.store.tables import moment_from
 from tests.flow import catalogue, kit
-from tests.flow.catalogue import LICENCES, REGISTER
+from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
 from tests.flow.kit import Broker, just
 
+IDENTITY = "identity@legal_representative"
+NEVER = datetime(2199, 1, 1, tzinfo=UTC)
 REUSED = ("exempt", "held.valid")
 
 
@@ -114,6 +118,38 @@ def test_a_material_once_exempt_in_a_case_is_not_asked_for_without_a_recorded_re
     lost = {one["material"]: (one["origin"], one["reason"]) for one in broker.entries("exemption_lost")}
     assert lost["licence"] == (first, "unknown.source-down")
     assert "exempt_before" not in str(broker.receipt(first))
+
+
+def test_an_edition_that_asks_no_source_any_more_is_a_recorded_reason_too(broker: Broker) -> None:
+    first = broker.admit(1)
+    broker.finish()
+    paper = catalogue.document()
+    paper["materials"]["licence"]["chain"] = [{"mode": "submission"}]
+    publish(broker.parts, paper, None, "editor")
+    second = broker.submit(other_case(2, case=kit.request(1)["case"])).verification.id
+    broker.finish()
+    [material] = [one for one in broker.receipt(second)["materials"] if one["material"] == "licence"]
+    assert (material["decision"], material["exempt_before"]) == ("submit", first)
+    [lost] = broker.entries("exemption_lost")
+    assert (lost["material"], lost["origin"], lost["reason"]) == ("licence", first, "submit.no-source")
+
+
+def test_what_its_own_preliminary_receipt_found_exempt_is_not_lost_silently(broker: Broker) -> None:
+    broker.sources.script[LICENCES] = lambda question: (
+        kit.valid(question) if question.memo else Waiting(Awaited.CONSENT, NEVER, NEVER, "memo")
+    )
+    number = broker.admit(1)
+    broker.work_off()
+    assert broker.decisions(number)[IDENTITY] == ("exempt", "held.valid")
+    broker.sources.script.pop(LICENCES)
+    doubt = Doubt(number, IDENTITY, POPULATION, "户口已于上月迁出，姓名有误", "op1", kit.UNIT)
+    raised = raise_objection(broker.parts, doubt)
+    act(broker.parts, raised.id, ObjectionAct.ACCEPT, "sjj-1", "已核", lambda *_: True)
+    broker.finish()
+    [material] = [one for one in broker.receipt(number)["materials"] if one["material"] == IDENTITY]
+    assert (material["decision"], material["exempt_before"]) == ("submit", number)
+    [lost] = broker.entries("exemption_lost")
+    assert (lost["material"], lost["origin"], lost["reason"]) == (IDENTITY, number, "unknown.objected")
 
 
 def test_another_case_has_nothing_to_lose(broker: Broker) -> None:
