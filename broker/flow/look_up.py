@@ -36,7 +36,7 @@ from broker.flow.settle import Heard, settle
 from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
 
-PROMISED_AGAIN = timedelta(minutes=10)  # how long a promised answer is left alone when the day's calls are used up
+PROMISED_AGAIN = timedelta(minutes=10)  # how long what can wait is left alone when it may not be asked today
 
 _UNASKED = {**BARRED, **UNCONSENTED}  # rules with an answer of their own; any other is NOT_PERMITTED
 
@@ -88,9 +88,9 @@ def _claim(parts: Parts, source: str) -> _Batch:
         opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
         # Late: gates and grants are rows where all workers of the source meet, and they are locked until the commit.
         opened, unasked = _agreed(work, opened, pulse.now)
-        opened, passage = _let_through(parts, work, opened, pulse.now)
-        stopped = _stopped(parts, work, policy, [one for one in opened if one.stopped is None], pulse.now)
-        lookups = [*unasked, *(replace(one, stopped=one.stopped or stopped.get(one.claim.id)) for one in opened)]
+        opened, ended = _still_wanted(policy, opened, pulse.now)
+        opened, passage = _let_through(parts, work, policy, opened, pulse.now)
+        lookups = [*unasked, *ended, *opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, no call counted, nobody asked. After it: the entries say
         # `asked`, the lease runs out and the lookups are asked again, under the same lookup id, with another entry.
@@ -114,46 +114,75 @@ def _agreed(work: Work, opened: Sequence[_Lookup], now: datetime) -> tuple[list[
     return agreed, unasked
 
 
+def _still_wanted(policy: Policy, opened: Sequence[_Lookup], now: datetime) -> tuple[list[_Lookup], list[_Lookup]]:
+    """Those still to be asked, and those not any more – case closed, or grant revoked since – with the rule.
+
+    Before the gate: who is not asked costs no call, and does not take the place of the one who finds out whether a
+    source is back.
+    """
+    wanted: list[_Lookup] = []
+    ended: list[_Lookup] = []
+    for one in opened:
+        closed = None if one.claim.case_state == "open" or _checks_promise(one.claim) else "case.closed"
+        misuse = "misuse.stopped" if policy.stopped and _asker(one) in policy.stopped else None
+        rule = closed or misuse or still_in_force(policy.grants.get(one.claim.grant), now)
+        if rule is None:
+            wanted.append(one)
+        else:
+            ended.append(replace(one, stopped=rule))
+    return wanted, ended
+
+
 def _let_through(
-    parts: Parts, work: Work, opened: Sequence[_Lookup], now: datetime
+    parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime
 ) -> tuple[list[_Lookup], Passage | None]:
-    """Those that may be asked now and those that the gate bars; what must wait is put back, as if never claimed."""
+    """Those that may be asked now and those that gate or caps bar; what must wait is put back, as if never claimed."""
     if not opened:
         return [], None
     source = opened[0].source
-    passed = passage(work.gate(source.key) or new_gate(source, now), source, len(opened), now)
+    gate = work.gate(source.key) or new_gate(source, now)
+    passed = passage(gate, source, len(opened), now)
+    if passed.barred:
+        work.set_gate(passed.gate)
+        parts.roads.follow(source.key, passed.gate.breaker)
+        return _barred(work, opened, passed, now), passed
+    work.put_back([one.claim.id for one in opened[passed.asked :]], now)
+    let = opened[: passed.asked]
+    capped = _capped(parts, work, policy, let, now)
+    again = [one.claim.id for one in let if one.claim.id in capped and _checks_promise(one.claim)]
+    work.put_back(again, now + PROMISED_AGAIN)  # a cap is over tomorrow, and a check is not due today
+    passed = replace(passage(gate, source, len(let) - len(capped), now), wait_ms=passed.wait_ms)
     work.set_gate(passed.gate)
     parts.roads.follow(source.key, passed.gate.breaker)
-    if passed.barred:
-        # Whom the source has told to come back later is not sent away for good: a promised answer is worth the wait.
-        promised = [one.claim.id for one in opened if one.claim.memo is not None]
-        work.put_back(promised, passed.gate.until or now + PROMISED_AGAIN)
-        return [replace(one, stopped=passed.barred) for one in opened if one.claim.memo is None], passed
-    work.put_back([one.claim.id for one in opened[passed.asked :]], now)
-    return list(opened[: passed.asked]), passed
+    return [replace(one, stopped=capped.get(one.claim.id)) for one in let if one.claim.id not in again], passed
 
 
-def _stopped(parts: Parts, work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime) -> dict[str, str]:
-    """Lookups not to be asked any more – case closed or grant revoked since, or a cap reached – and the rule."""
-    stopped: dict[str, str] = {}
-    for one in opened:
-        claim = one.claim
-        closed = None if claim.case_state == "open" or _checks_promise(claim) else "case.closed"
-        misuse = "misuse.stopped" if policy.stopped and _asker(one) in policy.stopped else None
-        rule = closed or misuse or still_in_force(policy.grants.get(claim.grant), now)
-        if rule is not None:
-            stopped[claim.id] = rule
+def _barred(work: Work, opened: Sequence[_Lookup], passed: Passage, now: datetime) -> list[_Lookup]:
+    """What the gate answers; whom the source has told to come back later, and who checks a promise, waits instead.
+
+    A promised answer is worth the wait, and a promise is checked *when* the source is back: until then nobody can say
+    whether it was kept.
+    """
+    checks = [one.claim.id for one in opened if _checks_promise(one.claim)]
+    told = [one.claim.id for one in opened if one.claim.memo is not None and one.claim.id not in checks]
+    work.put_back(checks, max(now + PROMISED_AGAIN, passed.gate.until or now))
+    work.put_back(told, passed.gate.until or now + PROMISED_AGAIN)
+    waiting = {*checks, *told}
+    return [replace(one, stopped=passed.barred) for one in opened if one.claim.id not in waiting]
+
+
+def _capped(parts: Parts, work: Work, policy: Policy, let: Sequence[_Lookup], now: datetime) -> dict[str, str]:
+    """Lookups beyond what their grants allow for a day, and the rule; the others are counted."""
     day = day_of(now).isoformat()
-    beyond = _beyond_holders(parts, work, policy, [one for one in opened if one.claim.id not in stopped], day)
-    stopped |= dict.fromkeys(beyond, "grant.holders-exhausted")
-    living = [one.claim for one in opened if one.claim.id not in stopped]
+    capped = dict.fromkeys(_beyond_holders(parts, work, policy, let, day), "grant.holders-exhausted")
+    living = [one.claim for one in let if one.claim.id not in capped]
     caps = {claim.grant: cap for claim in living if (cap := policy.grants[claim.grant].daily_calls) is not None}
     calls = Counter(claim.grant for claim in living if claim.grant in caps)
     for grant, used in work.use_grants(calls, day).items():
         excess = min(calls[grant], max(0, used - caps[grant]))
         last = [claim for claim in living if claim.grant == grant][calls[grant] - excess :]
-        stopped.update((claim.id, "grant.exhausted") for claim in last)
-    return stopped
+        capped.update((claim.id, "grant.exhausted") for claim in last)
+    return capped
 
 
 def _beyond_holders(parts: Parts, work: Work, policy: Policy, living: Sequence[_Lookup], day: str) -> set[str]:
@@ -310,6 +339,8 @@ def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Findi
     before = batch.passage.gate.breaker if batch.passage else travelled.breaker
     if travelled.durations_ms and travelled.breaker is not before:
         work.set_breaker(source, travelled.breaker, now + OPEN_FOR if travelled.breaker is Breaker.OPEN else None)
+    elif before is Breaker.HALF_OPEN and not travelled.durations_ms:
+        work.set_breaker(source, Breaker.OPEN, now)  # the one who was to find out sent nothing: the next one may
     if asked or barred:
         work.add_health(day_of_batch(source, day_of(now).isoformat(), asked, barred, travelled.durations_ms, now))
 

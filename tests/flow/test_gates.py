@@ -12,6 +12,7 @@ import pytest
 from broker.core.answer import Reason
 from broker.core.gate import Breaker
 from broker.core.health import Day
+from broker.flow import register
 from broker.flow.look_up import look_up
 from broker.flow.sweep import tidy
 from broker.ports.health import Travelled
@@ -161,6 +162,49 @@ def test_while_a_probe_is_under_way_another_worker_does_not_ask(broker: Broker) 
     broker.sources.meanwhile = lambda source, questions: None
     broker.finish()
     other.office.close()
+
+
+def test_who_is_not_asked_any_more_does_not_take_the_place_of_the_one_who_finds_out(broker: Broker) -> None:
+    roads = broker.parts.roads = Scripted(Travelled((9,), Breaker.OPEN))
+    register.set_grant_state(broker.parts, f"g-{LICENCES}", "revoked")
+    register.register_grant(broker.parts, kit.grant(LICENCES, id="g-few", daily_calls=5))
+    broker.admit(1)
+    look_up(broker.parts, LICENCES)
+    broker.admit(2)
+    register.close_case(broker.parts, kit.request(2)["case"]["number"], "approved", kit.as_client())
+    broker.execute("UPDATE source_gate SET until_at = 0")
+    roads.told = Travelled()
+    look_up(broker.parts, LICENCES)
+    assert (gate(broker).breaker, gate(broker).calls) == ("open", 1)
+    assert [one["rule"] for one in broker.entries("stopped")] == ["case.closed"]
+    broker.admit(3)
+    broker.execute("UPDATE grant_usage SET calls = 9")
+    look_up(broker.parts, LICENCES)
+    assert (gate(broker).breaker, gate(broker).calls) == ("open", 1)
+    assert broker.entries("stopped")[-1]["rule"] == "grant.exhausted"
+    roads.told = Travelled((7,), Breaker.CLOSED)
+    broker.execute("DELETE FROM grant_usage")
+    broker.admit(4)
+    look_up(broker.parts, LICENCES)
+    assert (gate(broker).breaker, gate(broker).calls) == ("closed", 2)
+    broker.finish()
+
+
+def test_a_probe_that_asked_nothing_leaves_the_place_to_the_next(broker: Broker) -> None:
+    """A conversation may end before its first request: nothing was found out."""
+    roads = broker.parts.roads = Scripted(Travelled((9,), Breaker.OPEN))
+    broker.admit(1)
+    look_up(broker.parts, LICENCES)
+    broker.execute("UPDATE source_gate SET until_at = 0")
+    roads.told = Travelled((), Breaker.HALF_OPEN)
+    broker.admit(2)
+    look_up(broker.parts, LICENCES)
+    assert gate(broker).breaker == "open"
+    roads.told = Travelled((7,), Breaker.CLOSED)
+    broker.admit(3)
+    look_up(broker.parts, LICENCES)
+    assert (gate(broker).breaker, broker.entries("stopped")) == ("closed", [])
+    broker.finish()
 
 
 def test_a_lost_commit_leaves_no_call_counted_and_no_health(broker: Broker) -> None:

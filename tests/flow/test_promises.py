@@ -30,6 +30,14 @@ def promises(broker: Broker, number: str) -> list[Promise]:
         return work.promises(number)
 
 
+def listed(broker: Broker, **changes: Any) -> None:
+    """Let the list say something else of the register, in every edition."""
+    with broker.parts.store.read() as work:
+        source = broker.parts.edition(work, 1).catalog.sources[REGISTER]
+    for name, value in changes.items():
+        object.__setattr__(source, name, value)
+
+
 def promised(broker: Broker, back: Script = kit.valid) -> str:
     """A decided verification that rests on a promise; the source is back afterwards, and answers so."""
     broker.sources.script[REGISTER] = just(Reason.SOURCE_DOWN)
@@ -113,6 +121,33 @@ def test_a_source_still_away_is_asked_again_later_and_at_last_a_person_must_chec
     broker.expire_leases()
     broker.work_off()
     assert [one.state for one in promises(broker, number)] == ["by_hand"]
+
+
+@pytest.mark.parametrize("bar", ["breaker", "daily calls", "grant"])
+def test_a_check_that_may_not_ask_yet_waits_and_is_made_later(broker: Broker, bar: str) -> None:
+    if bar == "grant":
+        register.set_grant_state(broker.parts, f"g-{REGISTER}", "revoked")
+        register.register_grant(broker.parts, kit.grant(REGISTER, id="g-once", daily_calls=1))
+    number = promised(broker)
+    asked = len(broker.entries("asked"))
+    if bar == "breaker":
+        forever = 4_000_000_000_000
+        broker.execute("UPDATE source_gate SET breaker = 'open', until_at = :until", until=forever)
+    elif bar == "daily calls":
+        listed(broker, calls_per_day=0)
+    for _ in range(3):
+        broker.expire_leases()
+        broker.work_off()
+    assert [one.state for one in promises(broker, number)] == ["open"]
+    assert len(broker.entries("asked")) == asked
+    assert broker.entries("promise_checked") == []
+    broker.checker.check()
+    broker.execute("UPDATE source_gate SET until_at = 0 WHERE breaker = 'open'")
+    listed(broker, calls_per_day=None)
+    if bar == "grant":  # nobody lets the day pass here
+        register.set_grant_state(broker.parts, "g-once", "revoked")
+    broker.finish()
+    assert [one.state for one in promises(broker, number)] == ["by_hand" if bar == "grant" else "kept"]
 
 
 def test_where_no_source_could_answer_a_person_checks_from_the_start(broker: Broker) -> None:
