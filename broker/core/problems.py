@@ -62,6 +62,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("request.item-not-in-force", 409, _C, "该事项现已不再办理", "The item is not in force", "请告知申请人该事项已取消，无需办理", "Tell the applicant that the item is abolished"),
     ("request.level", 409, _C, "该事项由上级或其他层级机关办理", "The item is decided at another level", "请引导申请人到有权机关办理", "Send the applicant to the body that decides"),
     ("request.conflict", 409, _C, "同一请求编号已用于不同内容", "This request id was used with another body", "新的请求请使用新的编号", "Use a new request id for a new request"),
+    ("request.forgotten", 409, _C, "该请求编号用过，其内容已删除，无法比对是否相同", "This request id was used, and what was sent with it has been deleted: nobody can say whether it is the same", "按 got 所示编号读取该次核验；新的请求请使用新的编号", "Read the verification that got names, or use a new request id for a new request"),
     ("case.applicant-differs", 409, _C, "该办件的申请人与本次请求不一致", "The case belongs to another applicant", "请核对办件编号与申请人", "Check the case number and the applicant"),
     ("case.parties", 409, _C, "该办件涉及的当事人过多", "The case has named too many parties", "一个办件只查询与其有关的人；确有需要请分办件办理", "Ask only about those whom the case concerns; open another case for others"),
     ("case.shredded", 409, _C, "该办件的数据已按要求删除", "The case's data was deleted on request", "如仍需办理，请使用新的办件编号", "To go on, open a new case"),

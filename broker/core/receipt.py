@@ -112,6 +112,14 @@ def sign_receipt(payload: Mapping[str, Any], signer: Signer) -> str:
     return seal(canonical(payload), signer, RECEIPT_TYPE)
 
 
+def request_digest(salt: bytes, body: bytes) -> str:
+    """SHA-256 over salt ‖ the request's bytes as sent: whoever has both shows which request a receipt answers.
+
+    Names and numbers can be guessed, so a digest that stays for ever needs a salt that does not.
+    """
+    return hashlib.sha256(salt + body).hexdigest()
+
+
 def receipt_digest(token: str) -> str:
     """SHA-256 of the receipt's bytes, as the audit entry names it."""
     return hashlib.sha256(token.encode("ascii")).hexdigest()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,8 @@ from broker.core.entry import Entry, entry
 from broker.core.envelope import parse
 from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
-from broker.flow.matters import Known, Matters, permits_text
+from broker.core.receipt import request_digest
+from broker.flow.matters import SALT_BYTES, Known, Matters, permits_text
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import PROMISE
 from broker.flow.settle import Settled, carry_on
@@ -63,7 +64,6 @@ class _Draft:
     submission: Submission
     outcome: Admitted | Problem | None = None
     caller: Caller | None = None
-    digest: str = ""
     document: Any = field(default=None, repr=False)
     request: Request | None = None
     plan: Plan | None = None
@@ -155,15 +155,31 @@ class _Admission:
     def _read(self, draft: _Draft) -> None:
         draft.document = parse(draft.submission.body)
         self.parts.check_request(draft.document)
-        draft.digest = hashlib.sha256(draft.submission.body).hexdigest()
 
     def _recognise(self, drafts: Sequence[_Draft]) -> None:
         """What was submitted before under the same id is the answer, if it is the same."""
         asked = [(_caller(draft).client.id, draft.document["request_id"]) for draft in drafts]
         known = self.work.find_verifications(asked)
+        if not known:
+            return
+        sealed = {one: rest for one, *rest in self.work.requests_of([one.id for one in known.values()])}
         for draft, name in zip(drafts, asked, strict=True):
             if name in known:
-                draft.outcome = _repeated(known[name], draft.digest)
+                draft.outcome = self._repeated(draft, known[name], *sealed[known[name].id])
+
+    def _repeated(
+        self, draft: _Draft, before: StoredVerification, request: bytes, wrapped: bytes
+    ) -> Admitted | Problem:
+        """The same bytes are the same request; where those from before were destroyed, nobody can say."""
+        if not request:
+            return CallerProblem("request.forgotten", got=before.id)
+        try:
+            same = self.parts.vault.decrypt(self.parts.vault.unwrap(wrapped), request, before.id)
+        except BrokerProblem as problem:
+            return problem
+        if same != draft.submission.body:
+            return CallerProblem("request.conflict", got=before.request_id)
+        return Admitted(before, created=False)
 
     def _plan(self, draft: _Draft) -> None:
         draft.request = request_from(draft.document)
@@ -286,15 +302,16 @@ class _Admission:
 
     def _row(self, draft: _Draft) -> NewVerification:
         number, case = new_id(self.now), _case(draft)
-        key = self.parts.vault.unwrap(case.wrapped_key)
+        key, salt = self.parts.vault.unwrap(case.wrapped_key), os.urandom(SALT_BYTES)
         return NewVerification(
             id=number,
             client=case.client,
             request_id=_request(draft).request_id,
-            request_digest=draft.digest,
+            request_digest=request_digest(salt, draft.submission.body),
             case=case.id,
             edition=_plan_of(draft).edition,
             request=self.parts.vault.encrypt(key, draft.submission.body, number),
+            request_salt=self.parts.vault.encrypt(key, salt, number),
             permits=permits_text(draft.permits),
         )
 
@@ -327,6 +344,8 @@ class _Admission:
             admitted_at=self.now,
             decided_at=self.now if receipt else None,
             receipt=receipt or first,
+            request_salt=row.request_salt,
+            wrapped_key=_case(draft).wrapped_key,
         )
 
     def _admitted(self, draft: _Draft, matters: Matters, due: Sequence[NewLookup]) -> Entry:
@@ -379,12 +398,6 @@ def _firsts(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
     firsts = dict(reversed(named))
     rest = [draft for name, draft in named if firsts[name] is not draft]
     return [draft for name, draft in named if firsts[name] is draft], rest
-
-
-def _repeated(before: StoredVerification, digest: str) -> Admitted | Problem:
-    if before.request_digest != digest:
-        return CallerProblem("request.conflict", got=before.request_id)
-    return Admitted(before, created=False)
 
 
 # What earlier stages have set; a draft that lacks it has its outcome and is not seen by later ones.

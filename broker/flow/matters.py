@@ -15,7 +15,7 @@ from broker.core.day import day_of
 from broker.core.plan import Plan, plan, question
 from broker.flow.parts import Parts, new_id
 from broker.flow.questions import question_bytes
-from broker.ports import Held, LookupRow, NewLookup, Policy, Vault, Work
+from broker.ports import Held, LookupRow, NewLookup, Policy, StoredVerification, Vault, Work
 
 SALT_BYTES = 16
 
@@ -77,6 +77,13 @@ def permits_from(text: str) -> dict[str, Permit | Refusal]:
     return {
         key: Permit(one["grant"]) if "grant" in one else Refusal(one["rule"]) for key, one in json.loads(text).items()
     }
+
+
+def request_salt(vault: Vault, stored: StoredVerification) -> str | None:
+    """What the digest of a verification's request was salted with (hex); None where it was destroyed with its case."""
+    if stored.request_salt is None or not stored.wrapped_key:
+        return None
+    return vault.decrypt(vault.unwrap(stored.wrapped_key), stored.request_salt, stored.id).hex()
 
 
 def finding_of(parts: Parts, row: LookupRow, key: bytes) -> Finding:

@@ -204,6 +204,7 @@ class NewVerification:
     case: str
     edition: int
     request: bytes = field(repr=False)
+    request_salt: bytes = field(repr=False)
     permits: str
 
 
@@ -237,6 +238,8 @@ class StoredVerification:
     admitted_at: datetime
     decided_at: datetime | None
     receipt: str | None  # the final one, or while it is pending the preliminary one
+    request_salt: bytes | None = field(default=None, repr=False)  # encrypted; None once it was destroyed
+    wrapped_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

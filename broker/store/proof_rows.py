@@ -119,7 +119,7 @@ class ProofRows(Rows):
         )
         gone_too = {"question": b"", "remark": None, "evidence": None}
         self._run(update(w.work_order).where(w.work_order.c.verification_id.in_(theirs)).values(gone_too))
-        self._run(update(t.verification).where(done.case_id.in_(cases)).values(request=b""))
+        self._run(update(t.verification).where(done.case_id.in_(cases)).values(request=b"", request_salt=None))
         marked = {"wrapped_key": b"", "shredded_at": now} | ({"erased_at": now} if erased else {})
         self._run(update(t.case_file).where(case.id.in_(cases)).values(marked))
         return gone

@@ -363,4 +363,6 @@ def _stored() -> Any:
         t.verification.c.admitted_at,
         t.verification.c.decided_at,
         func.coalesce(t.verification.c.receipt, t.verification.c.preliminary),
+        t.verification.c.request_salt,
+        t.case_file.c.wrapped_key,
     ).select_from(t.verification.join(t.case_file))

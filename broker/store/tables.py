@@ -1,8 +1,8 @@
 """The tables, for PostgreSQL and SQLite alike. Times are milliseconds since 1970 on the database's clock.
 
-Personal data stands only in ``verification.request``, ``lookup.question``, ``lookup.answer``, ``lookup.memo`` and in
-what ``waiting_tables`` calls encrypted, each encrypted with the case's key; everything else about a person is a keyed
-pseudonym.
+Personal data stands only in ``verification.request`` (and, to prove it, ``request_salt``), ``lookup.question``,
+``lookup.answer``, ``lookup.memo`` and in what ``waiting_tables`` calls encrypted, each encrypted with the case's key;
+everything else about a person is a keyed pseudonym.
 
 No foreign key leads from the many rows of the flow to the few of the registers (clients, grants, editions): PostgreSQL
 would lock the register's row at every insert, and all inserts would meet there. The registers lose no rows.
@@ -191,6 +191,7 @@ verification = Table(
     Column("edition", Integer, nullable=False),
     Column("state", Text, nullable=False),  # admitted | pending | decided
     Column("request", LargeBinary, nullable=False),  # encrypted
+    Column("request_salt", LargeBinary),  # encrypted: what the request's digest was salted with; none once destroyed
     Column("permits", Text, nullable=False),  # JSON: lookup key → grant id or refusing rule
     Column("admitted_at", Moment, nullable=False),
     Column("decided_at", Moment),

@@ -15,6 +15,7 @@ from broker.core.receipt import Bundle, moment
 from broker.core.roles import Role
 from broker.flow.admit import Caller, Submission, admit_all
 from broker.flow.explain import explain_to
+from broker.flow.matters import request_salt
 from broker.flow.parts import Parts
 from broker.flow.prove import proved
 from broker.flow.register import close_case
@@ -62,14 +63,14 @@ class Api:
         with recorded(self._parts, signed, _UNRECORDED):
             admitted = self._desk.admit(Submission(signed.body, signed.identify))
         stored, applied = self._waited(admitted.verification)
-        response = _json(verification_view(stored), 202 if stored.state == "admitted" else 200, applied)
+        response = _json(self._view(stored), 202 if stored.state == "admitted" else 200, applied)
         response.headers["Location"] = f"{self._public_url}/v1/verifications/{stored.id}"
         return response
 
     def read(self, number: str) -> Response:
         """A verification of this client as it stands, or as it stands after waiting."""
         stored, applied = self._waited(self._own(number))
-        return _json(verification_view(stored), 200, applied)
+        return _json(self._view(stored), 200, applied)
 
     def receipt(self, number: str) -> Response:
         """The receipt as stored, byte for byte."""
@@ -103,6 +104,9 @@ class Api:
             document = verified_document(self._parts, signed, self._outcome)
             close_case(self._parts, document["case"]["number"], document["outcome"], signed.identify)
         return _json({"case": document["case"], "state": "closed", "outcome": document["outcome"]})
+
+    def _view(self, stored: StoredVerification) -> dict[str, Any]:
+        return verification_view(stored, request_salt(self._parts.vault, stored))
 
     def _signed(self) -> Signed:
         return Signed(request, self._public_url, read_body(request), (Role.APPROVAL,))

@@ -97,8 +97,8 @@ ROUTES: tuple[Route, ...] = (
         (
             *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
             "request.region", "request.item", "request.scene", "request.role", "request.material",
-            "request.item-not-in-force", "request.level", "request.conflict", "case.shredded", "case.applicant-differs",
-            "case.parties", "case.closed", "misuse.stopped",
+            "request.item-not-in-force", "request.level", "request.conflict", "request.forgotten", "case.shredded",
+            "case.applicant-differs", "case.parties", "case.closed", "misuse.stopped",
             *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
         ),
         (_PREFER,), "request", roles=_APPROVAL,

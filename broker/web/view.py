@@ -18,14 +18,18 @@ from broker.core.receipt_text import DECISIONS, words
 from broker.ports import StoredVerification
 
 
-def verification_view(stored: StoredVerification) -> dict[str, Any]:
-    """The document; ``materials`` is empty and ``receipt`` null until it is decided."""
+def verification_view(stored: StoredVerification, salt: str | None) -> dict[str, Any]:
+    """The document; ``materials`` is empty and ``receipt`` null until it is decided.
+
+    ``salt`` leads from the request's bytes to the digest that its receipt names; None once it was destroyed.
+    """
     path = f"/v1/verifications/{stored.id}"
     materials = [] if stored.receipt is None else _payload(stored.receipt)["materials"]
     return {
         "id": stored.id,
         "state": stored.state,
         "request_id": stored.request_id,
+        "request": {"digest": stored.request_digest, "salt": salt},
         "case": {"number": stored.case_number},
         "edition": stored.edition,
         "admitted_at": moment(stored.admitted_at),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,7 +12,8 @@ import pytest
 from broker.core import merkle
 from broker.core.checkpoint import InclusionProof
 from broker.core.errors import CallerProblem
-from broker.core.receipt import Bundle, verify_bundle
+from broker.core.receipt import Bundle, request_digest, verify_bundle
+from broker.flow.matters import request_salt
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.flow.retain import Erasure, erase_case, retain
 from broker.flow.review import verify_log
@@ -124,7 +127,26 @@ def test_an_open_case_whose_answers_expired_goes_on_under_a_new_key(broker: Brok
     broker.work_off()
     assert broker.verification(new).state == "decided"
     assert kept(broker, new)
-    assert broker.submit(kit.request(1)).verification.receipt == broker.verification(old).receipt
+    forgotten = broker.refused(kit.request(1))
+    assert (forgotten.code, forgotten.got) == ("request.forgotten", old)
+    broker.finish()
+
+
+def test_a_request_is_recognised_by_whoever_has_its_salt_until_that_is_destroyed(broker: Broker) -> None:
+    """What stays for ever of a request must not confirm a guess at whose it was."""
+    (number,) = decided(broker, 1)
+    body = json.dumps(kit.request(1), ensure_ascii=False).encode()
+    digest = broker.receipt(number)["request"]["digest"]
+    salt = request_salt(broker.parts.vault, broker.verification(number))
+    assert salt is not None
+    assert digest == request_digest(bytes.fromhex(salt), body) != hashlib.sha256(body).hexdigest()
+    assert broker.entries("admitted")[0]["request"] == digest
+    erase_case(broker.parts, ERASURE)
+    assert request_salt(broker.parts.vault, broker.verification(number)) is None
+    assert broker.rows("SELECT request_salt FROM verification")[0].request_salt is None
+    for again in (kit.request(1), kit.request(1, channel="web")):
+        assert broker.refused(again).code == "request.forgotten", "the same or not: nobody can say"
+    assert broker.verification(number).receipt
     broker.finish()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import subprocess
 import threading
@@ -110,6 +111,9 @@ def test_a_client_of_public_packages_is_understood_and_understands(ground: Groun
     token = node.get(f"/v1/verifications/{number}/receipt")["text"]
     says = node.say("receipt", token=token)
     assert says["verification"] == number
+    salt = json.loads(read["text"])["request"]["salt"]
+    sent = bytes.fromhex(salt) + submitted["body"].encode()
+    assert says["request"]["digest"] == hashlib.sha256(sent).hexdigest(), "the receipt answers what it sent"
     middle = token.split(".")[1]
     assert says == json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
 

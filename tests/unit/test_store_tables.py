@@ -60,7 +60,13 @@ def test_every_point_in_time_is_a_moment_on_the_databases_clock(column: object) 
 def test_bytes_are_kept_in_these_columns_only() -> None:
     """Encrypted ones, published ones, and hashes; whoever adds one says here which it is."""
     found = {str(column) for column in COLUMNS if isinstance(column.type, LargeBinary)}
-    encrypted = {"case_file.wrapped_key", "verification.request", "lookup.question", "lookup.answer"}
+    encrypted = {
+        "case_file.wrapped_key",
+        "verification.request",
+        "verification.request_salt",
+        "lookup.question",
+        "lookup.answer",
+    }
     encrypted |= {"lookup.memo", "person.wrapped_key", "person.totp", "platform_session.value"}
     encrypted |= {"work_order.question", "work_order.remark", "work_order.evidence"}
     encrypted |= {"paper.note", "objection_words.words"}

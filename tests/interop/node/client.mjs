@@ -60,7 +60,7 @@ class Client {
     const answer = await fetch(this.address + path, { method, headers: signed.headers, body });
     const text = await answer.text();
     await this.verify({ status: answer.status, headers: Object.fromEntries(answer.headers) }, signed, text);
-    return { status: answer.status, text };
+    return { status: answer.status, text, body };
   }
 
   async verify(answer, request, text) {
