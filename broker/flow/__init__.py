@@ -8,7 +8,7 @@
 
 and beside it
 
-    consents   ask the holder before anyone is asked about them               flow/consents.py
+    consents   ask the holder before anyone is asked about them          flow/consents.py
     orders     a person of the source department answers                 flow/orders.py
     publish    a new edition of the sharing list                      flow/publish.py
     sequence   give entries their place in the Merkle log             flow/sequence.py
