@@ -68,13 +68,14 @@ class Used:
     holders: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     pseudonym: Callable[[str], str] = str
 
-    def exhausts(self, grant: Grant, subject: str) -> str | None:
-        """The cap that a further call about this subject would exceed, as a rule."""
+    def exhausts(self, grant: Grant, subjects: Iterable[str]) -> str | None:
+        """The cap that a further call about these subjects would exceed, as a rule."""
         if grant.daily_calls is not None and self.calls.get(grant.id, 0) >= grant.daily_calls:
             return "grant.exhausted"
         known = self.holders.get(grant.id, frozenset())
-        full = grant.distinct_holders is not None and len(known) >= grant.distinct_holders
-        return "grant.holders-exhausted" if full and self.pseudonym(subject) not in known else None
+        fresh = set() if grant.distinct_holders is None else set(map(self.pseudonym, subjects)) - known
+        full = grant.distinct_holders is not None and len(known) + len(fresh) > grant.distinct_holders
+        return "grant.holders-exhausted" if fresh and full else None
 
 
 def asker(client: str, operator: Operator) -> str:
@@ -126,4 +127,5 @@ def _miss(grant: Grant, lookup: PlannedLookup, request: Request, now: datetime, 
         return "grant.form"
     if not set(lookup.fields) <= set(grant.fields):
         return "grant.fields"
-    return used.exhausts(grant, lookup.subject.subject)
+    persons = (lookup.subject, lookup.related)
+    return used.exhausts(grant, [one.subject for one in persons if one is not None])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from broker.core.answer import Finding
 from broker.core.authorise import Permit, still_in_force
-from broker.core.case import Basis
+from broker.core.case import Basis, Party
 from broker.core.catalog import Mode
 from broker.core.day import day_of
 from broker.core.decide import Decision, Kind, Progress, advance
@@ -16,7 +16,7 @@ from broker.core.entry import Entry, entry
 from broker.core.envelope import unb64
 from broker.core.errors import BrokerProblem
 from broker.core.plan import PlannedLookup
-from broker.flow.matters import Known, Matters, about, answer_in, disputed
+from broker.flow.matters import Known, Matters, about, answer_in, disputed, related_in
 from broker.flow.parts import Parts
 from broker.ports import Policy, Work
 
@@ -87,9 +87,21 @@ def _reused(parts: Parts, matters: Matters, decision: Decision, now: datetime) -
         source=decision.last.source,
         form=decision.last.form,
         subject=parts.vault.pseudonym(holder.subject),
+        related=related_in(parts.vault, _beside(matters, decision)),
         answer=finding.digest,
         origin=finding.origin,
     )
+
+
+def _beside(matters: Matters, decision: Decision) -> Party | None:
+    """The second person of the question that an earlier answer saves."""
+    last, need = decision.last, decision.need.key
+    planned = matters.plan.lookups.values()
+    return next((one.related for one in planned if need in one.needs and _of(one) == (last.source, last.form)), None)
+
+
+def _of(planned: PlannedLookup) -> tuple[str, str]:
+    return planned.source, planned.form.value
 
 
 def exempt_before(work: Work, matters: Matters, decisions: Sequence[Decision]) -> Mapping[str, str]:

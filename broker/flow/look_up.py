@@ -27,6 +27,7 @@ from broker.core.errors import BrokerProblem
 from broker.core.gate import BARRED, OPEN_FOR, Breaker, Passage, new_gate, passage
 from broker.core.health import day_of_batch, is_barred
 from broker.core.receipt import moment
+from broker.flow.matters import related_in
 from broker.flow.parts import Parts
 from broker.flow.place import Placing, end, place
 from broker.flow.promises import PROMISE, keep, put_off
@@ -197,20 +198,21 @@ def _beyond_holders(parts: Parts, work: Work, policy: Policy, living: Sequence[_
     fresh: list[tuple[str, str, str]] = []
     for lookup, grant, who, whom in asked:
         seen = known.setdefault((grant, who), set())
-        if whom in seen:
-            continue
-        if len(seen) >= (limits[grant] or 0):
+        unseen = sorted(whom - seen)
+        if unseen and len(seen) + len(unseen) > (limits[grant] or 0):
             beyond.add(lookup)
         else:
-            seen.add(whom)
-            fresh.append((grant, who, whom))
+            seen.update(unseen)
+            fresh += [(grant, who, one) for one in unseen]
     work.add_holders(fresh, day)
     return beyond
 
 
-def _holder(parts: Parts, one: _Lookup) -> tuple[str, str, str, str]:
-    """A lookup, its grant, who asks, and about whom."""
-    return one.claim.id, one.claim.grant, _asker(one), parts.vault.pseudonym(one.question.subject.subject)
+def _holder(parts: Parts, one: _Lookup) -> tuple[str, str, str, set[str]]:
+    """A lookup, its grant, who asks, and about whom: one person, or two."""
+    question, vault = one.question, parts.vault
+    whom = {vault.pseudonym(question.subject.subject), *related_in(vault, question.related)}
+    return one.claim.id, one.claim.grant, _asker(one), whom
 
 
 def _checks_promise(claim: Claimed) -> bool:
@@ -253,6 +255,7 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
         basis=question.matter.basis,
         grant=claim.grant,
         subject=parts.vault.pseudonym(question.subject.subject),
+        related=related_in(parts.vault, question.related),
         attempt=claim.fence,
         purpose="promise" if _checks_promise(claim) else None,
     )

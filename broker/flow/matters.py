@@ -110,6 +110,11 @@ def about(vault: Vault, subject: Party, related: Party | None) -> str:
     return vault.pseudonym(f"{subject.subject}+{related.subject}" if related else subject.subject)
 
 
+def related_in(vault: Vault, related: Party | None) -> list[str]:
+    """Whom an entry names beside its subject: the second person of a question, as a pseudonym."""
+    return [] if related is None else [vault.pseudonym(related.subject)]
+
+
 def disputed(parts: Parts, policy: Policy, matters: Matters, key: str, finding: Finding) -> Finding:
     """The finding of a planned lookup – as UNKNOWN where its record is marked (数据异议); its digest stays as it is."""
     planned = matters.plan.lookups.get(key)

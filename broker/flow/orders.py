@@ -112,7 +112,8 @@ def show_order(parts: Parts, number: str, unit: str | None, by: str = "", identi
         key = parts.vault.unwrap(held.wrapped_key)
         question = json.loads(parts.vault.decrypt(key, order.question, order.id))
         remark = b"" if order.remark is None else parts.vault.decrypt(key, order.remark, f"{order.id}/remark")
-        work.record([_told("order_viewed", order, pulse, caller, operator=by)])
+        about = _about(parts, held, question)
+        work.record([_told("order_viewed", order, pulse, caller, operator=by, **about)])
         # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the answer arrived.
         work.commit()
     return Shown(order, question, remark.decode())
@@ -248,7 +249,15 @@ def _answered(parts: Parts, act: _Act) -> WorkOrder:
     )
 
 
-def _told(kind: str, order: WorkOrder, pulse: Pulse, caller: Caller | None, **facts: str | None) -> Entry:
+def _about(parts: Parts, held: Held, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Whose data was shown, in which system's case: so that they see it too."""
+    persons = [one for one in (question["holder"], question["related"]) if one is not None]
+    subject, *related = [parts.vault.pseudonym(f"{one['id_type']}:{one['number']}") for one in persons]
+    return {"subject": subject, "related": related, "case": held.case_number, "asked_for": held.client,
+            "item": question["item"]["code"], "basis": question["basis"], "fields": question["fields"]}  # fmt: skip
+
+
+def _told(kind: str, order: WorkOrder, pulse: Pulse, caller: Caller | None, **facts: Any) -> Entry:
     who = {} if caller is None else {"client": caller.client.id, "key": caller.key_id}
     about = {"order": order.id, "lookup": order.lookup, "source": order.source, "unit": order.unit}
     return entry(kind, pulse.now, verification=order.verification, **about, **who, **facts)

@@ -56,7 +56,15 @@ def _indexed(first: int, entries: Sequence[tuple[int, bytes]]) -> list[Indexed]:
     for position, (_, body) in enumerate(entries, first):
         says = orjson.loads(body)
         at = datetime.fromisoformat(says["at"])
-        rows.append(Indexed(position, at, says["kind"], *(_first_text(says, names) for names in _SAID_AS)))
+        rows.append(
+            Indexed(
+                position,
+                at,
+                says["kind"],
+                *(_first_text(says, names) for names in _SAID_AS),
+                related=tuple(says.get("related", ())),
+            )
+        )
     return rows
 
 

@@ -8,7 +8,7 @@ about, what was answered. An embargo hides a case or a person's entries from thi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,16 +16,15 @@ from typing import Any
 from broker.core.case import Party
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
-from broker.core.log_export import Filter
 from broker.core.person import person
 from broker.core.receipt import moment
 from broker.flow.admit import NONCE_KEPT, Caller, Identify
 from broker.flow.parts import Parts, new_id
 from broker.flow.prove import checkpoint_size
 from broker.ports import Policy, Pulse, Work
-from broker.ports.proof import Embargo
+from broker.ports.proof import About, Embargo
 
-KINDS = ("asked", "reused")  # what it means to look at somebody's data
+KINDS = ("asked", "reused", "order_viewed")  # what it means to look at somebody's data
 MOST_SHOWN = 1_000
 LONGEST_EMBARGO = timedelta(days=366)  # an investigation that takes longer is approved again
 _SHOWN = ("case", "item", "source", "form", "fields", "basis", "unit")
@@ -40,17 +39,11 @@ def accesses(
         pulse = work.pulse()
         caller, policy = _identified(parts, work, pulse, identify)
         note = work.latest_checkpoint()
-        wanted = Filter(since, until, subject=subject)
         embargoes = [one for one in work.embargoes_on(subject, pulse.now) if one.approved_by]
-        hidden = any(one.subject == subject for one in embargoes)
-        shown: list[dict[str, Any]] = []
-        if note is not None and not hidden:
-            shown = [
-                one for kind in KINDS
-                for placed in work.find_entries(replace(wanted, kind=kind), 0, checkpoint_size(note), MOST_SHOWN + 1)
-                if (one := _shown(json.loads(placed.body), policy, embargoes)) is not None
-            ]  # fmt: skip
-        shown.sort(key=lambda one: one["at"])
+        hidden = note is None or any(one.subject == subject for one in embargoes)
+        wanted, size = About(subject, KINDS, since, until), 0 if note is None else checkpoint_size(note)
+        found = [] if hidden else _found(work, wanted, size, lambda says: _shown(says, policy, embargoes))
+        shown = sorted(found, key=lambda one: str(one["at"]))
         told = {"client": caller.client.id, "key": caller.key_id, "subject": subject}
         work.record([entry("accesses_shown", pulse.now, count=min(len(shown), MOST_SHOWN), **told)])
         # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the answer arrived.
@@ -58,10 +51,23 @@ def accesses(
     return {"accesses": shown[:MOST_SHOWN], "more": len(shown) > MOST_SHOWN}
 
 
+def _found(work: Work, wanted: About, size: int, shown: Callable[[Any], dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """What may be shown, read on until there is more than enough: what an embargo hides must not use up the page."""
+    found: list[dict[str, Any]] = []
+    start = 0
+    while len(found) <= MOST_SHOWN:
+        placed = work.entries_on(wanted, start, size, MOST_SHOWN + 1)
+        found += [one for row in placed if (one := shown(json.loads(row.body))) is not None]
+        if len(placed) <= MOST_SHOWN:
+            break
+        start = placed[-1].position + 1
+    return found
+
+
 def _shown(says: Mapping[str, Any], policy: Policy, embargoes: Sequence[Embargo]) -> dict[str, Any] | None:
     """One access as the person may see it; no pseudonym but their own is ever in it, and that is left out too."""
     name, case = says.get("client", ""), says.get("case", "")
-    if any((one.client, one.case) == (name, case) for one in embargoes):
+    if any((one.client, one.case) == (says.get("asked_for", name), case) for one in embargoes):
         return None
     client, grant = policy.clients.get(name), policy.grants.get(says.get("grant", ""))
     return {

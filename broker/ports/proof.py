@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -24,6 +24,7 @@ class Indexed:
     unit: str | None = None
     source: str | None = None
     outcome: str | None = None
+    related: tuple[str, ...] = field(default=(), kw_only=True)  # further persons it is about, as pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,16 @@ class Embargo:
     approved_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which entries a person is shown: those about them, as subject or beside it, of these kinds."""
+
+    subject: str
+    kinds: tuple[str, ...]
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class ProofWork(Protocol):
     """One transaction's methods for what proves."""
 
@@ -68,6 +79,10 @@ class ProofWork(Protocol):
 
     def find_entries(self, wanted: Filter, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries with places from ``start`` to before ``stop`` that the filter wants, in order."""
+        ...
+
+    def entries_on(self, wanted: About, start: int, stop: int, limit: int) -> list[Placed]:
+        """Up to ``limit`` entries with places from ``start`` to before ``stop`` that are about a person, in order."""
         ...
 
     def expired_cases(self, before: datetime, limit: int) -> list[str]:

@@ -19,6 +19,7 @@ from broker.ports.proof import Placed
 from broker.store import audit_tables as a
 from broker.store import proof_tables as p
 from broker.store import tables as t
+from broker.store.proof_rows import places_about
 from broker.store.rows import Rows
 
 # Entries get their places in the order in which they were written, and no transaction lives longer than a minute: what
@@ -57,7 +58,9 @@ class AuditRows(Rows):
         start, stop = self._between(wanted.since, wanted.until, before)
         chosen: Select[Any] = select(p.log_index).where(_index.position >= start, _index.position < stop)
         lead = next((name for name in LED_BY if getattr(wanted, name)), None)
-        if lead is not None:
+        if lead == "subject" and wanted.subject:
+            chosen = chosen.where(_index.position.in_(places_about(wanted.subject)))
+        elif lead is not None:
             chosen = chosen.where(COLUMNS[lead] == getattr(wanted, lead))
         return chosen.order_by(_index.position.desc()).limit(most_read).subquery()
 
@@ -109,8 +112,12 @@ class AuditRows(Rows):
 def _rest(wanted: Filter, read: Subquery) -> list[ColumnElement[bool]]:
     """Everything that the filter asks, of the entries that are looked at."""
     asked: list[ColumnElement[bool]] = [
-        read.c[column.name] == getattr(wanted, name) for name, column in COLUMNS.items() if getattr(wanted, name)
+        read.c[column.name] == getattr(wanted, name)
+        for name, column in COLUMNS.items()
+        if getattr(wanted, name) and name != "subject"
     ]
+    if wanted.subject:
+        asked.append(read.c.position.in_(places_about(wanted.subject)))
     if wanted.since is not None:
         asked.append(read.c.at >= wanted.since)
     if wanted.until is not None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy import CompoundSelect, Select, exists, func, or_, select, union_all, update
 
 from broker.core.log_export import Filter
-from broker.ports.proof import Embargo, Indexed, Placed, Shredded
+from broker.ports.proof import About, Embargo, Indexed, Placed, Shredded
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store import waiting_tables as w
@@ -29,6 +29,21 @@ _EMBARGOES = select(
 )  # fmt: skip
 
 
+_PLACED = select(t.log_leaf.c.position, t.entry.c.body).select_from(
+    t.log_leaf.join(t.entry, t.entry.c.id == t.log_leaf.c.entry_id).join(
+        p.log_index, p.log_index.c.position == t.log_leaf.c.position
+    )
+)
+
+
+def places_about(subject: str) -> CompoundSelect[tuple[int]]:
+    """The places of the entries about a person, as their subject or beside it."""
+    return union_all(
+        select(p.log_index.c.position).where(p.log_index.c.subject == subject),
+        select(p.log_related.c.position).where(p.log_related.c.subject == subject),
+    )
+
+
 class ProofRows(Rows):
     """One transaction's methods for what proves."""
 
@@ -40,29 +55,43 @@ class ProofRows(Rows):
              "unit": row.unit, "source": row.source, "outcome": row.outcome}
             for row in rows
         ])  # fmt: skip
+        self._many(self._sql.many(p.log_related), [
+            {"subject": one, "position": row.position} for row in rows for one in sorted(set(row.related))
+        ])  # fmt: skip
+
+    def entries_on(self, wanted: About, start: int, stop: int, limit: int) -> list[Placed]:
+        """Up to ``limit`` entries about a person, in order."""
+        index = p.log_index.c
+        found = (
+            _PLACED.where(t.log_leaf.c.position >= start, t.log_leaf.c.position < stop)
+            .where(index.position.in_(places_about(wanted.subject)), index.kind.in_(wanted.kinds))
+            .order_by(t.log_leaf.c.position)
+            .limit(limit)
+        )
+        if wanted.since is not None:
+            found = found.where(index.at >= wanted.since)
+        if wanted.until is not None:
+            found = found.where(index.at < wanted.until)
+        return [Placed(row.position, row.body) for row in self._run(found)]
 
     def find_entries(self, wanted: Filter, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries from ``start`` to before ``stop`` that the filter wants, in order."""
         index = p.log_index.c
         found = (
-            select(t.log_leaf.c.position, t.entry.c.body)
-            .select_from(
-                t.log_leaf.join(t.entry, t.entry.c.id == t.log_leaf.c.entry_id).join(
-                    p.log_index, index.position == t.log_leaf.c.position
-                )
-            )
-            .where(t.log_leaf.c.position >= start, t.log_leaf.c.position < stop)
+            _PLACED.where(t.log_leaf.c.position >= start, t.log_leaf.c.position < stop)
             .order_by(t.log_leaf.c.position)
             .limit(limit)
         )
         equal = (
             (index.kind, wanted.kind), (index.client_id, wanted.client), (index.case_number, wanted.case),
-            (index.operator, wanted.operator), (index.subject, wanted.subject), (index.unit, wanted.unit),
+            (index.operator, wanted.operator), (index.unit, wanted.unit),
             (index.source, wanted.source), (index.outcome, wanted.outcome),
         )  # fmt: skip
         for column, value in equal:
             if value:
                 found = found.where(column == value)
+        if wanted.subject:
+            found = found.where(index.position.in_(places_about(wanted.subject)))
         if wanted.since is not None:
             found = found.where(index.at >= wanted.since)
         if wanted.until is not None:

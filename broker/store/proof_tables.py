@@ -38,6 +38,14 @@ Index("log_index_client", log_index.c.client_id, log_index.c.position)
 Index("log_index_operator", log_index.c.operator, log_index.c.position)
 Index("log_index_source", log_index.c.source, log_index.c.position)
 
+log_related = Table(  # whom else an entry is about, beside its subject: a spouse, a child, a refused request's parties
+    "log_related",
+    metadata,
+    Column("subject", Text, nullable=False),  # keyed pseudonym
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("subject", "position"),
+)
+
 embargo = Table(  # what the subject's view hides: a person's entries, or those of a system's case
     "embargo",
     metadata,

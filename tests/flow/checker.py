@@ -104,6 +104,7 @@ class Checker:
         "job",
         "log_checkpoint",
         "log_index",
+        "log_related",
         "log_cosignature",
         "embargo",
         "log_leaf",
