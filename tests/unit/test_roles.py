@@ -102,11 +102,18 @@ BODIES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    ground = lay_ground(tmp_path)
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """One for all of them: each cell brings a system of its own, and counts what it adds."""
+    ground = lay_ground(tmp_path_factory.mktemp("ground"))
     yield ground
     ground.database.dispose()
+
+
+@pytest.fixture
+def signer(ground: Ground) -> keys.PrivateKey:
+    """The key of a system that nobody else in this file uses, named as the system will be."""
+    return keys.generate(Algorithm.ED25519, f"other-{next(ground.numbers)}")
 
 
 def call(ground: Ground, route: Route, signer: keys.PrivateKey) -> TestResponse:
@@ -131,10 +138,9 @@ CELLS = [pytest.param(name, roles, id=f"{name}-{'+'.join(roles)}") for name in S
 
 @pytest.mark.parametrize(("name", "roles"), CELLS)
 def test_a_system_is_let_in_by_one_of_the_routes_roles_and_by_no_other(
-    ground: Ground, name: str, roles: tuple[Role, ...]
+    ground: Ground, signer: keys.PrivateKey, name: str, roles: tuple[Role, ...]
 ) -> None:
-    signer = keys.generate(Algorithm.ED25519, "other")
-    enrol(ground, "other", signer, roles=roles)
+    enrol(ground, signer.key_id, signer, roles=roles)
     before = ground.rows()
     answer = call(ground, SIGNED[name], signer)
     code = document_of(answer).get("code")
@@ -143,22 +149,21 @@ def test_a_system_is_let_in_by_one_of_the_routes_roles_and_by_no_other(
         return
     assert (answer.status_code, code) == (403, "caller.role")
     assert ground.entries()[-1] | {"at": ""} == {
-        "version": 1, "kind": "refused", "at": "", "client": "other", "key": "other", "code": "caller.role",
+        "version": 1, "kind": "refused", "at": "", "client": signer.key_id, "key": signer.key_id,
+        "code": "caller.role",
     }  # fmt: skip
-    changed = {table for table, count in ground.rows().items() if count != before[table]}
-    assert changed == {"entry", "entry_queue", "nonce"}, "the refusal's entry and the spent nonce, nothing else"
+    grown = {table: count - before[table] for table, count in ground.rows().items() if count != before[table]}
+    assert grown == {"entry": 1, "entry_queue": 1, "nonce": 1}, "the refusal's entry and the spent nonce, nothing else"
 
 
-def test_a_system_without_any_role_that_we_know_may_do_nothing(ground: Ground) -> None:
-    signer = keys.generate(Algorithm.ED25519, "other")
-    enrol(ground, "other", signer, roles=("retired",))
+def test_a_system_without_any_role_that_we_know_may_do_nothing(ground: Ground, signer: keys.PrivateKey) -> None:
+    enrol(ground, signer.key_id, signer, roles=("retired",))
     for route in SIGNED.values():
         assert document_of(call(ground, route, signer))["code"] == "caller.role"
 
 
-def test_a_suspended_system_is_refused_whatever_its_roles(ground: Ground) -> None:
-    signer = keys.generate(Algorithm.ED25519, "other")
-    enrol(ground, "other", signer, roles=tuple(Role), state="suspended")
+def test_a_suspended_system_is_refused_whatever_its_roles(ground: Ground, signer: keys.PrivateKey) -> None:
+    enrol(ground, signer.key_id, signer, roles=tuple(Role), state="suspended")
     for route in SIGNED.values():
         assert document_of(call(ground, route, signer))["code"] == "caller.suspended"
 

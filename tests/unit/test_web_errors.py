@@ -34,6 +34,14 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     ground.database.dispose()
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """One for all the tests that change nothing."""
+    ground = lay_ground(tmp_path_factory.mktemp("standing"))
+    yield ground
+    ground.database.dispose()
+
+
 def _shaped(answer: TestResponse) -> dict[str, object]:
     document = document_of(answer)
     SHAPE.check(document)
@@ -51,9 +59,9 @@ def _concrete(path: str) -> str:
 
 
 @pytest.mark.parametrize("path", sorted({_concrete(route.path) for route in ROUTES}))
-def test_a_method_that_a_route_does_not_take_is_refused_in_the_one_shape(ground: Ground, path: str) -> None:
+def test_a_method_that_a_route_does_not_take_is_refused_in_the_one_shape(standing: Ground, path: str) -> None:
     for method in ("DELETE", "PUT", "PATCH", "OPTIONS"):
-        answer = ground.http.open(path, method=method)
+        answer = standing.http.open(path, method=method)
         assert _shaped(answer)["code"] == "route.method"
         assert answer.headers["Allow"]
 
@@ -62,22 +70,22 @@ def test_a_method_that_a_route_does_not_take_is_refused_in_the_one_shape(ground:
     "path",
     ["/", "/v1", "/v1/verifications/", "//v1/items", "/v1/verifications/a/b", "/log/tile", "/../etc", "/%00", "/V1"],
 )
-def test_an_unknown_route_is_refused_in_the_one_shape(ground: Ground, path: str) -> None:
-    assert _shaped(ground.http.get(path))["code"] == "route.unknown"
+def test_an_unknown_route_is_refused_in_the_one_shape(standing: Ground, path: str) -> None:
+    assert _shaped(standing.http.get(path))["code"] == "route.unknown"
 
 
 @pytest.mark.parametrize("route", [one for one in ROUTES if one.signed], ids=lambda one: one.name)
-def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(ground: Ground, route: Route) -> None:
+def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(standing: Ground, route: Route) -> None:
     method, path = route.method, _concrete(route.path)
-    before = ground.rows()
-    unsigned = ground.http.open(path, method=method, content_type="application/json", data=b"{}")
+    before = standing.rows()
+    unsigned = standing.http.open(path, method=method, content_type="application/json", data=b"{}")
     assert _shaped(unsigned)["code"] == "signature.missing"
     size = {"draft": MAX_LIST, "answer_order": MAX_ANSWER}.get(route.name, MAX_BODY)
-    large = ground.http.open(path, method=method, content_type="application/json", data=b" " * (size + 1))
+    large = standing.http.open(path, method=method, content_type="application/json", data=b" " * (size + 1))
     assert _shaped(large)["code"] == "body.too-large"
     for answer in (unsigned, large):
         check_answer(method, path, answer)
-    assert ground.rows() == before
+    assert standing.rows() == before
 
 
 class _Away:
@@ -99,10 +107,12 @@ QUERY = {
 
 
 @pytest.mark.parametrize("route", NEEDS_STORE, ids=lambda one: one.name)
-def test_a_database_that_is_away_is_told_with_the_time_to_come_back(ground: Ground, route: Route) -> None:
-    ground.parts.store = _Away()
+def test_a_database_that_is_away_is_told_with_the_time_to_come_back(
+    standing: Ground, monkeypatch: pytest.MonkeyPatch, route: Route
+) -> None:
+    monkeypatch.setattr(standing.parts, "store", _Away())
     path = _concrete(route.path) + QUERY.get(route.name, "")
-    answer = ground.send(route.method, path, {} if route.method == "POST" else None)
+    answer = standing.send(route.method, path, {} if route.method == "POST" else None)
     code = "broker.unfit" if route.name == "fitness" else "store.away"  # the examination names the part that is broken
     assert (_shaped(answer)["code"], answer.headers["Retry-After"]) == (code, "2")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -28,19 +29,20 @@ COOKIE = "broker-lang"
 class Words(Domain):  # type: ignore[misc]  # flask-babel has no types
     """The translations as flask-babel asks for them: a catalogue for Chinese, the words themselves for English."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        compiled = io.BytesIO()
-        write_mo(compiled, whole_catalogue())
-        compiled.seek(0)
-        self._chinese = Translations(compiled)
-
     def get_translations(self) -> NullTranslations:
         """Those of this request's language."""
-        return _ENGLISH if language() == "en" else self._chinese
+        return _ENGLISH if language() == "en" else _chinese()
 
 
 _ENGLISH = NullTranslations()
+
+
+@cache
+def _chinese() -> Translations:
+    compiled = io.BytesIO()
+    write_mo(compiled, whole_catalogue())
+    compiled.seek(0)
+    return Translations(compiled)
 
 
 def whole_catalogue() -> Catalog:
@@ -68,6 +70,7 @@ def mark(text: str) -> str:
 def install_words(app: Flask) -> None:
     """Let templates and code speak the request's language."""
     app.extensions["console-words"] = Words()
+    _chinese()  # a file that cannot be read stops the start, not the first page
     Babel(app, default_locale=LANGUAGES["zh"], default_timezone="Asia/Shanghai", locale_selector=_locale)
 
 
