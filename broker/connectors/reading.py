@@ -189,8 +189,10 @@ def told(record: Record, question: Question, source: Source, code: str = "") -> 
 
 
 def _verdict(record: Record, verdicts: Mapping[str, Mapping[str, str]]) -> Reason:
+    """The first that is not VALID; a name written otherwise is a doubt, and what else is known goes before it."""
     reasons = [reason_of(at(record, path), known) for path, known in verdicts.items()]
-    return next((reason for reason in reasons if reason is not Reason.VALID), Reason.VALID)
+    firm = (reason for reason in reasons if reason not in {Reason.VALID, Reason.NAME_DIFFERS})
+    return next(firm, Reason.NAME_DIFFERS if Reason.NAME_DIFFERS in reasons else Reason.VALID)
 
 
 def _fields(record: Record, question: Question, options: Mapping[str, Any]) -> dict[str, str]:

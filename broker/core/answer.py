@@ -16,6 +16,7 @@ from typing import TypeAlias
 from broker.core.case import Operator, Party, Request
 from broker.core.catalog import Expectation, Form, Source
 from broker.core.envelope import canonical
+from broker.core.spelling import spelt
 
 
 class Outcome(StrEnum):
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     MALFORMED = "unknown.malformed"
     UNTRUSTED = "unknown.untrusted"  # a signature, a decryption or a claim about time did not hold
     WRONG_PERSON = "unknown.wrong-person"
+    NAME_DIFFERS = "unknown.name-differs"  # the number agrees, and the name is written otherwise: nobody knows more
     STALE = "unknown.stale"
     NOT_PERMITTED = "unknown.not-permitted"  # the source refuses us, or no grant of ours covers it
     AUTHENTICATION = "unknown.authentication"  # the source does not know our credentials
@@ -236,15 +238,20 @@ def judge(
 ) -> Reason:
     """What the answer means for one material: its own reason, or the first expectation that does not hold.
 
-    A field the source did not send is MALFORMED (we do not know), a field with another value MISMATCH (we know).
+    A field the source did not send is MALFORMED (we do not know), a field with another value MISMATCH (we know) – but a
+    *name* with another spelling is NAME_DIFFERS: registers and people write 吕 and 呂, and a doubt is no refusal. Where
+    anything else fails as well, that is the reason.
     """
     if answer.outcome is not Outcome.HELD:
         return answer.reason
+    doubt = Reason.VALID
     for rule in expectations:
         reason = _judge_one(answer.fields.get(rule.field), rule, holder, request, today)
-        if reason is not Reason.VALID:
+        if reason is Reason.NAME_DIFFERS:
+            doubt = reason
+        elif reason is not Reason.VALID:
             return reason
-    return Reason.VALID
+    return doubt
 
 
 def _judge_one(value: str | None, rule: Expectation, holder: Party, request: Request, today: date) -> Reason:
@@ -257,10 +264,16 @@ def _judge_one(value: str | None, rule: Expectation, holder: Party, request: Req
         if until is None:
             return Reason.MALFORMED
         return Reason.VALID if until >= today else Reason.EXPIRED
+    return _compared(value, rule, holder, request)
+
+
+def _compared(value: str, rule: Expectation, holder: Party, request: Request) -> Reason:
     expected = rule.values if rule.to is None else _referred(rule.to, holder, request)
     if not expected:
         return Reason.INSUFFICIENT  # the request does not name the person to compare with
-    return Reason.VALID if _same(value) in {_same(one) for one in expected} else Reason.MISMATCH
+    if spelt(value) in {spelt(one) for one in expected}:
+        return Reason.VALID
+    return Reason.NAME_DIFFERS if rule.to is not None and rule.to.endswith(".name") else Reason.MISMATCH
 
 
 LONG_TERM = {"长期", "长期有效", "99991231", "9999-12-31"}  # how licences print "no end date"
@@ -292,8 +305,3 @@ def _referred(to: str, holder: Party, request: Request) -> tuple[str, ...]:
     if party is None:
         return ()
     return (party.number if attribute == "number" else party.name,)
-
-
-def _same(text: str) -> str:
-    """Names and codes are compared without case, surrounding space, and width of brackets."""
-    return text.strip().upper().replace("(", "（").replace(")", "）")

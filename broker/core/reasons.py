@@ -43,6 +43,7 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.malformed": ReasonText("数源答复不符合规范", "The source's answer breaks its contract", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
     "unknown.untrusted": ReasonText("数源答复未通过可信校验", "The source's answer cannot be trusted", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
     "unknown.wrong-person": ReasonText("数源答复的不是所查当事人", "The source answered about someone else", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
+    "unknown.name-differs": ReasonText("证件号码一致，但姓名（名称）的写法不同", "The number agrees, but the name is written otherwise", "请核对姓名用字（异体字、生僻字、间隔号）后重新发起；仍不一致时由申请人提交材料", "Compare how the name is written and ask again; if it still differs, submit the material"),
     "unknown.stale": ReasonText("数源数据已超过时效", "The source's data is too old", *_PAPER),
     "unknown.not-permitted": ReasonText("数源未授权本系统查询该数据", "The source does not permit us this lookup", "由运维向数源申请权限；本次由申请人提交材料", "The operator must apply at the source; submit the material this time"),
     "unknown.authentication": ReasonText("数源未认可本平台的账户", "The source refuses our credentials", "由运维检查账户；本次由申请人提交材料", "The operator must check the account; submit the material this time"),

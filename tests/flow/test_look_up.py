@@ -317,7 +317,7 @@ def test_an_answer_about_somebody_else_exempts_nobody(broker: Broker) -> None:
     assert licence["steps"][0]["reason"] == "unknown.wrong-person"
 
 
-def test_a_source_that_holds_another_name_means_not_met(broker: Broker) -> None:
+def test_a_source_that_holds_another_name_is_a_doubt_and_refuses_nobody(broker: Broker) -> None:
     def renamed(question: Question) -> Answer:
         honest = kit.valid(question)
         return replace(honest, fields={**honest.fields, "name": "另一公司"})
@@ -325,7 +325,8 @@ def test_a_source_that_holds_another_name_means_not_met(broker: Broker) -> None:
     broker.sources.script |= {LICENCES: just(Reason.LATE), REGISTER: renamed}
     number = broker.admit(1, materials=["licence"])
     broker.finish()
-    assert broker.decisions(number)["licence"] == ("not_met", "not_held.mismatch")
+    [licence] = broker.receipt(number)["materials"]
+    assert (licence["decision"], licence["steps"][-2]["reason"]) == ("submit", "unknown.name-differs")
 
 
 def test_a_source_that_is_not_connected_here_is_not_configured(broker: Broker) -> None:

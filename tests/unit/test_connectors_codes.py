@@ -402,7 +402,9 @@ def compared(number: str = "1", name: str = "1", life: str = "0") -> bytes:
     [
         (("1", "1", "0"), Reason.VALID),
         (("0", "1", "0"), Reason.MISMATCH),
-        (("1", "0", "0"), Reason.MISMATCH),
+        (("0", "0", "0"), Reason.MISMATCH),
+        (("1", "0", "0"), Reason.NAME_DIFFERS),
+        (("1", "0", "1"), Reason.DECEASED),
         (("1", "1", "1"), Reason.DECEASED),
         (("1", "1", "2"), Reason.CANCELLED),
         (("1", "1", "3"), Reason.FROZEN),

@@ -27,7 +27,7 @@ VECTORS: tuple[Vector, ...] = (
     Vector("not-permitted", "ps-identity", V, "person_single", Reason.NOT_PERMITTED, "not_permitted"),
     Vector("unknown-to-it", "ps-identity", V, "person_single", Reason.AUTHENTICATION, "ok", (("app_key", "wrong"),)),
     Vector("stranger-to-it", "ps-identity", V, "person_single", Reason.NOT_PERMITTED, "ok", (("rid", "wrong"),)),
-    Vector("mismatch", "ps-identity", V, "misnamed", Reason.MISMATCH),
+    Vector("mismatch", "ps-identity", V, "misnamed", Reason.NAME_DIFFERS),
     Vector("held", "mca-marriage", Q, "person_divorced", Reason.VALID),
     Vector("none", "mca-marriage", Q, "person_single", Reason.VALID),
     Vector("not-found", "mca-subsistence", Q, "person_single", Reason.NOT_FOUND),
