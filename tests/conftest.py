@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from broker.sandbox.servers import LOOPBACK, Postgres, Redis, fresh_database, start_postgres, start_redis
+from broker.sandbox.door import make_certificates
+from broker.sandbox.mariadb import MariaDb, start_mariadb
+from broker.sandbox.servers import (
+    LOOPBACK,
+    Postgres,
+    Redis,
+    ServerUnavailable,
+    fresh_database,
+    start_postgres,
+    start_redis,
+)
 
 TESTS = Path(__file__).parent
 UNIT = TESTS / "unit"
@@ -39,6 +50,25 @@ def postgres_server() -> Iterator[Postgres]:
 def redis_server() -> Iterator[Redis]:
     """A real Redis or Valkey for the whole run; a test that kills or stops it starts it again before it ends."""
     with start_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Certificates by what is wrong with them, ``ok`` for none; their authority is ``ca.pem`` beside them."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(certificates: dict[str, Path]) -> Iterator[MariaDb]:
+    """A real MariaDB, which no wheel brings: where it cannot be had, a person's run says so and goes on, CI's fails."""
+    try:
+        server = start_mariadb(certificates["ok"])
+    except ServerUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with server:
         yield server
 
 

@@ -1,7 +1,8 @@
 """A department's front-end database: one exchange table, and an account that may read some of its columns.
 
-A real table in a real database: PostgreSQL, where the account is a role with its grants, or an SQLite file, where
-:meth:`FrontDatabase.guard` stands for the grants.
+A real table in a real database. PostgreSQL and MariaDB have accounts with their grants, and what is shown is a view
+that can do more than a table: break, sleep, grow. An SQLite file has only the table, and :meth:`FrontDatabase.guard`
+stands for the grants. What happens below SQL is :mod:`broker.sandbox.front_door`'s.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, cre
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.schema import CreateSchema
 
+from broker.sandbox.front_accounts import DIALECTS, READER
 from broker.sandbox.holdings import UPDATED, Holdings, Record
 from broker.sandbox.platform import CHINA
 
 SOURCE: Final = "hf-front-deposit"
-SCHEMA: Final = "ZJK"
 TABLE: Final = "T_GJJ_JC"
 GRANTED: Final = ("CXZJHM", "XM", "ZJHM", "DWMC", "JCZT", "JCYS", "GXSJ")
-READER: Final = "broker_reader"
+_BEHIND: Final = "T_GJJ_JC_SRC"  # the table behind the view
+_LONGEST: Final = 200
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 _Rows = list[Record]
@@ -35,61 +37,62 @@ class FrontDatabase:
         """``url`` is the owner's, password included."""
         self._url = make_url(url)
         self._records = [record for found in held[SOURCE].values() for record in found]
-        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._dialect = DIALECTS.get(self._url.get_backend_name())
         self._engine = create_engine(self._url, hide_parameters=True)
+        self._schema = self._dialect.schema if self._dialect else None
         self._table = Table(
-            TABLE,
-            MetaData(schema=None if self._sqlite else SCHEMA),
-            *(Column(name, Integer if name == "JCYS" else String, quote=True) for name in GRANTED),
-            Column("MM", String, quote=True),  # what the account may not see
+            _BEHIND if self._dialect else TABLE,
+            MetaData(schema=self._schema),
+            *(Column(name, Integer if name == "JCYS" else String(_LONGEST), quote=True) for name in GRANTED),
+            Column("MM", String(_LONGEST), quote=True),  # what the account may not see
             quote=True,
             quote_schema=True,
         )
         self.permitted = True
+        self.port = self._url.port
+        """Where the reader is to knock: a door in front of the server may stand elsewhere."""
 
     @property
     def has_accounts(self) -> bool:
         """Whether a reader has to say who it is; a file has no such thing."""
-        return not self._sqlite
+        return self._dialect is not None
 
     @property
     def service(self) -> str:
         """The table's name as a deployment configures it."""
-        return TABLE if self._sqlite else f"{SCHEMA}.{TABLE}"
+        return f"{self._schema}.{TABLE}" if self._schema else TABLE
 
     @property
     def endpoint(self) -> str:
         """The reader's URL, without a password."""
-        if self._sqlite:
+        if self._dialect is None:
             return f"sqlite:///file:{self._url.database}?mode=ro&uri=true"
         server = self._url
-        reader = URL.create("postgresql", self._reader, None, server.host, server.port, server.database)
-        return reader.render_as_string()
+        name = server.get_backend_name()
+        return URL.create(name, self.reader, None, server.host, self.port, server.database).render_as_string()
 
     @property
-    def _reader(self) -> str:
-        """Roles belong to the whole server: one for each database."""
+    def reader(self) -> str:
+        """The account's name: one for each database."""
         return f"{READER}_{self._url.database}"
 
     def install(self, password: str) -> None:
         """The table with everything a department knows, and the account that may read it (password: hex digits)."""
         with self._engine.begin() as connection:
-            if not self._sqlite:
-                connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+            if self._schema:
+                connection.execute(CreateSchema(self._schema, if_not_exists=True))
+            if self._dialect:
+                self._hide(connection)
             self._table.metadata.drop_all(connection)
             self._table.metadata.create_all(connection)
-            if not self._sqlite:
-                known = text("SELECT count(*) FROM pg_roles WHERE rolname = :name")
-                verb = "ALTER" if connection.scalar(known, {"name": self._reader}) else "CREATE"
-                self._run(connection, f"{verb} ROLE {{}} LOGIN PASSWORD '{password}'")
-                self._run(connection, f'GRANT USAGE ON SCHEMA "{SCHEMA}" TO {{}}')
+            if self._dialect:
+                self._dialect.make_account(connection, self.reader, password)
         self.behave("ok")
 
     def behave(self, behaviour: str) -> None:
         """Fill the table as the behaviour has it, and grant or revoke; ValueError for one that no table knows."""
-        spoil = _SPOILT.get(behaviour)
-        if spoil is None:
-            raise ValueError(f"a table refuses {behaviour}: {sorted(_SPOILT)}")
+        if behaviour not in self.behaviours:
+            raise ValueError(f"this table refuses {behaviour}: {sorted(self.behaviours)}")
         self.permitted = behaviour != "not_permitted"
         now = datetime.now(CHINA)
         rows = [
@@ -97,12 +100,18 @@ class FrontDatabase:
         ]
         with self._engine.begin() as connection:
             connection.execute(self._table.delete())
-            connection.execute(self._table.insert(), spoil(rows, now))
-            if not self._sqlite:
-                columns = ", ".join(f'"{name}"' for name in GRANTED)
-                self._run(connection, f"REVOKE ALL ON {_NAME} FROM {{}}")
-                if self.permitted:
-                    self._run(connection, f"GRANT SELECT ({columns}) ON {_NAME} TO {{}}")
+            if spoilt := _SPOILT.get(behaviour, _as_they_are)(rows, now):
+                connection.execute(self._table.insert(), spoilt)
+            if self._dialect:
+                self._show(connection, behaviour)
+                self._dialect.grant(connection, self.reader, TABLE, self._readable(behaviour))
+                self._dialect.throttle(connection, self.reader, on=behaviour == "throttled")
+
+    @property
+    def behaviours(self) -> frozenset[str]:
+        """What this table can be told."""
+        views = {*self._dialect.views, "schema", "throttled"} if self._dialect else set()
+        return frozenset(_SPOILT | dict.fromkeys(views))
 
     def close(self) -> None:
         """Let go of the connections; the tables stay."""
@@ -118,14 +127,35 @@ class FrontDatabase:
 
         connection.set_authorizer(rules)
 
-    def _run(self, connection: Connection, statement: str) -> None:
-        connection.execute(text(statement.format(f'"{self._reader}"').replace(":", "\\:")))
+    def _readable(self, behaviour: str) -> Sequence[str]:
+        return [] if not self.permitted else _without_state() if behaviour == "schema" else GRANTED
+
+    def _show(self, connection: Connection, behaviour: str) -> None:
+        """The view anew: with what a behaviour does to a column, or without one."""
+        changed = self._dialect.views.get(behaviour, {}) if self._dialect else {}
+        shown = _without_state() if behaviour == "schema" else (*GRANTED, "MM")
+        columns = ", ".join(f"{changed.get(name, self._quoted(name))} AS {self._quoted(name)}" for name in shown)
+        self._hide(connection)
+        view = f"CREATE VIEW {self._place(TABLE)} AS SELECT {columns} FROM {self._place(_BEHIND)}"  # noqa: S608 - names of ours
+        connection.execute(text(view.replace(":", "\\:")))
+
+    def _hide(self, connection: Connection) -> None:
+        connection.execute(text(f"DROP VIEW IF EXISTS {self._place(TABLE)}"))
+
+    def _place(self, name: str) -> str:
+        return f"{self._quoted(self._schema)}.{self._quoted(name)}" if self._schema else self._quoted(name)
+
+    def _quoted(self, name: str) -> str:
+        return self._engine.dialect.identifier_preparer.quote_identifier(name)
 
 
-_NAME: Final = f'"{SCHEMA}"."{TABLE}"'
 _READING: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION}
 )
+
+
+def _without_state() -> Sequence[str]:
+    return [name for name in GRANTED if name != "JCZT"]
 
 
 def _as_they_are(rows: _Rows, _: datetime) -> Sequence[Record]:
@@ -152,6 +182,10 @@ def _unreadable(rows: _Rows, _: datetime) -> Sequence[Record]:
     return [row | {"GXSJ": "N/A"} for row in rows]
 
 
+def _nothing(_: _Rows, __: datetime) -> Sequence[Record]:
+    return []
+
+
 _SPOILT: Final[dict[str, Callable[[_Rows, datetime], Sequence[Record]]]] = {
     "ok": _as_they_are,
     "not_permitted": _as_they_are,
@@ -160,4 +194,6 @@ _SPOILT: Final[dict[str, Callable[[_Rows, datetime], Sequence[Record]]]] = {
     "wrong_person": _others,
     "ambiguous": _twice,
     "malformed": _unreadable,
+    "empty": _nothing,
+    "contradiction": _nothing,  # who asked before was told otherwise
 }

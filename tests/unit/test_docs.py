@@ -181,7 +181,7 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
 def test_every_command_and_setting_that_is_named_exists(path: Path) -> None:
     verbs = set(re.findall(r"^([a-z]+):.*## ", text_of(REPOSITORY / "Makefile"), re.MULTILINE))
     known = {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
-    known |= {"BROKER_TEST_DATABASE_URL", "BROKER_TEST_REDIS_URL"}
+    known |= {"BROKER_TEST_DATABASE_URL", "BROKER_TEST_MARIADB_URL", "BROKER_TEST_REDIS_URL"}
     text = text_of(path)
     for command in named_commands(text):
         assert not command.startswith("make ") or command.split()[1] in verbs, command
