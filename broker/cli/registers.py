@@ -165,8 +165,8 @@ def grant_set(grant_id: str, state: str) -> None:
     """Change a grant's state directly: for the operator, in an emergency; what is queued under it is not asked.
 
     A revoked grant stays revoked. The entry says that it was done directly; a department's person uses `broker grant
-    suspend`, `revoke` or `restore`, which name them and their reason. A grant that is in this state already is left as
-    it is, and the command says so.
+    suspend`, `revoke` or `restore`, which name them and their reason. What is suspended, or in
+    force, already is left as it is, and the command says so.
     """
     with told(), office(current_settings()) as opened:
         changed = register.set_grant_state(opened.parts, grant_id, state)

@@ -69,7 +69,7 @@ def _shareable(catalog: Catalog, grant: Grant) -> None:
 def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
     """The operator suspends, revokes or restores a grant directly; what is queued under it is stopped unasked.
 
-    False where the grant is in this state already: nothing is done, so no entry says that anything was.
+    False where the grant is in force, or suspended, already: nothing is done, so no entry says that anything was.
     Raises ``OperatorProblem`` ``register.unknown``, and ``CallerProblem`` ``application.grant-state`` where the grant
     is revoked: that is final, for everybody.
     """
@@ -78,7 +78,7 @@ def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
         found = parts.policy(work, pulse).grants.get(grant)
         if found is None:
             raise OperatorProblem("register.unknown", got=grant)
-        if found.state == state:
+        if found.state == state != REVOKED:
             return False
         if found.state == REVOKED or not work.change_grant_state(grant, found.state, state):
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")

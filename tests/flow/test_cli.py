@@ -114,15 +114,17 @@ def test_an_approval_system_its_keys_and_grants_are_registered_each_with_an_entr
         "--item", "some-item", "--basis", "statutory_duty", "--legal-reference", "国令716 第七条",
     )  # fmt: skip
     assert granted.exit_code == 0
-    for state in ("suspended", "revoked"):
+    for state in ("suspended", "in_force"):
         done, again = desk.type("grant", "set", "g1", state), desk.type("grant", "set", "g1", state)
         assert (done.exit_code, again.exit_code, done.output) == (0, 0, "")
         assert f"is {state} already, nothing was changed" in again.output
-    final = desk.type("grant", "set", "g1", "in_force")
-    assert (final.exit_code, final.output.split()[0]) == (1, "application.grant-state")
+    assert desk.type("grant", "set", "g1", "revoked").exit_code == 0
+    for state in ("in_force", "revoked"):
+        final = desk.type("grant", "set", "g1", state)
+        assert (final.exit_code, final.output.split()[0]) == (1, "application.grant-state")
     assert desk.entries() == [
         "client_registered", "key_registered", "key_registered", "key_registered", "key_revoked", "grant_registered",
-        "grant_suspended", "grant_revoked",
+        "grant_suspended", "grant_in_force", "grant_revoked",
     ]  # fmt: skip
 
 
