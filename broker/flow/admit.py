@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from broker.core.authorise import Grant, Permit, Refusal, Used, asker, authorise, kept_back
@@ -17,25 +17,15 @@ from broker.core.envelope import parse
 from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
 from broker.core.receipt import request_digest
+from broker.flow.caller import NONCE_KEPT, Caller, Identify
 from broker.flow.matters import SALT_BYTES, Known, Matters, permits_text
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import PROMISE
 from broker.flow.settle import Settled, carry_on
-from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Work
+from broker.ports import CaseFile, NewLookup, NewVerification, Policy, StoredVerification, Work
 from broker.ports.grants import Parties
 
 _log = logging.getLogger(__name__)
-
-NONCE_KEPT = timedelta(minutes=2)  # twice the window in which a signature is fresh (± 30 s), so none outlives its nonce
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who signed a request, and the nonce it carried."""
-
-    client: Client
-    key_id: str
-    nonce: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +34,6 @@ class Admitted:
 
     verification: StoredVerification
     created: bool
-
-
-Identify = Callable[[Policy, datetime], Caller]  # verifies the signature; raises CallerProblem
 
 
 @dataclass(frozen=True, slots=True)

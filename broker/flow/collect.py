@@ -13,7 +13,7 @@ from broker.core.envelope import unb64
 from broker.core.errors import CallerProblem
 from broker.core.figures import NOBODY
 from broker.core.health import merged, state_of
-from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Policy, Pulse, Work
 from broker.ports.figures import Paper, Report
@@ -30,9 +30,7 @@ def collect(parts: Parts, document: Mapping[str, Any], digest: str, identify: Id
     with parts.store.write() as work:
         pulse = work.pulse()
         policy = parts.policy(work, pulse)
-        caller = identify(policy, pulse.now)
-        if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-            raise CallerProblem("signature.replayed")
+        caller = identified(work, policy, identify, pulse.now)
         known = work.report_of(caller.client.id, document["request_id"])
         report = known or _kept(parts, work, policy, caller, pulse, document, digest)
         if report.digest != digest:

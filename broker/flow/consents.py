@@ -15,7 +15,7 @@ from broker.core.case import Party
 from broker.core.consent import ConsentDecision, ConsentState, after, standing
 from broker.core.envelope import canonical
 from broker.core.errors import CallerProblem
-from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.consented import new_consent, told
 from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts
@@ -109,10 +109,7 @@ def expire_consents(parts: Parts) -> int:
 
 
 def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify) -> Caller:
-    caller = identify(parts.policy(work, pulse), pulse.now)
-    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
-    return caller
+    return identified(work, parts.policy(work, pulse), identify, pulse.now)
 
 
 def _shown(work: Work, consent: Consent) -> Consent:

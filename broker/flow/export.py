@@ -10,7 +10,7 @@ from broker.core.case import Party
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem
 from broker.core.log_export import Filter, Head, Line
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 
@@ -42,9 +42,7 @@ def export_log(
         pulse = work.pulse()
         told: dict[str, str] = {}
         if identify is not None:
-            caller = identify(parts.policy(work, pulse), pulse.now)
-            if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-                raise CallerProblem("signature.replayed")
+            caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
             told = {"client": caller.client.id, "key": caller.key_id}
         note = work.latest_checkpoint()
         if note is None:

@@ -40,7 +40,7 @@ from broker.core.grant_application import (
 )
 from broker.core.receipt import moment
 from broker.core.roles import Role
-from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Client, Policy, Pulse, Work
 
@@ -246,10 +246,7 @@ def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | Non
     policy = parts.policy(work, pulse)
     if identify is None:
         return policy, None
-    caller = identify(policy, pulse.now)
-    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
-    return policy, caller
+    return policy, identified(work, policy, identify, pulse.now)
 
 
 def _signed(caller: Caller | None) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ from broker.core.objection import (
     due,
 )
 from broker.core.receipt import moment, receipt_digest
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.explain import payload_of
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import NOTICE_TYPE
@@ -121,11 +121,7 @@ def _stored(
     work: Work, policy: Policy, doubt: Doubt, sees: Sees | None, identify: Identify | None, now: datetime
 ) -> tuple[StoredVerification, str | None]:
     """The verification, where whoever raises it may see it, and the key they signed with."""
-    caller = None
-    if identify is not None:
-        caller = identify(policy, now)
-        if not work.spend_nonce(caller.key_id, caller.nonce, now + NONCE_KEPT):
-            raise CallerProblem("signature.replayed")
+    caller = identified(work, policy, identify, now) if identify else None
     stored = work.verification(doubt.verification)
     if stored is None or (caller is not None and stored.client != caller.client.id):
         raise CallerProblem("verification.unknown")

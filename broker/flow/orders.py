@@ -19,7 +19,7 @@ from broker.core.entry import Entry, entry
 from broker.core.envelope import canonical
 from broker.core.errors import CallerProblem
 from broker.core.work_order import OrderReply, answer_of
-from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts
 from broker.flow.recorded import recorded
@@ -171,12 +171,7 @@ def remind_orders(parts: Parts) -> int:
 
 def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> Caller | None:
     """Who signed, their nonce spent; None where a command of the deployment acts."""
-    if identify is None:
-        return None
-    caller = identify(parts.policy(work, pulse), pulse.now)
-    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
-    return caller
+    return identified(work, parts.policy(work, pulse), identify, pulse.now) if identify else None
 
 
 def _own(work: Work, number: str, unit: str | None, caller: Caller | None) -> WorkOrder:

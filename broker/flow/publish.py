@@ -20,7 +20,7 @@ from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.findings import Finding, has_errors
 from broker.core.person import person
 from broker.core.receipt import moment
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Draft, NewEdition, Pulse, Work
 
@@ -203,9 +203,7 @@ def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | Non
     """Who signed, for the entry, their nonce spent; nothing where an administrator types at the machine itself."""
     if identify is None:
         return {}
-    caller = identify(parts.policy(work, pulse), pulse.now)
-    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
+    caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
     return {"client": caller.client.id, "key": caller.key_id}
 
 

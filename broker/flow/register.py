@@ -10,7 +10,7 @@ from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.grant_application import withheld
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
 from broker.ports import Client, ClientKey, Work
 
@@ -96,9 +96,7 @@ def close_case(parts: Parts, number: str, outcome: str, identify: Identify) -> N
     """
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = identify(parts.policy(work, pulse), pulse.now)
-        if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-            raise CallerProblem("signature.replayed")
+        caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
         if not work.close_case(caller.client.id, number, pulse.now):
             known = work.find_case(caller.client.id, number)
             raise CallerProblem("case.closed" if known else "case.unknown", pointer="/case/number")

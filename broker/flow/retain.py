@@ -12,7 +12,7 @@ from typing import Any
 
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
 from broker.ports.proof import Shredded
 
@@ -47,9 +47,7 @@ def erase_case(parts: Parts, erasure: Erasure, identify: Identify | None = None)
     """
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = identify(parts.policy(work, pulse), pulse.now) if identify else None
-        if caller and not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-            raise CallerProblem("signature.replayed")
+        caller = identified(work, parts.policy(work, pulse), identify, pulse.now) if identify else None
         case = work.lock_case(erasure.client, erasure.case)
         found = work.find_case(erasure.client, erasure.case)
         if case is None or found is None:

@@ -18,7 +18,7 @@ from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
 from broker.core.person import person
 from broker.core.receipt import moment
-from broker.flow.admit import NONCE_KEPT, Caller, Identify
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.flow.prove import checkpoint_size
 from broker.ports import Policy, Pulse, Work
@@ -142,7 +142,5 @@ def _told(kind: str, embargo: Embargo, by: str, now: datetime, caller: Caller) -
 
 def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify) -> tuple[Caller, Policy]:
     policy = parts.policy(work, pulse)
-    caller = identify(policy, pulse.now)
-    if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-        raise CallerProblem("signature.replayed")
+    caller = identified(work, policy, identify, pulse.now)
     return caller, policy

@@ -18,7 +18,7 @@ from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
 from broker.core.misuse import Act, Action, Conduct, Evidence, RuleName, describe, examine
-from broker.flow.admit import NONCE_KEPT, Identify
+from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Work
 from broker.ports.grants import ConductRow, Flag
@@ -69,9 +69,7 @@ def clear(parts: Parts, number: str, by: str, comment: str, identify: Identify |
         pulse = work.pulse()
         signed: dict[str, str] = {}
         if identify is not None:
-            caller = identify(parts.policy(work, pulse), pulse.now)
-            if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-                raise CallerProblem("signature.replayed")
+            caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
             signed = {"signer": caller.client.id, "key": caller.key_id}
         found = work.flag(number)
         if found is None:

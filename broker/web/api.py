@@ -13,7 +13,8 @@ from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.receipt import Bundle, moment
 from broker.core.roles import Role
-from broker.flow.admit import Caller, Submission, admit_all
+from broker.flow.admit import Submission, admit_all
+from broker.flow.caller import Caller
 from broker.flow.explain import explain_to
 from broker.flow.matters import request_salt
 from broker.flow.parts import Parts

@@ -15,7 +15,7 @@ from broker.core.envelope import Signer, Verifier, parse
 from broker.core.errors import CallerProblem, Problem
 from broker.core.grammar import Grammar
 from broker.core.roles import Role
-from broker.flow.admit import NONCE_KEPT, Caller
+from broker.flow.caller import NONCE_KEPT, Caller, identified
 from broker.flow.parts import Parts
 from broker.ports import Policy, Work
 from broker.signing import http_message
@@ -107,9 +107,7 @@ def reading(parts: Parts, signed: Signed) -> Iterator[tuple[Work, Caller]]:
     """
     with recorded(parts, signed), parts.store.write() as work:
         pulse = work.pulse()
-        caller = signed.identify(parts.policy(work, pulse), pulse.now)
-        if not work.spend_nonce(caller.key_id, caller.nonce, pulse.now + NONCE_KEPT):
-            raise CallerProblem("signature.replayed")
+        caller = identified(work, parts.policy(work, pulse), signed.identify, pulse.now)
         yield work, caller
         # Crash before this commit: nothing was read, the caller asks again with a new nonce.
         work.commit()

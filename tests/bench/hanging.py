@@ -28,7 +28,8 @@ from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.envelope import Algorithm
 from broker.flow import register
-from broker.flow.admit import Caller, Submission, admit_all
+from broker.flow.admit import Submission, admit_all
+from broker.flow.caller import Caller
 from broker.flow.publish import publish
 from broker.housekeeping import Housekeeping
 from broker.ports import Client

@@ -30,7 +30,8 @@ from broker.core.identifiers import citizen_check_digit, credit_check_digit
 from broker.core.problems import PROBLEMS
 from broker.core.working_days import Calendar
 from broker.flow import register
-from broker.flow.admit import Admitted, Caller, Identify, admit
+from broker.flow.admit import Admitted, admit
+from broker.flow.caller import Caller, Identify
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
 from broker.flow.publish import publish

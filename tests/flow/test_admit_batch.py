@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from broker.core.errors import CallerProblem, Problem
-from broker.flow.admit import Admitted, Identify, Submission, admit_all
+from broker.flow.admit import Admitted, Submission, admit_all
+from broker.flow.caller import Identify
 from tests.flow import kit
 from tests.flow.kit import Broker, request
 
