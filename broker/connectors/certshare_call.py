@@ -16,12 +16,15 @@ import orjson
 from broker.connectors.reading import at, body_of, credential, json_of, settle, text_of
 from broker.core.answer import Matter, Reason
 from broker.core.errors import OperatorProblem, SourceProblem
-from broker.ports import Connection, HttpRequest, HttpResponse
+from broker.ports import Connection, HttpRequest, HttpResponse, Repeat
 
 Decrypt: TypeAlias = Callable[[str, bytes], bytes]
 """Private key (PEM) and C1‖C2‖C3 to plaintext; ``SourceProblem`` when the text is not for this key."""
 
 OK: Final = frozenset({0})
+
+_DOES: Final = frozenset({"queryCertInfoByQRcode", "ChannelVerify/begin/verify"})
+"""Operations that do something there: a 用证码 is spent, the holder's phone rings. All others may be asked twice."""
 
 STATUSES: Final[Mapping[int, Reason]] = {  # head.status
     0: Reason.VALID,
@@ -75,7 +78,7 @@ class Platform:
         self, operation: str, data: Mapping[str, Any], good: Collection[int] = OK
     ) -> Generator[HttpRequest, HttpResponse, Any]:
         """The decrypted data of an answer whose status is good; any other ends the conversation."""
-        response = yield self._request(f"{self.connection.endpoint}/{operation}", data)
+        response = yield self._request(self.connection.endpoint, operation, data)
         return self._data(response, good)
 
     def beside(
@@ -83,14 +86,16 @@ class Platform:
     ) -> Generator[HttpRequest, HttpResponse, Any]:
         """A call of what stands beside ``/CertShare`` on the same platform, ``/ChannelVerify`` for one."""
         base = self.connection.options.get("base") or self.connection.endpoint.rpartition("/")[0]
-        response = yield self._request(f"{base}/{operation}", data)
+        response = yield self._request(base, operation, data)
         return self._data(response, good)
 
-    def _request(self, url: str, data: Mapping[str, Any]) -> HttpRequest:
+    def _request(self, base: str, operation: str, data: Mapping[str, Any]) -> HttpRequest:
         token = access_token(credential(self.connection, "password"))
         head = {"accessId": credential(self.connection, "account"), "accessToken": token}
         headers = {"Content-Type": "application/json", "X-Request-Id": self._request_id}
-        return HttpRequest("POST", url, headers, orjson.dumps({"head": head, "data": data}))
+        body = orjson.dumps({"head": head, "data": data})
+        repeat = Repeat.EFFECT if operation in _DOES else Repeat.SAFE
+        return HttpRequest("POST", f"{base}/{operation}", headers, body, repeat)
 
     def _data(self, response: HttpResponse, good: Collection[int]) -> Any:
         envelope = json_of(body_of(response))

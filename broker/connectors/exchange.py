@@ -43,7 +43,7 @@ from broker.connectors.reading import (
 from broker.connectors.shape import Asking, Proxy, Shape
 from broker.core.answer import Question, Reason
 from broker.core.catalog import Form, Source
-from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
+from broker.ports import Connection, Conversation, HttpRequest, HttpResponse, Repeat
 from broker.ports.sessions import WorkingSecret
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -81,7 +81,7 @@ class Exchange:
         gateway = Gateway(connection, service_of(source, connection), now)
         asking = Asking(question, source, connection, now)
         headers = {**shape.headers, "X-Request-Id": question.lookup_id}
-        body = yield from gateway.call(headers, shape.body(asking), shape.proxy)
+        body = yield from gateway.call(headers, shape.body(asking), shape.proxy, Repeat.SAFE)
         payload = shape.payload(body, asking)
         if not self._answer_ok(source.key, payload):
             settle(Reason.MALFORMED)
@@ -102,7 +102,7 @@ class Gateway:
         self._now = now
 
     def call(
-        self, headers: Mapping[str, str], body: bytes, proxy: Proxy = Proxy.HTTP
+        self, headers: Mapping[str, str], body: bytes, proxy: Proxy = Proxy.HTTP, repeat: Repeat = Repeat.EFFECT
     ) -> Generator[HttpRequest, HttpResponse, bytes]:
         """The service's answer, or the gateway's refusal as the end of the conversation."""
         url = self._connection.endpoint + self._options.get(*PROXIES[proxy])
@@ -110,7 +110,8 @@ class Gateway:
         refused: list[WorkingSecret] = []
         while len(refused) < ATTEMPTS:
             secret = yield from self._secret(refused)
-            answer = body_of((yield HttpRequest("POST", url, {**headers, **self._signed(secret.value)}, body)))
+            signed = {**headers, **self._signed(secret.value)}
+            answer = body_of((yield HttpRequest("POST", url, signed, body, repeat)))
             refusal = self._refusal(answer)
             if refusal not in self._options.get("signature_codes", SIGNATURE_CODES):
                 break
@@ -130,7 +131,8 @@ class Gateway:
         endpoint = self._options.get("secret_endpoint", self._connection.endpoint)
         url = endpoint + self._options.get("secret_path", "/sysapi/auth/refreshappsecret")
         signed = orjson.dumps(self._signed(self._app_key.encode()))
-        answer = json_of(body_of((yield HttpRequest("POST", url, {"Content-Type": "application/json"}, signed))))
+        kind = {"Content-Type": "application/json"}
+        answer = json_of(body_of((yield HttpRequest("POST", url, kind, signed, Repeat.SAFE))))
         fetched = self._fetched(answer)
         session["secret"] = fetched
         session.pop("refused", None)  # a gateway may give out the same secret again

@@ -57,13 +57,16 @@ from broker.core.case import Basis
 from broker.core.catalog import Form, Source
 from broker.core.day import CHINA
 from broker.core.identifiers import is_citizen_id
-from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
+from broker.ports import Connection, Conversation, HttpRequest, HttpResponse, Repeat
 
 ENTRY_POINTS: Final[Mapping[Basis, str]] = {
     Basis.STATUTORY_DUTY: "/license/auth",
     Basis.HOLDER_CONSENT: "/license/holder",
     Basis.DELEGATION: "/license/entrust",
 }
+_TOKENS: Final = frozenset({"/license/holder", "/license/entrust"})
+"""Entries that take what the holder has shown: nobody says whether it counts twice."""
+
 STATUSES: Final[Mapping[str, str]] = {"ISSUED": "held.valid", "ABOLISHED": "not_held.revoked"}
 SESSION_CODES: Final = ("401",)  # HTTP's own; a platform that says it otherwise is configured
 ATTEMPTS: Final = 2  # with the token at hand, and once with a new one
@@ -170,6 +173,7 @@ class _Platform:
             f"{self.connection.endpoint}{path}{query}",
             {"Content-Type": "application/json", "X-Request-Id": self._lookup},
             b"" if document is None else orjson.dumps(document),
+            Repeat.ONCE if path in _TOKENS else Repeat.SAFE,
         )
 
     def _heard(self, response: HttpResponse) -> tuple[str, Record]:

@@ -48,7 +48,7 @@ from broker.connectors.shape import Asking
 from broker.connectors.shape_json import ConfiguredJson
 from broker.core.answer import Question, Reason
 from broker.core.catalog import Form, Source
-from broker.ports import Connection, Conversation, HttpRequest, HttpResponse
+from broker.ports import Connection, Conversation, HttpRequest, HttpResponse, Repeat
 
 MARGIN: Final = timedelta(seconds=60)  # a secret that ends sooner is fetched anew: clocks differ, calls take time
 REFRESH_LIFE: Final = timedelta(hours=48)
@@ -92,7 +92,7 @@ class Gateway(Protocol):
 
 def _form(url: str, lookup: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> HttpRequest:
     kind = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Request-Id": lookup}
-    return HttpRequest("POST", url, {**kind, **headers}, urlencode(parameters).encode())
+    return HttpRequest("POST", url, {**kind, **headers}, urlencode(parameters).encode(), Repeat.SAFE)
 
 
 def _milliseconds(now: datetime) -> str:
@@ -117,7 +117,7 @@ class _Shandong:
             "X-Nonce": self._nonce,
             "X-Signature": shandong_sign(self._secret, self._client, self._time, self._nonce),
         }
-        request = replace(_form(self._url, self._lookup, parameters, headers), once=True)
+        request = replace(_form(self._url, self._lookup, parameters, headers), repeat=Repeat.ONCE)
         return body_of((yield request))
 
 

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     SOURCE_DOWN = "unknown.source-down"
     LATE = "unknown.late"
     MALFORMED = "unknown.malformed"
+    EFFECT_UNKNOWN = "unknown.effect-unknown"  # it was sent, and nobody knows whether it was done: not sent again
     UNTRUSTED = "unknown.untrusted"  # a signature, a decryption or a claim about time did not hold
     WRONG_PERSON = "unknown.wrong-person"
     NAME_DIFFERS = "unknown.name-differs"  # the number agrees, and the name is written otherwise: nobody knows more
@@ -78,8 +79,8 @@ class Reason(StrEnum):
 
 
 _PASSING = frozenset({
-    Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON, Reason.AUTHENTICATION,
-    Reason.SOURCE_CONFIGURATION, Reason.THROTTLED,
+    Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON,
+    Reason.AUTHENTICATION, Reason.SOURCE_CONFIGURATION, Reason.THROTTLED,
 })  # fmt: skip
 
 

@@ -17,7 +17,15 @@ BOUNDS_MS: Final = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 """Upper bounds of the histogram's buckets; what took longer stands in one more."""
 
 FAULTS: Final = frozenset(
-    {Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON, Reason.STALE}
+    {
+        Reason.SOURCE_DOWN,
+        Reason.LATE,
+        Reason.EFFECT_UNKNOWN,
+        Reason.MALFORMED,
+        Reason.UNTRUSTED,
+        Reason.WRONG_PERSON,
+        Reason.STALE,
+    }
     | {Reason.AUTHENTICATION, Reason.CATALOGUE_DRIFT, Reason.SOURCE_CONFIGURATION, Reason.THROTTLED}
     | {Reason.NOT_PERMITTED, Reason.SOURCE_REFUSED_QUESTION}
 )

@@ -41,6 +41,7 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.source-down": ReasonText("数源系统不可用", "The source is down", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
     "unknown.late": ReasonText("数源未在规定时间内答复", "The source did not answer in time", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
     "unknown.malformed": ReasonText("数源答复不符合规范", "The source's answer breaks its contract", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
+    "unknown.effect-unknown": ReasonText("请求已发出但没有答复，不知是否已生效，未重复发送", "It was sent and not answered; whether it took effect is not known, and it was not repeated", "先向数源核实；需持证人出示用证码的，请其重新出示后再发起", "Ask the source first; where the holder showed a code, have a new one shown and ask again"),
     "unknown.untrusted": ReasonText("数源答复未通过可信校验", "The source's answer cannot be trusted", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
     "unknown.wrong-person": ReasonText("数源答复的不是所查当事人", "The source answered about someone else", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
     "unknown.name-differs": ReasonText("证件号码一致，但姓名（名称）的写法不同", "The number agrees, but the name is written otherwise", "请核对姓名用字（异体字、生僻字、间隔号）后重新发起；仍不一致时由申请人提交材料", "Compare how the name is written and ask again; if it still differs, submit the material"),

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from broker.core.answer import Awaited, Question, Reply, Wait
@@ -24,18 +25,26 @@ from broker.ports.sessions import SessionWork
 from broker.ports.waiting import WaitingWork
 
 
+class Repeat(StrEnum):
+    """Whether the road may send a request again after it was sent and nothing came back."""
+
+    SAFE = "safe"  # it changes nothing at the far end, which may be asked twice
+    ONCE = "once"  # it changes nothing, but its bytes are taken a single time: they carry a nonce, or a token
+    EFFECT = "effect"  # it does something there: nobody may do it twice, or say that it was not done
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """What a connector wants sent. The URL never carries a person's data where the protocol allows a body.
 
-    ``once``: the far end takes these bytes a single time (they carry a nonce), so the road must not repeat them.
+    Whoever does not say that it may be repeated has it sent once.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
-    once: bool = False
+    repeat: Repeat = Repeat.EFFECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ Limits: the source's budget covers all requests of one conversation, reading inc
 at.
 
 A request is repeated at most once, within the budget, and only where nothing was answered or the source itself asks for
-it: nobody listened, the connection ended before the first byte, or 503 or 429 came with a Retry-After that fits. So a
-request may arrive twice: a lookup changes nothing at its source and carries its id; of two working secrets the later is
-kept. After an answer nothing is repeated, and a request with a nonce never is.
+it: nobody listened, the connection ended before the first byte, or 503 or 429 came with a Retry-After that fits. Once
+it was sent, only one that its connector calls safe is: a question changes nothing at its source and carries its id; of
+two working secrets the later is kept. What has an effect there, and was sent and not answered, ends EFFECT_UNKNOWN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from broker.core.answer import Answer, Reason, Reply
 from broker.core.catalog import Source
 from broker.log import fault
-from broker.ports import Conversation, HttpRequest, HttpResponse, TableQuery, TableRows
+from broker.ports import Conversation, HttpRequest, HttpResponse, Repeat, TableQuery, TableRows
 from broker.ports.health import Roads
 from broker.transport import deadline
 from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, Unreachable, connect, written
@@ -115,18 +115,28 @@ class HttpsTransport:
         place, host, target = _place(request.url)
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
+        safe = request.repeat is Repeat.SAFE
         try:
-            return self._once(pool, pool.new if request.once else pool.take, raw)  # a kept one may have died meanwhile
+            try:
+                return self._once(pool, pool.take if safe else pool.new, raw)  # a kept one may have died meanwhile
+            except Road as road:
+                if (road.sent and not safe) or road.again is None or not _fits(road.again):
+                    raise
+                time.sleep(road.again)
+            return self._once(pool, pool.new, raw)
         except Road as road:
-            if request.once or road.again is None or not _fits(road.again):
-                raise
-            time.sleep(road.again)
-        return self._once(pool, pool.new, raw)
+            if request.repeat is Repeat.EFFECT and road.silent:
+                raise Road(Reason.EFFECT_UNKNOWN, road.answer.source_code) from road
+            raise
 
     def _once(self, pool: Pool, taken: Callable[[], Connection], raw: bytes) -> HttpResponse:
         try:
             deadline.remaining()
             connection = taken()
+        except (OSError, Unreachable) as error:
+            nobody = isinstance(error, Unreachable) and isinstance(error.__cause__, ConnectionError)
+            raise Road(_reason(error), again=_moment() if nobody else None, sent=False) from error
+        try:
             try:
                 status, headers = connection.ask(raw)
                 _refuse(status, headers)
@@ -135,9 +145,8 @@ class HttpsTransport:
                 raise Road(Reason.SOURCE_DOWN, again=0.0 if connection.reused else _moment()) from end
             finally:
                 pool.give_back(connection)  # which closes it unless everything was read
-        except (OSError, Unreachable, Malformed) as error:
-            nobody = isinstance(error, Unreachable) and isinstance(error.__cause__, ConnectionError)
-            raise Road(_reason(error), again=_moment() if nobody else None) from error
+        except (OSError, Malformed) as error:
+            raise Road(_reason(error)) from error
         return HttpResponse(status, headers, body)
 
     def _pool(self, place: _Place) -> Pool:

@@ -6,20 +6,27 @@ from typing import Final
 
 from broker.core.answer import Answer, Reason
 
-_BROKEN: Final = frozenset({Reason.SOURCE_DOWN, Reason.LATE, Reason.MALFORMED, Reason.UNTRUSTED})
+_BROKEN: Final = frozenset({Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.MALFORMED, Reason.UNTRUSTED})
 
 
 class Road(Exception):
     """The conversation ends here, with this answer; its connector is not asked."""
 
-    def __init__(self, reason: Reason, code: str = "", again: float | None = None) -> None:
+    def __init__(self, reason: Reason, code: str = "", again: float | None = None, *, sent: bool = True) -> None:
         """``code`` is the far end's own, never free text of its.
 
-        ``again``: the seconds after which the request may be repeated; None where it must not be.
+        ``again``: the seconds after which the request may be repeated; None where it must not be. ``sent``: whether
+        anything may have left us.
         """
         super().__init__(reason.value)
         self.answer = Answer(reason, source_code=code)
         self.again = again
+        self.sent = sent
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was sent and nothing that could be read came back: what it asked for may have been done."""
+        return self.sent and self.answer.reason in {Reason.SOURCE_DOWN, Reason.LATE}
 
     @property
     def sound(self) -> bool:

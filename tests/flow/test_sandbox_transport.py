@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from broker.core.answer import Answer, Reason
 from broker.core.gate import Breaker
-from broker.ports import Conversation, HttpRequest, HttpResponse
+from broker.ports import Conversation, HttpRequest, HttpResponse, Repeat
 from broker.transport.connection import MAX_BODY
 from broker.transport.https import CONCURRENCY, REPEAT_SECONDS, HttpsTransport
 from broker.transport.roads import FAILURES, SourceRoads
@@ -125,7 +125,7 @@ def scripted(script: Script) -> Iterator[Scripted]:
 
 def talk(port: int, requests: int = 1, scheme: str = "http") -> Conversation:
     """A conversation of so many requests that is content with any answer."""
-    request = HttpRequest("POST", f"{scheme}://{LOOPBACK}:{port}/x", {"X-Request-Id": "lk-1"})
+    request = HttpRequest("POST", f"{scheme}://{LOOPBACK}:{port}/x", {"X-Request-Id": "lk-1"}, repeat=Repeat.SAFE)
     for _ in range(requests - 1):
         yield request
     response = yield request
@@ -339,7 +339,7 @@ def test_a_batch_is_asked_at_the_same_time_and_answered_in_order(transport: Http
 
 def numbered(port: int, number: int) -> Conversation:
     """A conversation that can be told from its neighbours."""
-    yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x")
+    yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x", repeat=Repeat.SAFE)
     return Answer(Reason.VALID, source_code=str(number))
 
 
@@ -357,7 +357,7 @@ def test_a_connector_that_breaks_costs_its_own_answer_only(
 
 def broken(port: int) -> Generator[HttpRequest, HttpResponse, Answer]:
     """A connector with a fault."""
-    yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x")
+    yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x", repeat=Repeat.SAFE)
     raise KeyError("370499199003100014")
 
 
@@ -413,7 +413,7 @@ class ScriptedTls(Scripted):
 
 def talk_tls(port: int) -> Conversation:
     """One request to the name in the certificate."""
-    yield HttpRequest("POST", f"https://localhost:{port}/x")
+    yield HttpRequest("POST", f"https://localhost:{port}/x", repeat=Repeat.SAFE)
     return Answer(Reason.VALID)
 
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from broker.connectors.certshare_call import Platform
 from broker.connectors.management import CALLS, Management
 from broker.core.answer import Answer, Reason
 from broker.core.catalog import Form
+from broker.ports import HttpRequest, Repeat
 from broker.ports.management import ManagementCall
 from broker.sandbox.certshare_files import certificate_file
 from broker.sandbox.exchange_platform import _MANAGEMENT
@@ -76,6 +78,25 @@ def test_corrections_and_applications_go_through_the_gateway(road: MemoryRoad, c
     assert (answer.reason, answer.fields["state"]) == (Reason.VALID, "受理")
     assert road.sent[-1].headers["sdjhpt_sid"] == service
     assert orjson.loads(road.sent[-1].body) == CORRECTION
+    assert road.sent[-1].repeat is Repeat.EFFECT, "a correction is not filed twice"
+
+
+@pytest.mark.parametrize(
+    ("operation", "repeat"),
+    [
+        ("queryCertInfoByHolderCode", Repeat.SAFE),
+        ("verifyFile", Repeat.SAFE),
+        ("queryCertInfoByQRcode", Repeat.EFFECT),
+        ("ChannelVerify/begin/verify", Repeat.EFFECT),
+    ],
+)
+def test_what_spends_a_code_or_rings_a_phone_is_sent_once(road: MemoryRoad, operation: str, repeat: Repeat) -> None:
+    platform = Platform(road.connections[SOURCES[LICENCE].platform], decrypt, "lk-1")
+    assert next(platform.beside(operation, {})).repeat is repeat
+
+
+def test_a_request_of_which_nothing_is_said_is_sent_once() -> None:
+    assert HttpRequest("GET", "https://source.example/zzgxpt/download").repeat is Repeat.EFFECT
 
 
 def test_an_application_that_the_platform_refuses_is_no_success(road: MemoryRoad) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from broker.core.answer import Answer, Reason
-from broker.ports import Conversation, HttpRequest
+from broker.ports import Conversation, HttpRequest, Repeat
 from broker.transport import deadline
 from broker.transport.connection import MAX_BODY, Connection, HungUp, Malformed, Pool, connect, written
 from broker.transport.https import HttpsTransport
@@ -116,8 +116,8 @@ def transport() -> Iterator[HttpsTransport]:
     found.close()
 
 
-def talk(port: int, headers: Mapping[str, str], body: bytes = b"") -> Conversation:
-    response = yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x", headers, body)
+def talk(port: int, headers: Mapping[str, str], body: bytes = b"", repeat: Repeat = Repeat.SAFE) -> Conversation:
+    response = yield HttpRequest("POST", f"http://{LOOPBACK}:{port}/x", headers, body, repeat)
     return Answer(Reason.VALID, {"body": response.body.decode(), **response.headers}, source_code=str(response.status))
 
 
@@ -277,6 +277,39 @@ def test_a_fresh_connection_that_dies_is_replaced_once_too(transport: HttpsTrans
     with served(answering(), answering(OK)) as server:
         assert ask(transport, server.port).reason is Reason.VALID
         assert (server.taken, len(server.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("repeat", "reason"), [(Repeat.ONCE, Reason.SOURCE_DOWN), (Repeat.EFFECT, Reason.EFFECT_UNKNOWN)]
+)
+def test_what_may_be_done_only_once_is_sent_once(transport: HttpsTransport, repeat: Repeat, reason: Reason) -> None:
+    """And of what has an effect, nobody says that it was not done."""
+    with served(answering(OK, OK), answering(OK), answering()) as server:
+        assert ask(transport, server.port).reason is Reason.VALID
+        assert told(transport, talk(server.port, {}, repeat=repeat)).reason is Reason.VALID
+        assert server.taken == 2, "not over a connection that was kept: it may have died meanwhile"
+        transport.close()
+        assert told(transport, talk(server.port, {}, repeat=repeat)).reason is reason
+        assert (server.taken, len(server.requests)) == (3, 3)
+
+
+@pytest.mark.parametrize("repeat", list(Repeat))
+def test_where_nobody_listened_nothing_was_done(transport: HttpsTransport, repeat: Repeat) -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+    assert told(transport, talk(port, {}, repeat=repeat)).reason is Reason.SOURCE_DOWN
+
+
+def test_what_has_an_effect_and_is_not_answered_in_time_may_have_been_done(transport: HttpsTransport) -> None:
+    def silent(server: Turns) -> Turn:
+        def turn(connection: socket.socket) -> None:
+            server.read(connection)
+            server.read(connection)
+
+        return turn
+
+    with served(silent) as server:
+        assert told(transport, talk(server.port, {}, repeat=Repeat.EFFECT)).reason is Reason.EFFECT_UNKNOWN
 
 
 @pytest.mark.parametrize("begun", [b"H", b"HTTP/1.1 200 OK\r\n", OK[:-1], b"HTTP/1.1 100 Continue\r\n\r\n"])
