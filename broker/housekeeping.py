@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from broker.core.errors import Problem
 from broker.flow import log_check, preview, source_test
+from broker.flow.alive import alive
 from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
 from broker.flow.figures import keep_figures
@@ -46,6 +47,7 @@ class Housekeeping:
         self._stop = threading.Event()
         duties: Sequence[tuple[str, Callable[[], object], float]] = (
             ("sequence", lambda: sequence(parts) >= parts.limits.sequence_batch, SEQUENCE_SECONDS),
+            ("alive", lambda: alive(parts) and None, TIDY_SECONDS),
             ("deliver", lambda: deliver(parts), DELIVER_SECONDS),
             ("sweep", lambda: sweep(parts) and None, sweep_seconds),
             ("preview", lambda: preview.work_off(parts), PREVIEW_SECONDS),

@@ -8,7 +8,10 @@ clears it, and nothing is co-signed meanwhile:
     cut        the log is shorter than it was
     forked     the log does not begin with what it was
     rewritten  entries are not those that were signed (found by ``audit``, which reads them all)
-    silent     nothing was seen for too long; this one ends by itself
+    silent     nothing new was seen for too long; this one ends by itself
+
+A log in which nothing happens writes that it is alive. One that stands still is therefore withheld from us, or its
+sequencer is dead: it counts as silent, however promptly the same checkpoint is served.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -33,7 +36,7 @@ from broker.core.envelope import Algorithm, Verifier, canonical
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.signing import http_message, keys
 
-_KEY, _CONFIG, _STATE, _SEEN = "witness.pem", "witness.json", "state.json", "checkpoints"
+_KEY, _CONFIG, _STATE, _SEEN, _EVIDENCE = "witness.pem", "witness.json", "state.json", "checkpoints", "evidence"
 _JSON = "application/json"
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, bytes]]
@@ -52,19 +55,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What was found wrong, and when it was found."""
+    """What was found wrong, when it was found, and the file under ``evidence`` that keeps what was served then."""
 
     kind: Kind
     detail: str
     at: str
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the witness remembers besides the checkpoints: when it saw the log last, and the alarm that stands."""
+    """What the witness remembers besides the checkpoints."""
 
-    seen_at: str
-    alarm: Alarm | None = None
+    grown_at: str  # when the log was last seen to grow
+    alarm: Alarm | None = None  # the one that stands
+    handed: int = 0  # the size under which the broker took our line last
+    refused: int = 0  # the status it answered since instead; 0: none, or nothing answered
 
 
 class Witness:
@@ -87,8 +93,8 @@ class Witness:
     def state(self) -> State:
         """As it was written last."""
         said = json.loads((self._folder / _STATE).read_bytes())
-        alarm = said["alarm"]
-        return State(said["seen_at"], Alarm(Kind(alarm["kind"]), alarm["detail"], alarm["at"]) if alarm else None)
+        alarm = said["alarm"] and Alarm(**said["alarm"] | {"kind": Kind(said["alarm"]["kind"])})
+        return State(**said | {"alarm": alarm})
 
     def latest(self) -> tuple[Checkpoint, str] | None:
         """The last checkpoint that was co-signed, and its note with our line."""
@@ -107,18 +113,15 @@ class Witness:
             return state.alarm  # a person must clear it
         found = self._compared(now)
         if isinstance(found, Alarm):
-            self._keep(State(state.seen_at, found))
+            self._keep(replace(state, alarm=found))
             return found
-        if found is None:
-            waited = now - datetime.fromisoformat(state.seen_at)
-            if waited.total_seconds() < silence_minutes * 60:
-                return None
-            alarm = state.alarm or Alarm(Kind.SILENT, f"nothing since {state.seen_at}", now.isoformat())
-            self._keep(State(state.seen_at, alarm))
-            return alarm
-        self._cosign(found, now)
-        self._keep(State(now.isoformat()))
-        return None
+        if found is not None and self._grown(found, now):
+            state = replace(state, grown_at=now.isoformat(), alarm=None)
+        elif now - datetime.fromisoformat(state.grown_at) >= timedelta(minutes=silence_minutes):
+            silent = Alarm(Kind.SILENT, f"nothing new since {state.grown_at}", now.isoformat())
+            state = replace(state, alarm=state.alarm or silent)
+        self._keep(self._handed_in(state, now))
+        return state.alarm
 
     def _compared(self, now: datetime) -> str | Alarm | None:
         """The note if it continues what we saw, the alarm if it does not, None where there is nothing to compare."""
@@ -129,19 +132,28 @@ class Witness:
         try:
             head = checkpoint.verify(note, self.config["origin"], self._log_keys, at_least=1)
         except CallerProblem as problem:
-            return Alarm(Kind.FORGED, problem.code, now.isoformat())
+            return self._evident(Kind.FORGED, problem.code, body, now)
         last = self.latest()
         return note if last is None else self._continued(note, head, last[0], now)
 
     def _continued(self, note: str, head: Checkpoint, before: Checkpoint, now: datetime) -> str | Alarm | None:
         if head.size < before.size:
-            return Alarm(Kind.CUT, f"{head.size} entries, and {before.size} before", now.isoformat())
+            detail = f"{head.size} entries, and {before.size} before"
+            return self._evident(Kind.CUT, detail, note.encode(), now)
         proof: list[bytes] | None = [] if head.size == before.size else self._proof(before.size, head.size)
         if proof is None:
             return None
         if not merkle.verify_consistency(before.size, before.root, head.size, head.root, proof):
-            return Alarm(Kind.FORKED, f"{head.size} entries do not continue the {before.size} before", now.isoformat())
+            detail = f"{head.size} entries do not continue the {before.size} before"
+            return self._evident(Kind.FORKED, detail, note.encode(), now)
         return note
+
+    def _evident(self, kind: Kind, detail: str, served: bytes, now: datetime) -> Alarm:
+        """The alarm, after what was served is on the disk: beside the checkpoint we kept, it convicts its signer."""
+        name = f"{now:%Y%m%dT%H%M%S%f}-{kind}.note"
+        (self._folder / _EVIDENCE).mkdir(exist_ok=True, mode=0o700)
+        _write(self._folder / _EVIDENCE / name, served)
+        return Alarm(kind, detail, now.isoformat(), name)
 
     def _proof(self, old: int, new: int) -> list[bytes] | None:
         status, body = self._get(f"/log/proof/consistency?old={old}&new={new}")
@@ -152,16 +164,58 @@ class Witness:
         except (ValueError, KeyError, TypeError, binascii.Error):
             return None
 
-    def _cosign(self, note: str, now: datetime) -> None:
-        """Keep the checkpoint, then hand our line in. Dead in between: the next look hands in the next one."""
+    def _grown(self, note: str, now: datetime) -> bool:
+        """Whether the log is longer than it was; then the checkpoint is kept, with our line."""
         head = checkpoint.verify(note, self.config["origin"], self._log_keys, at_least=1)
         last = self.latest()
         if last is not None and last[0].size == head.size:
-            return
+            return False
         line = cosign(note, self.key.name, self.signer, int(now.timestamp()))
         _write(self._folder / _SEEN / f"{head.size:020d}.note", f"{note}{line}".encode())
-        body = canonical({"size": head.size, "name": self.key.name, "line": line})
-        self._signed("POST", "/v1/log/cosignatures", body, now)  # refused or lost: ours to keep all the same
+        return True
+
+    def _handed_in(self, state: State, now: datetime) -> State:
+        """Hand our latest line in, again at each look until it is taken; a refusal is told by the state."""
+        last = self.latest()
+        if last is None or last[0].size <= state.handed:
+            return state
+        line = last[1].splitlines(keepends=True)[-1]
+        body = canonical({"size": last[0].size, "name": self.key.name, "line": line})
+        status, _ = self._signed("POST", "/v1/log/cosignatures", body, now)
+        if status == 200:
+            return replace(state, handed=last[0].size, refused=0)
+        return replace(state, refused=status)
+
+    def knows(self, head: Checkpoint) -> bool | None:
+        """Whether a checkpoint that somebody shows is of the log that we watch; None where it cannot be told.
+
+        That is so where it is longer than what we have seen, or the broker hands out no proof.
+        """
+        last = self.latest()
+        if last is None or head.size > last[0].size:
+            return None
+        proof: list[bytes] | None = [] if head.size == last[0].size else self._proof(head.size, last[0].size)
+        if proof is None:
+            return None
+        return merkle.verify_consistency(head.size, head.root, last[0].size, last[0].root, proof)
+
+    def trust(self, jwks: Mapping[str, Any]) -> None:
+        """Watch the log by another key set from now on, handed over by its operator.
+
+        Raises ``OperatorProblem`` ``config.invalid`` where it does not verify the last checkpoint that we kept: a log
+        is handed from old keys to new ones by a checkpoint that both have signed.
+        """
+        log_keys = list(keys.from_jwks(jwks, "log").values())
+        last = self.latest()
+        if last is not None:
+            try:
+                checkpoint.verify(last[1], self.config["origin"], log_keys, at_least=1)
+            except CallerProblem as problem:
+                raise OperatorProblem(
+                    "config.invalid", got=problem.code, expected=f"keys that signed the checkpoint of {last[0].size}"
+                ) from problem
+        self.config["jwks"], self._log_keys = dict(jwks), log_keys
+        _write(self._folder / _CONFIG, json.dumps(self.config).encode())
 
     # --- auditing
 
@@ -179,7 +233,7 @@ class Witness:
             if not self._audited(head, index, width, now):
                 places = f"among {index * merkle.TILE_WIDTH} to {index * merkle.TILE_WIDTH + width - 1}"
                 alarm = Alarm(Kind.REWRITTEN, places, now.isoformat())
-                self._keep(State(self.state.seen_at, alarm))
+                self._keep(replace(self.state, alarm=alarm))
                 return alarm
         return None
 
@@ -212,7 +266,7 @@ class Witness:
 
     def clear(self) -> None:
         """A person has looked into the alarm and takes it back; the checkpoints that were kept stay."""
-        self._keep(State(self.state.seen_at))
+        self._keep(replace(self.state, alarm=None))
 
     # --- the road and the folder
 

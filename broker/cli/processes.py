@@ -88,8 +88,15 @@ def migrate_command() -> None:
     settings = current_settings()
     database = Database(settings.migration_url or settings.database_url)
     with told():
-        click.echo(f"schema {migrate(database, settings.app_role)}")
+        click.echo(f"schema {migrate(database, settings.app_role, lambda: _without(settings.app_role))}")
     database.dispose()
+
+
+def _without(role: str) -> None:
+    """Say that the log is guarded by its triggers alone: an owner can drop those."""
+    click.echo(f"没有数据库角色 {role}：日志只受触发器保护，见运维手册 Two roles in PostgreSQL\n"
+               f"There is no database role {role}: the log is guarded by its triggers alone, see the operations "
+               "handbook, Two roles in PostgreSQL", err=True)  # fmt: skip
 
 
 def _require_edition(opened: Office, file: Path) -> None:

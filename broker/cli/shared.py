@@ -15,9 +15,9 @@ from broker.bootstrap import Office, open_office, read_witnessed
 from broker.config import Settings, settings_from
 from broker.core.cosignature import Seen, WitnessKey, witness_key
 from broker.core.envelope import Algorithm, Verifier
-from broker.core.errors import OperatorProblem, Problem
+from broker.core.errors import CallerProblem, OperatorProblem, Problem
 from broker.core.problems import PROBLEMS
-from broker.core.receipt import moment
+from broker.core.receipt import VerifiedReceipt, moment
 from broker.flow.adopt import require_history
 from broker.signing import keys
 from broker.store.migrate import current, head
@@ -78,6 +78,20 @@ def read_witnesses(file: Path | None) -> list[tuple[WitnessKey, Verifier]]:
     lines = [] if file is None else file.read_text("utf-8").split("\n")
     found = [witness_key(line.strip()) for line in lines if line.strip()]
     return [(one, keys.public_key(Algorithm.ED25519, one.public)) for one in found]
+
+
+def require_proof(found: VerifiedReceipt) -> VerifiedReceipt:
+    """The receipt, where its place in the log was shown. Raises ``CallerProblem`` ``receipt.unproved``."""
+    if found.position is None:
+        raise CallerProblem("receipt.unproved")
+    return found
+
+
+def require_witnessed_receipt(found: VerifiedReceipt) -> VerifiedReceipt:
+    """The receipt, where a named witness co-signed its checkpoint. Raises ``CallerProblem`` ``receipt.unwitnessed``."""
+    if not require_proof(found).seen:
+        raise CallerProblem("receipt.unwitnessed")
+    return found
 
 
 def seen_text(seen: Sequence[Seen]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from broker.cli.editions import edition_group
-from broker.cli.shared import read_witnesses, seen_text, told
+from broker.cli.shared import read_witnesses, require_proof, require_witnessed_receipt, seen_text, told
 from broker.core.edition import verify_edition
 from broker.core.receipt import VerifiedReceipt, bundle_from, moment, verify_bundle
 from broker.core.receipt_text import receipt_text
@@ -27,14 +27,20 @@ def receipt_group() -> None:
               help="The published key set (/.well-known/jwks.json), saved as a file.")  # fmt: skip
 @click.option("--witness-keys", "names", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The witnesses' verifier keys, one a line, as they publish them.")  # fmt: skip
+@click.option("--require-proof", "proved", is_flag=True, help="Refuse a receipt whose place in the log is not shown.")
+@click.option("--require-witness", "seen", is_flag=True, help="Refuse one whose checkpoint no named witness co-signed.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
-def receipt_verify(file: Path, key_set: Path, names: Path | None, lang: str) -> None:
+def receipt_verify(file: Path, key_set: Path, names: Path | None, lang: str, *, proved: bool, seen: bool) -> None:
     """Verify a receipt or a bundle (receipt with log proof) offline, with nothing but the published keys."""
     with told():
         published = json.loads(key_set.read_text("utf-8"))
         log_keys = list(keys.from_jwks(published, "log").values())
         known, witnesses = keys.from_jwks(published, "receipt"), read_witnesses(names)
         verified = verify_bundle(bundle_from(file.read_bytes()), known, log_keys, witnesses)
+        if proved:
+            require_proof(verified)
+        if seen:
+            require_witnessed_receipt(verified)
     click.echo(receipt_text(verified.payload, lang))
     if verified.position is None:
         click.echo("签名有效；未附日志收录证明 / signature valid; no log proof given")

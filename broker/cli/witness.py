@@ -14,11 +14,14 @@ from pathlib import Path
 import click
 import requests
 
-from broker.cli.shared import told
+from broker.cli.shared import require_proof, told
+from broker.core import checkpoint
+from broker.core.receipt import bundle_from, verify_bundle
+from broker.signing import keys
 from broker.witness import Alarm, Send, Witness, make_witness
 
 _SECONDS = (5, 30)  # to connect, to answer
-ALARM_STATUS = 3
+ALARM_STATUS, UNKNOWN_STATUS = 3, 4
 _FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 
 
@@ -45,18 +48,25 @@ def witness_init(folder: Path, name: str, url: str, origin: str, key_set: Path) 
 @_FOLDER
 @click.option("--once", is_flag=True, help="One look, and end; 3 if an alarm stands.")
 @click.option("--every", type=float, default=60.0, show_default=True, help="Seconds between two looks.")
-@click.option("--silence", type=float, default=10.0, show_default=True, help="Minutes without the log until an alarm.")
+@click.option(
+    "--silence",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Minutes in which the log does not grow until an alarm.",
+)
 @click.option("--hook", help="A command that is run at each new alarm, with its kind and detail behind it.")
 def witness_run(folder: Path, *, once: bool, every: float, silence: float, hook: str | None) -> None:
     """Look at the log again and again; each alarm is a line on standard error, the hook, and the state."""
     with told():
         witness = Witness(folder, _road())
-        before = witness.state.alarm
+        before, refused = witness.state.alarm, 0
         while True:
             alarm = witness.look(datetime.now(UTC), silence)
             if alarm is not None and alarm != before:
                 _sound(alarm, hook)
             before = alarm
+            refused = _told_refused(witness.state.refused, refused)
             if once:
                 sys.exit(ALARM_STATUS if alarm else 0)
             time.sleep(every)
@@ -74,6 +84,42 @@ def witness_audit(folder: Path, hook: str | None) -> None:
             sys.exit(ALARM_STATUS)
 
 
+@witness_group.command("check")
+@_FOLDER
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def witness_check(folder: Path, file: Path) -> None:
+    """Whether FILE, a receipt with its log proof, is of the log that this witness watches; asks for a proof."""
+    with told():
+        witness = Witness(folder, _road())
+        bundle = bundle_from(file.read_bytes())
+        log_keys = list(keys.from_jwks(witness.config["jwks"], "log").values())
+        require_proof(verify_bundle(bundle, keys.from_jwks(witness.config["jwks"], "receipt"), log_keys))
+        head = checkpoint.verify(checkpoint.parse_proof(bundle.proof).checkpoint, witness.config["origin"], log_keys)
+        known = witness.knows(head)
+    text, status = _CHECKED[known]
+    click.echo(f"{text} ({head.size} entries)", err=known is not True)
+    sys.exit(status)
+
+
+_CHECKED = {
+    True: ("凭证有效，其日志与见证方所见一致 / valid, and of the log that was witnessed", 0),
+    False: ("分叉：凭证不在见证方所见的日志中，请保存该文件 / a fork: not of the log that was witnessed; keep the file",
+            ALARM_STATUS),
+    None: ("无法判断：见证方尚未见到该处，或未取得证明 / cannot be told: not seen so far yet, or no proof was given",
+           UNKNOWN_STATUS),
+}  # fmt: skip
+
+
+@witness_group.command("trust")
+@_FOLDER
+@click.option("--keys", "key_set", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+              help="The broker's new key set, received from its operator, not fetched.")  # fmt: skip
+def witness_trust(folder: Path, key_set: Path) -> None:
+    """Watch by another key set, after the log's keys were replaced; it must verify the last checkpoint seen."""
+    with told():
+        Witness(folder, _road()).trust(json.loads(key_set.read_bytes()))
+
+
 @witness_group.command("status")
 @_FOLDER
 def witness_status(folder: Path) -> None:
@@ -81,7 +127,8 @@ def witness_status(folder: Path) -> None:
     with told():
         witness = Witness(folder, _road())
         state, last = witness.state, witness.latest()
-    click.echo(f"{witness.key.text()}\n最近 / last look {state.seen_at}, {last[0].size if last else 0} entries")
+    click.echo(f"{witness.key.text()}\n最近增长 / last grown {state.grown_at}, {last[0].size if last else 0} entries")
+    click.echo(f"已交联署 / line handed in {state.handed}{_refusal(state.refused)}")
     if last:
         click.echo(last[1], nl=False)
     if state.alarm:
@@ -95,6 +142,18 @@ def witness_clear(folder: Path) -> None:
     """Take an alarm back after a person has looked into it; the next look compares with the same checkpoint again."""
     with told():
         Witness(folder, _road()).clear()
+
+
+def _refusal(status: int) -> str:
+    return f", 被拒 / refused {status}" if status else ""
+
+
+def _told_refused(status: int, before: int) -> int:
+    """One line when the broker begins to refuse ours: kept and served by us it still is, in receipts it is not."""
+    if status and status != before:
+        line = {"at": datetime.now(UTC).isoformat(), "level": "WARNING", "event": "line-refused", "status": status}
+        click.echo(json.dumps(line), err=True)
+    return status
 
 
 def _sound(alarm: Alarm, hook: str | None) -> None:

@@ -100,5 +100,10 @@ def seen_by(note: str, witnesses: Sequence[tuple[WitnessKey, Verifier]]) -> list
     return found
 
 
+def line_key_hash(line: str) -> bytes:
+    """The key hash that a line begins with; the line is one that ``seen_by`` has verified."""
+    return base64.b64decode(line.rstrip("\n").rpartition(" ")[2])[:KEY_HASH_SIZE]
+
+
 def _signed(text: str, seconds: int) -> bytes:
     return f"cosignature/v1\ntime {seconds}\n{text}".encode()

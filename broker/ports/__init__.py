@@ -563,6 +563,10 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleW
         """The newest signed checkpoint, None while the log is empty."""
         ...
 
+    def latest_signing(self) -> datetime | None:
+        """When the newest checkpoint was signed, None while the log is empty."""
+        ...
+
     def place_of(self, verification: str, kind: str) -> tuple[int | None, bytes] | None:
         """The latest entry of a kind about a verification, with its place in the log once it has one."""
         ...

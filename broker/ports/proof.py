@@ -114,6 +114,10 @@ class ProofWork(Protocol):
         """Keep a witness's line under a checkpoint; False where it has one there already."""
         ...
 
+    def witness_line(self, witness: str) -> str | None:
+        """The newest line that was handed in under a witness's name."""
+        ...
+
     def witnessed_checkpoint(self) -> str | None:
         """The newest checkpoint that a witness has signed, with the lines of all who did."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -15,10 +16,11 @@ from broker.store.rights import grant_rights
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(database: Database, app_role: str = "") -> str:
+def migrate(database: Database, app_role: str = "", unguarded: Callable[[], object] = lambda: None) -> str:
     """Run what is missing, in one transaction; returns the revision reached. Safe to run twice and at once.
 
-    In PostgreSQL ``app_role``, where it exists, is given its rights on the tables as they are now.
+    In PostgreSQL ``app_role``, where it exists, is given its rights on the tables as they are now; ``unguarded`` is
+    called where it does not.
 
     Raises ``BrokerProblem`` ``store.away`` when the database cannot be reached.
     """
@@ -33,8 +35,8 @@ def migrate(database: Database, app_role: str = "") -> str:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")  # but not long behind the broker's work
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        if app_role and not database.is_sqlite:
-            grant_rights(connection, app_role)
+        if app_role and not database.is_sqlite and not grant_rights(connection, app_role):
+            unguarded()
     return current(database)
 
 

@@ -175,6 +175,13 @@ class ProofRows(Rows):
         row = {"size": size, "witness": witness, "line": line, "signed_at": now}
         return self._added(self._sql.once(p.log_cosignature), **row)
 
+    def witness_line(self, witness: str) -> str | None:
+        """The newest line that was handed in under a witness's name."""
+        given = p.log_cosignature.c
+        newest = select(given.line).where(given.witness == witness).order_by(given.size.desc()).limit(1)
+        found: str | None = self._run(newest).scalar_one_or_none()
+        return found
+
     def witnessed_checkpoint(self) -> str | None:
         """The newest checkpoint that a witness has signed, with the lines of all who did."""
         given, head = p.log_cosignature.c, t.log_checkpoint.c

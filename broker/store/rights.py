@@ -22,6 +22,9 @@ def grant_rights(connection: Connection, role: str) -> bool:
     if not connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).first():
         return False
     name = connection.dialect.identifier_preparer.quote_identifier(role)
+    connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # before PostgreSQL 15 all might
+    connection.exec_driver_sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
+    connection.exec_driver_sql(f"REVOKE ALL ON SCHEMA public FROM {name}")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")
     for table in sorted(metadata.tables):
         rights = _GROWTH if table in APPEND_ONLY else _ROWS

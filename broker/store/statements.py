@@ -234,6 +234,7 @@ class Statements:
             t.verification.c.state != "admitted", self._among(t.verification.c.id, "b_ids")
         )
         self.latest_checkpoint = select(t.log_checkpoint.c.note).order_by(t.log_checkpoint.c.size.desc()).limit(1)
+        self.latest_signing = select(t.log_checkpoint.c.signed_at).order_by(t.log_checkpoint.c.size.desc()).limit(1)
         self.place_of = (
             select(t.log_leaf.c.position, t.entry.c.body)
             .select_from(t.entry.outerjoin(t.log_leaf, t.log_leaf.c.entry_id == t.entry.c.id))

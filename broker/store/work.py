@@ -387,6 +387,10 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         """The newest signed checkpoint, None while the log is empty."""
         return cast("str | None", self._run(self._sql.latest_checkpoint).scalar_one_or_none())
 
+    def latest_signing(self) -> datetime | None:
+        """When the newest checkpoint was signed, None while the log is empty."""
+        return cast("datetime | None", self._run(self._sql.latest_signing).scalar_one_or_none())
+
     def place_of(self, verification: str, kind: str) -> tuple[int | None, bytes] | None:
         """The latest entry of a kind about a verification, with its place in the log once it has one."""
         row = self._run(self._sql.place_of, b_verification=verification, b_kind=kind).one_or_none()

@@ -6,7 +6,7 @@ kept by a cache that others use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +16,9 @@ from flask import Flask, Response, request
 from broker.core import merkle
 from broker.core.case import Party
 from broker.core.checkpoint import pack_entries
-from broker.core.cosignature import WitnessKey, seen_by
+from broker.core.cosignature import WitnessKey, line_key_hash, seen_by
 from broker.core.entry import entry
-from broker.core.envelope import Algorithm, parse
+from broker.core.envelope import Algorithm, Verifier, parse
 from broker.core.errors import CallerProblem
 from broker.core.grammar import Grammar
 from broker.core.identifiers import is_identifier
@@ -103,7 +103,8 @@ class Audit:
             said = parse(signed.body)
             self._cosignature.check(said)
             pulse = work.pulse()
-            verifier = self._parts.policy(work, pulse).keys[caller.key_id].verifier
+            held = self._parts.policy(work, pulse).keys
+            verifier = held[caller.key_id].verifier
             note = work.checkpoint_at(said["size"])
             if note is None:
                 raise CallerProblem("cosignature.size", got=str(said["size"]))
@@ -111,8 +112,19 @@ class Audit:
             seen = seen_by(note + said["line"], known) if verifier.algorithm is Algorithm.ED25519 else []
             if not seen:
                 raise CallerProblem("cosignature.invalid", pointer="/line")
+            theirs = [one.verifier for one in held.values() if one.client == caller.client.id]
+            _require_name(said["name"], work.witness_line(said["name"]), theirs)
             work.add_cosignature(said["size"], said["name"], said["line"], pulse.now)
         return answered({"size": said["size"]})
+
+
+def _require_name(name: str, earlier: str | None, theirs: Sequence[Verifier]) -> None:
+    """A name belongs to the system that used it first, or another could keep its lines out by being quicker.
+
+    Raises ``CallerProblem`` ``cosignature.name``.
+    """
+    if earlier is not None and line_key_hash(earlier) not in {WitnessKey(name, one.public).hash for one in theirs}:
+        raise CallerProblem("cosignature.name", got=name, pointer="/name")
 
 
 def answered(document: Mapping[str, Any]) -> Response:

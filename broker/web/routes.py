@@ -406,8 +406,8 @@ ROUTES: tuple[Route, ...] = (
         "A witness hands in its line under a checkpoint; bundles and the checkpoint carry it from then on.",
         {200: ("It is kept.", _JSON, "cosigned")},
         (
-            *_SIGNED, *_BODY, "request.schema", "cosignature.size", "cosignature.invalid", "log.checkpoint-malformed",
-            "log.checkpoint-signature",
+            *_SIGNED, *_BODY, "request.schema", "cosignature.size", "cosignature.invalid", "cosignature.name",
+            "log.checkpoint-malformed", "log.checkpoint-signature",
         ), (), "audit.cosignature", roles=_WITNESS,
     ),
     Route(

@@ -80,6 +80,12 @@ def _refuses_every_change(app_url: str) -> None:
         ):  # fmt: skip
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 app.execute(statement.encode())
+        for statement in ("DELETE FROM entry_queue", "UPDATE entry_queue SET entry_id = 0"):
+            # An entry leaves the queue for its place in the log, and for nowhere else.
+            with app.transaction(force_rollback=True):
+                app.execute("INSERT INTO entry (kind, body) VALUES ('tested', '{}')")
+                with pytest.raises(psycopg.errors.RaiseException):
+                    app.execute(statement.encode())
 
 
 def test_rights_follow_the_tables_however_often_one_migrates(app_url: str, postgres_url: str) -> None:

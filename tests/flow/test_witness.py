@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.roles import Role
 from broker.flow import register
 from broker.flow.adopt import require_history
+from broker.flow.alive import alive
+from broker.flow.prove import proved
 from broker.ports import Client, ClientKey
 from broker.signing import keys
 from broker.web.app import Surface, create_app, published_keys
@@ -229,6 +231,96 @@ def test_silence_is_an_alarm_that_ends_by_itself(watch: Watch) -> None:
     assert watch.witness.state.alarm is None
 
 
+def test_a_log_that_stands_still_is_silent_however_promptly_it_is_served(watch: Watch) -> None:
+    now = datetime.now(UTC)
+    assert watch.witness.look(now + timedelta(minutes=9), 10) is None
+    alarm = watch.witness.look(now + timedelta(minutes=11), 10)
+    assert alarm is not None
+    assert (alarm.kind, alarm.evidence) == (Kind.SILENT, "")
+
+
+def test_a_log_in_which_nothing_happens_says_that_it_is_alive(watch: Watch) -> None:
+    broker = watch.broker
+    assert not alive(broker.parts), "it has just grown"
+    broker.parts.limits = replace(broker.parts.limits, quiet_minutes=0)
+    assert alive(broker.parts)
+    assert not alive(broker.parts), "one waits for its place: a sequencer that stands still is not covered up"
+    assert broker.entries()[-1]["kind"] == "alive"
+    seen = watch.seen()
+    broker.sequence_all()
+    assert watch.look() is None
+    assert watch.seen() == seen + 1
+
+
+def test_what_was_served_is_kept_as_evidence(watch: Watch) -> None:
+    watch.grow(2)
+    watch.look()
+    rewritten_and_signed(watch.broker)
+    served = watch.app.test_client().get("/log/checkpoint").data
+    assert watch.look() is Kind.FORKED
+    alarm = watch.witness.state.alarm
+    assert alarm is not None
+    assert (watch.folder / "evidence" / alarm.evidence).read_bytes() == served
+    watch.witness.clear()
+    assert len(list((watch.folder / "evidence").iterdir())) == 1, "clearing destroys nothing"
+
+
+def test_a_line_that_the_broker_does_not_take_is_told_and_handed_in_again(watch: Watch) -> None:
+    watch.broker.execute("UPDATE client SET state = 'suspended' WHERE id = 'witness'")
+    watch.broker.execute("UPDATE policy SET version = version + 1")
+    watch.grow(2)
+    assert watch.look() is None
+    assert watch.witness.state.refused == 403
+    watch.broker.execute("UPDATE client SET state = 'active' WHERE id = 'witness'")
+    watch.broker.execute("UPDATE policy SET version = version + 1")
+    size = watch.seen()
+    assert watch.look() is None, "the log stands still, the line goes all the same"
+    assert (watch.witness.state.handed, watch.witness.state.refused, watch.seen()) == (size, 0, size)
+    assert watch.broker.rows("SELECT MAX(size) AS size FROM log_cosignature")[0].size == size
+
+
+def test_another_system_cannot_take_a_witnesss_name(watch: Watch, tmp_path: Path) -> None:
+    config = watch.witness.config
+    make_witness(tmp_path / "thief", NAME, URL, config["origin"], config["jwks"], watch.now)
+    thief = Witness(tmp_path / "thief", watch.send)
+    pem = (tmp_path / "thief" / "witness.pub.pem").read_text("ascii")
+    register.register_client(watch.broker.parts, Client("thief", "见证", kit.UNIT, None, "active", (Role.WITNESS,)))
+    known = ClientKey("thief", keys.load_public(pem.encode()), watch.now - timedelta(days=1), None, None)
+    register.register_key(watch.broker.parts, known, pem)
+    watch.broker.sequence_all()
+    thief.look(datetime.now(UTC), 10)
+    assert thief.state.refused == 403
+    assert watch.look() is None
+    assert watch.witness.state.handed == watch.seen(), "whose name it is hands in as before"
+
+
+def test_a_receipt_of_another_log_is_told_from_one_of_the_log_that_was_seen(watch: Watch) -> None:
+    last = watch.witness.latest()
+    assert last is not None
+    head, before = last[0], watch.witness.knows(last[0])
+    assert before is True
+    assert watch.witness.knows(replace(head, size=head.size + 1)) is None, "longer than what was seen"
+    watch.grow(2)
+    watch.look()
+    assert watch.witness.knows(head) is True
+    assert watch.witness.knows(replace(head, root=bytes(32))) is False
+    watch.away = True
+    assert watch.witness.knows(head) is None
+
+
+def test_new_log_keys_are_handed_over_and_must_have_signed_what_was_seen(watch: Watch) -> None:
+    published = watch.witness.config["jwks"]
+    other = [keys.generate(one.algorithm).verifier() for one in watch.broker.parts.log_signers]
+    strange = published_keys(Surface(URL, watch.broker.office.receipt_keys, other))
+    with pytest.raises(OperatorProblem, match="config.invalid"):
+        watch.witness.trust(strange)
+    both = {"keys": [*published["keys"], *strange["keys"]]}
+    watch.witness.trust(both)
+    assert Witness(watch.folder, watch.send).config["jwks"] == both
+    watch.grow(2)
+    assert watch.look() is None
+
+
 def test_a_line_of_another_key_or_for_another_size_is_refused(watch: Watch) -> None:
     last = watch.witness.latest()
     assert last is not None
@@ -296,3 +388,32 @@ def test_the_commands_make_a_witness_look_and_tell(watch: Watch, tmp_path: Path)
     assert typed("status", str(folder))[0] == 3
     assert typed("clear", str(folder)) == (0, "")
     assert typed("status", str(folder))[0] == 0
+
+
+def test_the_commands_check_a_receipt_and_take_new_keys(watch: Watch, tmp_path: Path) -> None:
+    bare, whole, key_set = tmp_path / "bare.json", tmp_path / "whole.json", tmp_path / "keys.json"
+    key_set.write_text(json.dumps(watch.witness.config["jwks"]))
+    row = watch.broker.rows("SELECT id, receipt FROM verification WHERE receipt IS NOT NULL")[0]
+    with watch.broker.parts.store.read() as work:
+        bundle = proved(work, row.id, "decided", row.receipt)
+    whole.write_text(json.dumps(bundle.document()))
+    bare.write_text(bundle.receipt)
+    names = tmp_path / "names"
+    names.write_text(watch.witness.key.text())
+
+    def typed(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, words, catch_exceptions=False)
+        return done.exit_code, done.output
+
+    folder = str(watch.folder)
+    assert typed("witness", "trust", folder, "--keys", str(key_set))[0] == 0
+    code, told = typed("witness", "check", folder, str(whole))
+    assert (code, "见证" in told) == (0, True), told
+    code, told = typed("witness", "check", folder, str(bare))
+    assert (code, "receipt.unproved" in told) == (1, True)
+    verify = ("receipt", "verify", "--keys", str(key_set))
+    assert typed(*verify, str(bare))[0] == typed(*verify, str(whole), "--require-proof")[0] == 0
+    assert "receipt.unproved" in typed(*verify, str(bare), "--require-proof")[1]
+    assert "receipt.unwitnessed" in typed(*verify, str(whole), "--require-witness")[1], "no witness was named"
+    seen = typed(*verify, str(whole), "--require-witness", "--witness-keys", str(names))
+    assert (seen[0], NAME in seen[1]) == (0, True), seen[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from typing import IO, Any
@@ -27,6 +27,7 @@ from broker.flow.export import Wanted, export_log
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.ports import Work
+from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.audit_words import EXPLAINED, FACTS, KINDS, RULES
@@ -183,7 +184,7 @@ class _Audit:
         """How large the log is, what is signed and co-signed, what waits, and when it was last verified whole."""
         with self._parts.store.read() as work:
             note = work.latest_checkpoint()
-            cosigned = work.cosignatures(10)
+            cosigned = _newest(work.cosignatures(_LINES))
             lag, now = work.lag(), work.pulse().now
             jobs = work.jobs(log_check.KIND, 5)
         head = (
@@ -193,7 +194,7 @@ class _Audit:
         )
         oldest = datetime.fromisoformat(json.loads(lag.oldest)["at"]) if lag.oldest else None
         return shown(
-            "audit/log.html", note=note, head=head, cosigned=cosigned, lag=lag,
+            "audit/log.html", note=note, head=head, cosigned=cosigned, lag=lag, silent_before=now - _SILENCE,
             waits=max(0, int((now - oldest).total_seconds())) if oldest else 0, job=jobs[0] if jobs else None,
             checks=[(one, json.loads(one.result or "{}")) for one in jobs if one.state == "done"],
         )  # fmt: skip
@@ -230,6 +231,18 @@ class _Audit:
             "audit/verify.html", found=found, problem=problem, name=file.filename[:100], wrong="",
             said=said_of(problem) if problem else "",
         )  # fmt: skip
+
+
+_LINES = 50  # among which every witness's newest is looked for
+_SILENCE = timedelta(minutes=15)  # after which a witness has plainly stopped: a quiet log grows every five
+
+
+def _newest(lines: Sequence[Cosigned]) -> list[Cosigned]:
+    """Each witness's newest line."""
+    found: dict[str, Cosigned] = {}
+    for one in lines:
+        found.setdefault(one.witness, one)
+    return list(found.values())
 
 
 _HEAD = ("version", "kind", "at")

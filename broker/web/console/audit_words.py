@@ -42,6 +42,7 @@ KINDS: Mapping[str, Text] = {
     "accesses_shown": _text("向本人展示查询记录", "accesses shown to the person"),
     "embargo_requested": _text("申请暂不公开", "embargo requested"),
     "embargo_approved": _text("批准暂不公开", "embargo approved"),
+    "alive": _text("日志存活", "log alive"),
     "entries_read": _text("读取日志条目", "entries read"),
     "exported": _text("导出日志", "log exported"),
     "log_check_asked": _text("发起全量核验", "whole verification started"),
