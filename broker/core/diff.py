@@ -15,7 +15,10 @@ from typing import Any
 from broker.core import patch
 from broker.core.catalog import Catalog, RowState, Text, catalog_from
 from broker.core.coverage import State, lines
+from broker.core.field_names import field_name
 from broker.core.findings import Where
+from broker.core.guide import condition_words, role_name
+from broker.core.list_terms import FORMS, MODES, OPERATIONS, PROPERTIES, SECTIONS, VALUES, property_name
 from broker.core.patch import Edit
 
 Document = Mapping[str, Any]
@@ -58,23 +61,15 @@ _WORDS: Mapping[str, Text] = {
     "unplaced": {"zh": "移出该地区清单", "en": "taken out of this region's list"},
     "requirement-added": {"zh": "新要求材料 {after}", "en": "now requires {after}"},
     "requirement-removed": {"zh": "不再要求材料 {before}", "en": "no longer requires {before}"},
-    "requirement-changed": {"zh": "材料 {after} 的要求条件改变", "en": "the requirement of {after} changed"},
+    "requirement-changed": {"zh": "{what} {before} → {after}", "en": "{what} {before} → {after}"},
     "row-added": {"zh": "替代链增加 {after}", "en": "the chain gains {after}"},
     "row-removed": {"zh": "替代链去掉 {before}", "en": "the chain loses {before}"},
-    "row-changed": {"zh": "替代链 {after} 有改动", "en": "the chain's {after} changed"},
+    "row-changed": {"zh": "{what} {before} → {after}", "en": "{what} {before} → {after}"},
     "row-state": {"zh": "{what}：{before} → {after}", "en": "{what}: {before} → {after}"},
     "fields-added": {"zh": "{what} 增加字段 {after}", "en": "{what} gains the fields {after}"},
     "fields-removed": {"zh": "{what} 减少字段 {before}", "en": "{what} loses the fields {before}"},
     "reordered": {"zh": "{what} 的顺序改变", "en": "the order of {what} changed"},
-    "changed": {"zh": "{what} 改变：{before} → {after}", "en": "{what} changed: {before} → {after}"},
-}
-_SECTIONS: Mapping[str, Text] = {
-    "items": {"zh": "事项", "en": "item"},
-    "materials": {"zh": "材料", "en": "material"},
-    "sources": {"zh": "数源", "en": "source"},
-    "scenes": {"zh": "场景", "en": "scene"},
-    "regions": {"zh": "地区", "en": "region"},
-    "master": {"zh": "事项库关联", "en": "library link"},
+    "changed": {"zh": "{what} {before} → {after}", "en": "{what} {before} → {after}"},
 }
 _PLACE: Mapping[str, tuple[str, Text]] = {
     "seq": ("renumbered", {"zh": "", "en": ""}),
@@ -82,21 +77,26 @@ _PLACE: Mapping[str, tuple[str, Text]] = {
     "scene": ("moved", {"zh": "", "en": ""}),
     "wording": ("renamed", {"zh": "", "en": ""}),
     "sub_wording": ("renamed", {"zh": "", "en": ""}),
-    "lead": ("redepartmented", {"zh": "牵头部门", "en": "leading departments"}),
-    "coop": ("redepartmented", {"zh": "协同部门", "en": "cooperating departments"}),
+    "lead": ("redepartmented", PROPERTIES["place"]["lead"]),
+    "coop": ("redepartmented", PROPERTIES["place"]["coop"]),
 }
 
 
-def diff(before: Document, after: Document, day: date) -> Difference:
-    """What turns one sound document into another; exemptions are compared as they stand on the day."""
+def diff(before: Document, after: Document, day: date, *, effects: bool = True) -> Difference:
+    """What turns one document into another; exemptions are compared as they stand on the day.
+
+    Without ``effects`` – what follows from the edits –, ``after`` may break the check's rules, though not its grammar.
+    """
     found = tuple(patch.edits(before, after))
     if not found:
         return Difference()
-    teller = _Teller(before, after)
+    teller = Teller(before, after)
     told = [change for edit in found for change in teller.of(edit)]
-    first, second = catalog_from(before), catalog_from(after)
-    effects = (*_exemptions(first, second, day), *_fields_gained(first, second))
-    return Difference((*_rekeyed(told, before, after, teller), *effects), found)
+    told = list(_rekeyed(told, before, after, teller))
+    if effects:
+        first, second = catalog_from(before), catalog_from(after)
+        told += [*_exemptions(first, second, day), *_fields_gained(first, second)]
+    return Difference(tuple(told), found)
 
 
 def apply_diff(document: Document, difference: Difference) -> Any:
@@ -123,7 +123,7 @@ def as_values(difference: Difference) -> dict[str, Any]:
 # ---- edit by edit
 
 
-class _Teller:
+class Teller:
     """Puts edits into words; knows both documents for the names of what they are about."""
 
     def __init__(self, before: Document, after: Document) -> None:
@@ -153,13 +153,15 @@ class _Teller:
             case ("sources", _, "fields"):
                 yield from self._fields(edit, {"zh": "可提供", "en": "what it offers"}, edit.before, edit.after)
             case _:
-                yield self._say("changed", edit, what=_same("/".join(map(str, edit.path[2:] or edit.path))))
+                yield self._say("changed", edit, what=_property(edit.path))
 
     def _say(self, kind: str, edit: Edit, what: Text | None = None, **values: Any) -> Change:
         said = {}
         given = {"before": edit.before, "after": edit.after} | values
+        names = [step for step in edit.path[2:] if isinstance(step, str)]
+        about = str(values.pop("about", names[-1] if names else ""))
         for language in ("zh", "en"):
-            shown = {name: _shown(value, language) for name, value in given.items()}
+            shown = {name: self.shown(about, value, language) for name, value in given.items()}
             words = _WORDS[kind][language].format(what=(what or _same(""))[language], **shown)
             subject = self.subject(edit.path, language)
             said[language] = f"{subject}{'：' if language == 'zh' else ': '}{words}"
@@ -168,7 +170,7 @@ class _Teller:
     def subject(self, path: Where, language: str) -> str:
         """What a path is about: 事项 公司设立登记 [company-setup] 枣庄市."""
         section = str(path[0]) if path else "-"
-        word = _SECTIONS.get(section, _same(section))[language]
+        word = SECTIONS.get(section, _same(section))[language]
         if len(path) < 2:
             return word
         name = self.name("items" if section == "master" else section, path[1], language)
@@ -185,10 +187,51 @@ class _Teller:
                 return str(entry["name"][language])
         return str(key)
 
+    def shown(self, about: str, value: Any, language: str) -> str:  # noqa: PLR0911 - one line for each kind of value
+        """A property's value in a sentence: terms and names instead of keys."""
+        if isinstance(value, list):
+            words = [self.shown(about, one, language) for one in value]
+            return ("、" if language == "zh" else ", ").join(words) or "–"
+        if value is None:
+            return "–"
+        if isinstance(value, bool):
+            return _YES[value][language]
+        if isinstance(value, Mapping):
+            return self._mapping(about, value, language)
+        known = VALUES.get(about, {}).get(str(value))
+        if known is not None:
+            return known[language]
+        if about in {"fields", "field"}:
+            return field_name(str(value))[language]
+        if about in {"holder", "related"}:
+            return role_name(str(value))[language]
+        return (
+            self.name(f"{about}s", value, language) if about in {"source", "item", "material", "scene"} else str(value)
+        )
+
+    def _mapping(self, about: str, value: Mapping[str, Any], language: str) -> str:
+        if language in value:
+            return str(value[language])
+        if about == "when":
+            return condition_words(value)[language]
+        if about == "expect":
+            return self._expected(value, language)
+        told = (f"{_part(about, key)[language]} {self.shown(key, one, language)}" for key, one in value.items())
+        return ("，" if language == "zh" else ", ").join(told) or "–"
+
+    def _expected(self, rule: Mapping[str, Any], language: str) -> str:
+        words = [field_name(rule["field"])[language], OPERATIONS[rule["op"]][language]]
+        if "to" in rule:
+            whose, _, what = rule["to"].partition(".")
+            words.append(_person(whose, what)[language])
+        elif "values" in rule:
+            words.append(self.shown("values", rule["values"], language))
+        return " ".join(words)
+
     def _order(self, edit: Edit) -> Iterator[Change]:
         old = [key for key in self._at(self.before, edit.path) if key in edit.after]
         if old != [key for key in edit.after if key in old]:
-            yield self._say("reordered", edit, what=_same("/".join(map(str, edit.path)) or "/"))
+            yield self._say("reordered", edit, what=_property(edit.path))
 
     def _at(self, document: Document, path: Where) -> Any:
         place: Any = document
@@ -201,9 +244,20 @@ class _Teller:
         other = [key for key in new if key in old and not patch.same(old[key], new[key])]
         said = [
             *self._entries(edit, old, new, "requirement"),
-            *(self._say("requirement-changed", edit, after=self._entry("requirement", key)) for key in other),
+            *(
+                self._say(
+                    "requirement-changed",
+                    edit,
+                    what=self._of("requirement", key, name),
+                    about=name,
+                    before=old[key].get(name),
+                    after=new[key].get(name),
+                )
+                for key in other
+                for name in _other(old[key], new[key])
+            ),
         ]
-        yield from said or [self._say("reordered", edit, what=_same("materials"))]
+        yield from said or [self._say("reordered", edit, what=_property(edit.path))]
 
     def _chain(self, edit: Edit) -> Iterator[Change]:
         old, new = _rows(edit.before), _rows(edit.after)
@@ -211,7 +265,7 @@ class _Teller:
         for key in new:
             if key in old and not patch.same(old[key], new[key]):
                 said.extend(self._row(edit, key, old[key], new[key]))
-        yield from said or [self._say("reordered", edit, what=_same("chain"))]
+        yield from said or [self._say("reordered", edit, what=_property(edit.path))]
 
     def _entries(self, edit: Edit, old: _Keyed, new: _Keyed, kind: str) -> Iterator[Change]:
         """What a list lost, and what it gained."""
@@ -230,26 +284,48 @@ class _Teller:
         said = [*self._fields(edit, what, old.get("fields", []), new.get("fields", []))]
         states = [row.get("state", RowState.CONFIRMED.value) for row in (old, new)]
         if states[0] != states[1]:
-            said.append(self._say("row-state", edit, what=what, before=states[0], after=states[1]))
-        others = [{name: value for name, value in row.items() if name not in _TOLD} for row in (old, new)]
-        if not said or others[0] != others[1]:
-            said.append(self._say("row-changed", edit, after=what))
-        yield from said
+            said.append(self._say("row-state", edit, what=what, before=states[0], after=states[1], about="state"))
+        others = [name for name in _other(old, new) if name not in _TOLD] or ([] if said else _other(old, new))
+        said += [
+            self._say("row-changed", edit, what=self._of("row", key, name), about=name,
+                      before=old.get(name), after=new.get(name))
+            for name in others
+        ]  # fmt: skip
+        yield from said or [self._say("reordered", edit, what=what)]
+
+    def _of(self, kind: str, key: tuple[str, ...], name: str) -> Text:
+        """A property of one entry of a list: 身份证明 要求条件."""
+        entry = self._entry(kind, key)
+        called = PROPERTIES["requirement" if kind == "requirement" else "replacement"].get(name, _same(name))
+        return {code: f"{entry[code]} {called[code]}" for code in ("zh", "en")}
 
     def _entry(self, kind: str, key: tuple[str, ...]) -> Text:
-        if kind == "row":
-            return _same(" ".join(part for part in key if part))
-        material, holder = key
-        whose = f"@{holder}" if holder != "applicant" else ""
-        return {language: f"{self.name('materials', material, language)}{whose}" for language in ("zh", "en")}
+        """What an entry of a list is called: a step of a chain, or a material with its holder."""
+        if kind == "requirement":
+            return _held(self, *key)
+        mode, source, form, related, item, unit, text, *_ = key
+        said = {}
+        for language in ("zh", "en"):
+            told = (
+                self.name("sources", source, language) if source else "",
+                FORMS[form][language] if form in FORMS else form,
+                role_name(related)[language] if related else "",
+                self.name("items", item, language) if item else "",
+                unit,
+                text,
+            )
+            about = ("，" if language == "zh" else ", ").join(filter(None, told))
+            name = MODES[mode][language] if mode in MODES else mode
+            said[language] = name if not about else f"{name}（{about}）" if language == "zh" else f"{name} ({about})"
+        return said
 
     def _fields(self, edit: Edit, what: Text, before: Iterable[str], after: Iterable[str]) -> Iterator[Change]:
         old, new = list(before), list(after)
         gone, more = [name for name in old if name not in new], [name for name in new if name not in old]
         if more:
-            yield self._say("fields-added", edit, what=what, after=more)
+            yield self._say("fields-added", edit, what=what, after=more, about="fields")
         if gone:
-            yield self._say("fields-removed", edit, what=what, before=gone)
+            yield self._say("fields-removed", edit, what=what, before=gone, about="fields")
         if old != new and not more and not gone:
             yield self._say("reordered", edit, what=what)
 
@@ -269,7 +345,7 @@ def _rows(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], Mapping
     return found
 
 
-def _rekeyed(told: list[Change], before: Document, after: Document, teller: _Teller) -> Iterator[Change]:
+def _rekeyed(told: list[Change], before: Document, after: Document, teller: Teller) -> Iterator[Change]:
     """An entry that was removed under one key and added under another, otherwise the same, is one line."""
     gone = [one for one in told if one.kind == "removed"]
     pairs: dict[Where, Change] = {}
@@ -292,13 +368,45 @@ def _same(word: str) -> Text:
     return {"zh": word, "en": word}
 
 
-def _shown(value: Any, language: str) -> str:
-    """A value in a sentence."""
-    if isinstance(value, Mapping):
-        return str(value.get(language, "…"))
-    if isinstance(value, list):
-        return ("、" if language == "zh" else ", ").join(_shown(one, language) for one in value) or "–"
-    return "–" if value is None else str(value)
+_YES: Mapping[bool, Text] = {True: {"zh": "是", "en": "yes"}, False: {"zh": "否", "en": "no"}}
+
+
+def _property(path: Where) -> Text:
+    """What a path's property is called; a whole section, or the document, by the section's word."""
+    if len(path) < 2:
+        return SECTIONS.get(str(path[0]), _same(str(path[0]))) if path else {"zh": "清单", "en": "list"}
+    return property_name(str(path[0]), path[2:])
+
+
+def _part(about: str, key: str) -> Text:
+    """A property of a mapping inside a row: of a period, a negative list, or a place."""
+    kind = {"effective": "period", "withheld": "withheld"}.get(about, "place")
+    return PROPERTIES[kind].get(key, _same(key))
+
+
+def _other(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The properties that differ between two entries."""
+    names = [*old, *(name for name in new if name not in old)]
+    return [name for name in names if not patch.same(old.get(name), new.get(name))]
+
+
+def _person(whose: str, what: str) -> Text:
+    """Whom an answer is compared with: 持有人的号码."""
+    role = {"zh": "持有人", "en": "holder"} if whose == "holder" else role_name(whose)
+    part = {"zh": "号码", "en": "number"} if what == "number" else {"zh": "姓名（名称）", "en": "name"}
+    return {"zh": f"{role['zh']}的{part['zh']}", "en": f"the {role['en']}'s {part['en']}"}
+
+
+def held(name: Text, holder: str) -> Text:
+    """A material with whose it is, where that is not the applicant: 法定代表人的身份证明."""
+    if holder in {"", "applicant"}:
+        return name
+    role = role_name(holder)
+    return {"zh": f"{role['zh']}的{name['zh']}", "en": f"{name['en']} of the {role['en']}"}
+
+
+def _held(teller: Teller, material: str, holder: str) -> Text:
+    return held({language: teller.name("materials", material, language) for language in ("zh", "en")}, holder)
 
 
 # ---- what follows from the edits
@@ -326,16 +434,16 @@ def _exempt(catalog: Catalog, day: date) -> dict[tuple[str, str, str], bool]:
 def _exemption(catalog: Catalog, kind: str, item: str, need: str, regions: list[str]) -> Change:
     material, _, holder = need.partition("@")
     gained = kind == "exemption-gained"
+    whose = held(catalog.materials[material].name, holder)
     said = {}
     for language in ("zh", "en"):
         where = "" if len(regions) == len(catalog.items[item].places) else _places(catalog, regions, language)
-        names = catalog.items[item].name[language], catalog.materials[material].name[language]
-        whose = f"@{holder}" if holder else ""
+        name = catalog.items[item].name[language]
         if language == "zh":
-            words = f"事项 {names[0]} [{item}]{where}：材料 {names[1]}{whose} {'可免提交' if gained else '不再免提交'}"
+            words = f"事项 {name} [{item}]{where}：材料 {whose['zh']} {'可免提交' if gained else '不再免提交'}"
         else:
             verb = "need no longer be handed in" if gained else "must be handed in again"
-            words = f"item {names[0]} [{item}]{where}: {names[1]}{whose} {verb}"
+            words = f"item {name} [{item}]{where}: {whose['en']} {verb}"
         said[language] = words
     return Change(kind, ("items", item, need), said["zh"], said["en"], (item,))
 
@@ -373,6 +481,7 @@ def _callers(
     before: Catalog, after: Catalog, kind: str, source: str, names: tuple[str, ...], items: tuple[str, ...]
 ) -> Change:
     one = after.sources.get(source) or before.sources[source]
+    told = {code: [field_name(name)[code] for name in names] for code in ("zh", "en")}
     zh = "、".join(after.items[key].name["zh"] for key in items[:MAX_NAMES])
     en = ", ".join(after.items[key].name["en"] for key in items[:MAX_NAMES])
     if len(items) > MAX_NAMES:
@@ -381,8 +490,8 @@ def _callers(
     return Change(
         kind,
         ("sources", source),
-        f"办理{zh}的系统，经授权{verb[0]}数源 {one.name['zh']} [{source}] 的字段 {'、'.join(names)}",
+        f"办理{zh}的系统，经授权{verb[0]}数源 {one.name['zh']} [{source}] 的字段 {'、'.join(told['zh'])}",
         f"systems that handle {en} {verb[1]}, as far as they are granted, of {one.name['en']} [{source}] the fields "
-        f"{', '.join(names)}",
+        f"{', '.join(told['en'])}",
         items,
     )

@@ -23,7 +23,7 @@ _IDENTIFIERS = re.compile(r"(?<![0-9])(?:[0-9]{17}[0-9Xx]|1[3-9][0-9]{9})(?![0-9
 
 def annotate(parts: Parts, position: int, text: str, by: str) -> Annotation:
     """Write something about an entry. Raises ``CallerProblem``: ``annotation.text``, ``annotation.entry``."""
-    _require_text(text)
+    require_text(text)
     with parts.store.write() as work:
         if not work.log_rows(position, position + 1):
             raise CallerProblem("annotation.entry", got=str(position))
@@ -40,7 +40,7 @@ def confirm(parts: Parts, flag: str, text: str, by: str) -> Annotation:
 
     Raises ``CallerProblem``: ``annotation.text``, ``misuse.unknown``, ``misuse.cleared``.
     """
-    _require_text(text)
+    require_text(text)
     with parts.store.write() as work:
         found = work.flag(flag)
         if found is None:
@@ -54,9 +54,10 @@ def confirm(parts: Parts, flag: str, text: str, by: str) -> Annotation:
     return made
 
 
-def _require_text(text: str) -> None:
+def require_text(text: str, code: str = "annotation.text") -> None:
+    """Raises ``CallerProblem`` of this code for nothing, for too much, and for what looks like a person's number."""
     if not 0 < len(text.strip()) <= LONGEST or _IDENTIFIERS.search(text):
-        raise CallerProblem("annotation.text", expected=f"1 to {LONGEST} characters")
+        raise CallerProblem(code, expected=f"1 to {LONGEST} characters")
 
 
 def _kept(work: Work, made: Annotation) -> Annotation:

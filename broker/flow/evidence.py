@@ -26,7 +26,7 @@ def progress_of(parts: Parts, work: Work, policy: Policy, matters: Matters, know
     earlier: dict[str, Finding | None] = {}
     findings = known.findings
     if policy.marks:
-        findings = {key: disputed(parts, policy, matters, key, one) for key, one in findings.items()}
+        findings = {key: disputed(parts, policy, matters.plan, key, one) for key, one in findings.items()}
     while True:  # a chain may reuse in several steps; each round finds what one more of them wants
         progress = advance(matters.plan, matters.request, matters.permits, findings, day_of(now), known.waits, earlier)
         if not progress.wanted:

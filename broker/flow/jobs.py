@@ -19,12 +19,31 @@ from broker.flow.parts import Parts, new_id
 from broker.ports import Work
 from broker.ports.console import Job
 
+MOST_OPEN = 5  # of one person at once: who waits for five has time to look at what came of the first
+LATE = timedelta(seconds=30)  # the housekeeping looks every second; what waits longer waits for a process
 
-def waiting(work: Work, kind: str, by: str, asked: Mapping[str, Any], now: datetime, total: int = 0) -> Job:
-    """A new job of this kind, kept; the caller records who asked for it, and commits."""
-    job = Job(new_id(now), kind, by, "waiting", 0, total, json.dumps(asked), None, now, now, 0)
+
+def waiting(
+    work: Work, kind: str, by: str, asked: Mapping[str, Any], now: datetime, total: int = 0, about: str | None = None
+) -> Job:
+    """A new job of this kind, kept; the caller records who asked for it, and commits.
+
+    Raises ``CallerProblem``: ``job.waiting`` where the same person's job about the same thing is not finished,
+    ``job.too-many`` where that person has asked for enough.
+    """
+    unfinished = work.unfinished_jobs(by)
+    if about is not None and any((one.kind, one.about) == (kind, about) for one in unfinished):
+        raise CallerProblem("job.waiting")
+    if len(unfinished) >= MOST_OPEN:
+        raise CallerProblem("job.too-many", got=str(len(unfinished)), expected=str(MOST_OPEN))
+    job = Job(new_id(now), kind, by, "waiting", 0, total, json.dumps(asked), None, now, now, 0, about)
     work.add_job(job)
     return job
+
+
+def stalled(job: Job, now: datetime) -> bool:
+    """Whether nobody works on a job that is not finished: no process takes it up, or whoever did is gone."""
+    return job.state in {"waiting", "running"} and now > job.ready_at + LATE
 
 
 def claim(parts: Parts, kind: str, lease: timedelta) -> Job | None:

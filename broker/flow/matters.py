@@ -115,9 +115,9 @@ def related_in(vault: Vault, related: Party | None) -> list[str]:
     return [] if related is None else [vault.pseudonym(related.subject)]
 
 
-def disputed(parts: Parts, policy: Policy, matters: Matters, key: str, finding: Finding) -> Finding:
+def disputed(parts: Parts, policy: Policy, plan: Plan, key: str, finding: Finding) -> Finding:
     """The finding of a planned lookup – as UNKNOWN where its record is marked (数据异议); its digest stays as it is."""
-    planned = matters.plan.lookups.get(key)
+    planned = plan.lookups.get(key)
     marks = None if planned is None else policy.marks.get(planned.source)
     if planned is None or marks is None or about(parts.vault, planned.subject, planned.related) not in marks:
         return finding

@@ -1,7 +1,8 @@
 """Preview: what a draft would have made of the verifications of the last days, worked out beside the requests.
 
 A job (``flow/jobs.py``). It reads the recorded requests and answers and keeps counts only; nothing of a person leaves
-it.
+it. Each verification is decided twice, under the edition that the draft stands on and under the draft, both with
+today's grants and today's marked records: what differs is the draft's own doing, and nobody else's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from broker.core.findings import has_errors
 from broker.core.plan import Plan, plan
 from broker.core.replay import Comparison, Permits, Recorded, run
 from broker.flow import jobs
-from broker.flow.matters import finding_of, permits_from
+from broker.flow.matters import disputed, finding_of
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import LookupRow, Policy
@@ -31,11 +32,15 @@ KIND = "preview"
 LONGEST_DAYS = 31
 _CHUNK = 100  # verifications between two looks at whether the job was cancelled
 _LEASE = timedelta(seconds=60)
+_MOST_TRIES = 3
 _UNREADABLE = "unreadable"
 
 
 def ask(parts: Parts, number: str, days: int, by: str, check: Check) -> Job:
-    """Begin a preview of a draft over the last days. Raises ``catalog.broken``, ``edition.unknown``."""
+    """Begin a preview of a draft over the last days.
+
+    Raises ``catalog.broken``, ``edition.unknown``, ``job.waiting``, ``job.too-many``.
+    """
     if not 1 <= days <= LONGEST_DAYS:
         raise CallerProblem("request.parameter", got=str(days), expected=f"1 to {LONGEST_DAYS} days")
     with parts.store.read() as work:
@@ -47,7 +52,7 @@ def ask(parts: Parts, number: str, days: int, by: str, check: Check) -> Job:
     asked = {"draft": number, "days": days, "digest": kept[0].digest, "revision": kept[0].revision}
     with parts.store.write() as work:
         now = work.pulse().now
-        job = jobs.waiting(work, KIND, by, asked, now)
+        job = jobs.waiting(work, KIND, by, asked, now, about=number)
         work.record([entry("preview_asked", now, by=by, draft=number, digest=kept[0].digest, days=days, job=job.id)])
         # Crash before this commit: nothing was asked for. After it: the housekeeping finds the job.
         work.commit()
@@ -59,24 +64,37 @@ def cancel(parts: Parts, number: str, by: str) -> None:
     jobs.cancel(parts, KIND, number, by, "preview_cancelled")
 
 
+def digest_of_job(job: Job) -> str:
+    """Of which state of its draft a preview is."""
+    return str(json.loads(job.asked)["digest"])
+
+
 def work_off(parts: Parts) -> bool:
     """Take the oldest waiting preview and carry it through; False where there is none."""
     job = jobs.claim(parts, KIND, _LEASE)
     if job is None:
         return False
+    if job.fence > _MOST_TRIES:  # whoever took it up has died of it, again and again
+        _fail(parts, job, "job.failed")
+        return True
     asked = json.loads(job.asked)
     with parts.store.read() as work:
         now = work.pulse().now
         kept = work.read_draft(asked["draft"])
+        base = None if kept is None or not kept[0].base else parts.edition(work, kept[0].base)
     if kept is None or kept[0].digest != asked["digest"]:  # changed meanwhile: the result would be of another list
-        jobs.keep(parts, replace(job, state="failed", result=json.dumps({"why": "draft.changed"})), _LEASE)
+        _fail(parts, job, "draft.changed")
         return True
     draft = Edition(0, kept[0].digest, catalog_from(json.loads(kept[1])))
-    _replay(parts, job, draft, now - timedelta(days=asked["days"]))
+    _replay(parts, job, (base or draft, draft), now - timedelta(days=asked["days"]))
     return True
 
 
-def _replay(parts: Parts, job: Job, draft: Edition, since: datetime) -> None:
+def _fail(parts: Parts, job: Job, why: str) -> None:
+    jobs.keep(parts, replace(job, state="failed", result=json.dumps({"why": why})), _LEASE)
+
+
+def _replay(parts: Parts, job: Job, lists: tuple[Edition, Edition], since: datetime) -> None:
     first = f"{int(since.timestamp() * 1000):012x}"  # identifiers begin with their moment
     with parts.store.read() as work:
         total = work.count_decided(first)
@@ -89,12 +107,11 @@ def _replay(parts: Parts, job: Job, draft: Edition, since: datetime) -> None:
             lookups = _by_verification(work.lookups_of([one.id for one in rows]))
             editions = {one.edition: parts.edition(work, one.edition) for one in rows}
         for one in rows:
-            recorded = _recorded(parts, one, lookups.get(one.id, ()), editions[one.edition])
+            recorded = _recorded(parts, policy, one, lookups.get(one.id, ()), editions[one.edition])
             if recorded is None:
                 unreadable += 1
                 continue
-            before = run(editions[one.edition], recorded, _as_permitted(one))
-            then = run(draft, recorded, _by_grants(policy, one, draft, pulse.now))
+            before, then = (run(each, recorded, _by_grants(policy, one, each, pulse.now)) for each in lists)
             told.add(recorded, before, then)
         done += len(rows)
         finished = len(rows) < _CHUNK
@@ -112,36 +129,38 @@ def _by_verification(rows: Sequence[LookupRow]) -> dict[str, list[LookupRow]]:
     return found
 
 
-def _recorded(parts: Parts, one: Decided, rows: Sequence[LookupRow], edition: Edition) -> Recorded | None:
-    """What was recorded, None where its answers or its key were destroyed when their time was over."""
+def _recorded(
+    parts: Parts, policy: Policy, one: Decided, rows: Sequence[LookupRow], edition: Edition
+) -> Recorded | None:
+    """What was recorded, None where its answers or its key were destroyed when their time was over.
+
+    A record that is marked today counts as unknown, as it would if it were asked about today.
+    """
     try:
         key = parts.vault.unwrap(one.wrapped_key)
         request = request_from(json.loads(parts.vault.decrypt(key, one.request, one.id)))
         if any(row.state == "answered" and row.answer is None for row in rows):
             return None
-        findings = {row.key: finding_of(parts, row, key) for row in rows if row.state == "answered"}
+        planned = plan(edition, request, day_of(one.admitted_at))
+        findings = {
+            row.key: disputed(parts, policy, planned, row.key, finding_of(parts, row, key))
+            for row in rows if row.state == "answered"
+        }  # fmt: skip
     except BrokerProblem:
         return None
-    day = day_of(one.admitted_at)
-    asked = {key: frozenset(lookup.fields) for key, lookup in plan(edition, request, day).lookups.items()}
-    return Recorded(one.client, request, day, findings, asked)
+    asked = {key: frozenset(lookup.fields) for key, lookup in planned.lookups.items()}
+    return Recorded(one.client, request, one.admitted_at, findings, asked)
 
 
-def _as_permitted(one: Decided) -> Permits:
-    """The permits of the time."""
-    kept = permits_from(one.permits)
-    return lambda planned, _: {key: kept.get(key, Refusal("grant.none")) for key in planned.lookups}
-
-
-def _by_grants(policy: Policy, one: Decided, draft: Edition, now: datetime) -> Permits:
-    """What today's grants would permit of the draft's lookups; caps are left out, since they depend on the day."""
+def _by_grants(policy: Policy, one: Decided, edition: Edition, now: datetime) -> Permits:
+    """What today's grants permit of a list's lookups; caps are left out, since they depend on the day."""
     grants = policy.grants_of.get(one.client, ())
     uncapped = [replace(grant, daily_calls=None, distinct_holders=None) for grant in grants]
 
     def permits(planned: Plan, request: Request) -> Mapping[str, Permit | Refusal]:
         return {
             key: Refusal("grant.withheld")
-            if kept_back(draft.catalog.sources[lookup.source], lookup)
+            if kept_back(edition.catalog.sources[lookup.source], lookup)
             else authorise(uncapped, lookup, request, now, Used({}))
             for key, lookup in planned.lookups.items()
         }

@@ -109,7 +109,7 @@ def keep(
             matters = matters_of(parts, work, one, parts.vault.unwrap(one.wrapped_key))
         except BrokerProblem:
             continue  # deleted meanwhile: there is nothing left to hold the promise against
-        told = disputed(parts, policy, matters, row.key.split(":", 2)[2], finding)
+        told = disputed(parts, policy, matters.plan, row.key.split(":", 2)[2], finding)
         checked = _judged(matters, row.key, told, now)
         work.change_promise(row.id, checked.state, now)
         work.record([

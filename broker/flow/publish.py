@@ -5,8 +5,9 @@ An edition is signed and immutable; verifications in flight keep theirs. Every s
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,11 +19,14 @@ from broker.core.edition import digest_of, edition_seal
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.findings import Finding, has_errors
+from broker.core.list_rows import rows_changed
 from broker.core.person import person
 from broker.core.receipt import moment
+from broker.flow.annotate import require_text
 from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Draft, NewEdition, Pulse, Work
+from broker.ports.editions import Remark, Story
 
 Check = Callable[[Mapping[str, Any]], list[Finding]]
 Within = Callable[[Mapping[str, Any], Mapping[str, Any]], None]  # (before, after); raises where it may not be changed
@@ -36,8 +40,8 @@ def draft(parts: Parts, document: Mapping[str, Any], by: str, comment: str, iden
         raise CallerProblem("body.not-json", expected="integers of at most 64 bits") from error
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _identified(parts, work, pulse, identify)
-        base = max((number for number, _ in parts.policy(work, pulse).editions), default=0)
+        caller = _named(parts, work, pulse, identify)
+        base = _newest(parts, work, pulse)
         made = Draft(new_id(pulse.now), "draft", base, digest_of(body), comment, by, pulse.now)
         work.add_draft(made, body)
         work.record([entry("drafted", pulse.now, draft=made.id, digest=made.digest, by=by, edition=base, **caller)])
@@ -57,22 +61,27 @@ def edit(  # noqa: PLR0913, PLR0917 - a row is named by its section and key
     """
     with parts.store.write() as work:
         now = work.pulse().now
-        found, old = _locked(work, number, "draft")
+        found, old = locked(work, number, "draft")
         if found.revision != revision:
             raise CallerProblem("draft.changed", got=str(revision), expected=str(found.revision))
         before = json.loads(old)
         after = _with_row(before, section, key, row)
         within(before, after)
         body = orjson.dumps(after)
-        editors = ",".join(dict.fromkeys([*(found.editors or "").split(","), by])).strip(",")
-        changed = replace(found, revision=revision + 1, editors=editors, digest=digest_of(body))
-        work.change_draft(changed, body)
-        work.record([entry("draft_edited", now, draft=number, revision=changed.revision, digest=changed.digest, by=by,
+        editors = joined(found.editors, by)
+        moved = replace(found, revision=revision + 1, editors=editors, digest=digest_of(body))
+        work.change_draft(moved, body)
+        work.record([entry("draft_edited", now, draft=number, revision=moved.revision, digest=moved.digest, by=by,
                            path=f"{section}/{key}")])  # fmt: skip
         # Crash before this commit: the draft is as it was. After it, with the answer lost: whoever saves again is told
         # that the draft has moved on, and sees their own change in it.
         work.commit()
-    return changed
+    return moved
+
+
+def joined(editors: str | None, by: str) -> str:
+    """Who has changed a draft, each once, this one included."""
+    return ",".join(dict.fromkeys(filter(None, [*(editors or "").split(","), by])))
 
 
 def _with_row(document: Mapping[str, Any], section: str, key: str, row: Any) -> dict[str, Any]:
@@ -84,8 +93,11 @@ def _with_row(document: Mapping[str, Any], section: str, key: str, row: Any) -> 
     return {**document, section: kept if row is None else {**kept, key: row}}
 
 
-def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify | None = None) -> Draft:
-    """Hand a draft in for review. Raises ``OperatorProblem`` ``catalog.broken`` where the check finds errors."""
+def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify | None = None, note: str = "") -> Draft:
+    """Hand a draft in for review, with a note for who reviews it.
+
+    Raises ``OperatorProblem`` ``catalog.broken`` where the check finds errors.
+    """
     with parts.store.read() as work:
         kept = work.read_draft(number)  # checked before others have to wait for us
     findings = check(json.loads(kept[1])) if kept and kept[0].state == "draft" else []
@@ -97,7 +109,7 @@ def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify 
             raise OperatorProblem("catalog.broken", got=str(len(findings)))
         return replace(found, state="submitted", submitted_by=by)
 
-    return _changed(parts, number, "draft", change, _Act("submitted", by, identify))
+    return changed(parts, number, ("draft",), change, Act("submitted", by, note, identify))
 
 
 def review(
@@ -106,12 +118,17 @@ def review(
     """Approve or reject; raises ``CallerProblem`` ``edition.self-approval`` for who drafted, edited or submitted it."""
 
     def change(found: Draft) -> Draft:
-        authors = (found.drafted_by, found.submitted_by or "", *(found.editors or "").split(","))
-        if person(by) in set(map(person, authors)):
+        if is_author(found, by):
             raise CallerProblem("edition.self-approval")
         return replace(found, state="approved" if approve else "rejected", reviewed_by=by, review=comment)
 
-    return _changed(parts, number, "submitted", change, _Act("reviewed", by, identify))
+    return changed(parts, number, ("submitted",), change, Act("reviewed", by, comment, identify))
+
+
+def is_author(found: Draft, by: str) -> bool:
+    """Whether this person drafted, changed or handed it in, under whatever spelling."""
+    authors = (found.drafted_by, found.submitted_by or "", *(found.editors or "").split(","))
+    return person(by) in set(map(person, filter(None, authors)))
 
 
 def publish_draft(
@@ -123,11 +140,9 @@ def publish_draft(
     """
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _identified(parts, work, pulse, identify)
-        found, body = _locked(work, number, "approved")
-        if effective_at is not None and effective_at < pulse.now:
-            raise CallerProblem("edition.effective", expected=f"not before {moment(pulse.now)}")
-        edition = _publish(parts, work, body, effective_at, by, found.base, caller)
+        caller = _named(parts, work, pulse, identify)
+        found, body = locked(work, number, "approved")
+        edition = _publish(parts, work, body, effective_at, _Publication(by, found.base, number), caller)
         work.change_draft(replace(found, state="published", edition=edition.number))
         # Crash before this commit: the draft stays approved, the old edition in force. After it: the new edition is
         # there for every process, from its next transaction on.
@@ -141,9 +156,70 @@ def publish(parts: Parts, document: Mapping[str, Any], effective_at: datetime | 
     Raises ``OperatorProblem`` ``register.exists`` where the newest edition is this very document.
     """
     with parts.store.write() as work:
-        edition = _publish(parts, work, orjson.dumps(document), effective_at, publisher, None, {})
+        edition = _publish(parts, work, orjson.dumps(document), effective_at, _Publication(publisher), {})
         work.commit()
     return edition
+
+
+def withdraw_edition(parts: Parts, number: int, by: str, why: str) -> int:
+    """Take the newest edition back before it takes effect; returns its number.
+
+    Raises ``CallerProblem``: ``edition.unknown``, ``edition.in-force``, ``edition.built-upon``, ``draft.remark``.
+    """
+    require_text(why, "draft.remark")
+    with parts.store.write() as work:
+        _take_back(parts, work, number, by, why)
+        # Crash before this commit: it takes effect on its day. After it: no process plans with it, from its next
+        # transaction on. A verification that was admitted with it in the very moment keeps it, as always.
+        work.commit()
+    return number
+
+
+def move_edition(parts: Parts, number: int, by: str, effective_at: datetime, why: str) -> NewEdition:
+    """Let the newest edition take effect on another day: it is taken back, and its bytes become the next edition.
+
+    A seal names number, bytes and day, so that an edition whose day moved is another one. Raises as
+    ``withdraw_edition``, and ``edition.effective``.
+    """
+    require_text(why, "draft.remark")
+    with parts.store.write() as work:
+        story = _take_back(parts, work, number, by, why)
+        body = work.edition(number)[1]
+        edition = _publish(parts, work, body, effective_at, _Publication(by, draft=story.draft), {})
+        # Crash before this commit: it keeps its day. After it: the old one is gone and the new one waits, in one step.
+        work.commit()
+    return edition
+
+
+def _take_back(parts: Parts, work: Work, number: int, by: str, why: str) -> Story:
+    pulse = work.pulse()
+    story = next(iter(work.stories(number)), None)
+    if story is None:
+        raise CallerProblem("edition.unknown", got=str(number))
+    if story.effective_at <= pulse.now:
+        raise CallerProblem("edition.in-force", got=moment(story.effective_at))
+    if number != _newest(parts, work, pulse):
+        raise CallerProblem("edition.built-upon", got=str(number))
+    if not work.withdraw_edition(number, by, why.strip(), pulse.now):
+        raise CallerProblem("edition.unknown", got=str(number))
+    work.move_policy()
+    work.record([entry("edition_withdrawn", pulse.now, edition=number, by=by, digest=text_digest(why.strip()),
+                       effective_at=moment(story.effective_at))])  # fmt: skip
+    return story
+
+
+def _newest(parts: Parts, work: Work, pulse: Pulse) -> int:
+    """The newest edition that stands, in force or not yet; 0 before the first."""
+    return max((number for number, _ in parts.policy(work, pulse).editions), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """Who makes an edition, on which edition it was drafted (None: without a draft), and of which draft."""
+
+    by: str
+    base: int | None = None
+    draft: str | None = None
 
 
 def _publish(
@@ -151,55 +227,77 @@ def _publish(
     work: Work,
     body: bytes,
     effective_at: datetime | None,
-    publisher: str,
-    base: int | None,
+    told: _Publication,
     caller: Mapping[str, str],
 ) -> NewEdition:
-    catalog_from(json.loads(body))  # a document that does not become values is never an edition
+    document = json.loads(body)
+    catalog_from(document)  # a document that does not become values is never an edition
     pulse, digest = work.pulse(), digest_of(body)
-    newest = max((number for number, _ in parts.policy(work, pulse).editions), default=0)
-    if base is not None and base != newest:
-        raise CallerProblem("edition.outdated", got=str(base), expected=str(newest))
-    if newest and work.edition(newest)[0] == digest:
+    if effective_at is not None and told.draft and effective_at < pulse.now:
+        raise CallerProblem("edition.effective", expected=f"not before {moment(pulse.now)}")
+    stories = work.stories()
+    standing = next((one for one in stories if one.withdrawn_at is None), None)
+    newest, number = (standing.number if standing else 0), (stories[0].number if stories else 0) + 1
+    if told.base is not None and told.base != newest:
+        raise CallerProblem("edition.outdated", got=str(told.base), expected=str(newest))
+    if standing and standing.digest == digest:
         raise OperatorProblem("register.exists", got=str(newest))
     effective = effective_at or pulse.now
-    signed = edition_seal(parts.issuer, newest + 1, digest, effective, parts.signer)
-    edition = NewEdition(newest + 1, digest, effective, publisher, body, signed)
+    signed = edition_seal(parts.issuer, number, digest, effective, parts.signer)
+    edition = NewEdition(number, digest, effective, told.by, body, signed)
     if not work.add_edition(edition, pulse.now):
-        raise CallerProblem("edition.outdated", got=str(newest), expected=str(edition.number))
+        raise CallerProblem("edition.outdated", got=str(newest), expected=str(number))
+    before = json.loads(work.edition(newest)[1]) if newest else {}
+    work.add_row_changes(number, rows_changed(before, document))
+    if told.draft:
+        work.add_origin(number, told.draft)
     work.move_policy()
-    from_then = moment(effective)
-    told = entry("published", pulse.now, edition=edition.number, digest=digest, by=publisher, effective_at=from_then,
-                 **caller)  # fmt: skip
-    work.record([told])
+    work.record([entry("published", pulse.now, edition=number, digest=digest, by=told.by, draft=told.draft,
+                       effective_at=moment(effective), **caller)])  # fmt: skip
     return edition
 
 
 @dataclass(frozen=True, slots=True)
-class _Act:
-    """What is done to a draft, by whom, and how a caller from outside is identified."""
+class Act:
+    """What is done to a draft, by whom, with which words, and how a caller from outside is identified."""
 
     kind: str
     by: str
-    identify: Identify | None
+    text: str = ""
+    identify: Identify | None = None
 
 
-def _changed(parts: Parts, number: str, state: str, change: Callable[[Draft], Draft], act: _Act) -> Draft:
+def changed(parts: Parts, number: str, states: Sequence[str], change: Callable[[Draft], Draft], act: Act) -> Draft:
+    """Do one act to a draft in one of these states; its words are kept beside it, their digest stands in the entry."""
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _identified(parts, work, pulse, act.identify)
-        changed = change(_locked(work, number, state)[0])
-        work.change_draft(changed)
-        told = entry(act.kind, pulse.now, draft=number, state=changed.state, by=act.by, comment=changed.review,
-                     **caller)  # fmt: skip
+        caller = _named(parts, work, pulse, act.identify)
+        moved = change(locked(work, number, *states)[0])
+        work.change_draft(moved)
+        said = remarked(work, moved, act, pulse.now, moved.state if act.kind == "reviewed" else act.kind)
+        told = entry(act.kind, pulse.now, draft=number, state=moved.state, by=act.by, **said, **caller)
         work.record([told])
         # Crash before this commit: the draft is as it was. After it, and with the answer lost: who repeats it is told
         # that the draft's state does not allow it, and reads that it is done.
         work.commit()
-    return changed
+    return moved
 
 
-def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> dict[str, str]:
+def remarked(
+    work: Work, found: Draft, act: Act, now: datetime, kind: str, about: tuple[str, str] = ("", "")
+) -> dict[str, str]:
+    """Keep in the draft's thread what was done and said; returns what the entry says of it."""
+    made = Remark(new_id(now), found.id, kind, *about, act.by, act.text.strip(), now)
+    work.add_remark(made)
+    return {"remark": made.id, "text": text_digest(made.text)} if made.text else {}
+
+
+def text_digest(text: str) -> str:
+    """What an entry holds of words that people write, so that they can be taken away without touching the log."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> dict[str, str]:
     """Who signed, for the entry, their nonce spent; nothing where an administrator types at the machine itself."""
     if identify is None:
         return {}
@@ -207,12 +305,13 @@ def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify | Non
     return {"client": caller.client.id, "key": caller.key_id}
 
 
-def _locked(work: Work, number: str, state: str) -> tuple[Draft, bytes]:
+def locked(work: Work, number: str, *states: str) -> tuple[Draft, bytes]:
+    """A draft in one of these states, and nobody else's meanwhile. Raises ``edition.unknown``, ``edition.state``."""
     found = work.draft(number)
     if found is None:
         raise CallerProblem("edition.unknown", got=number)
-    if found[0].state != state:
-        raise CallerProblem("edition.state", got=found[0].state, expected=state)
+    if found[0].state not in states:
+        raise CallerProblem("edition.state", got=found[0].state, expected=" or ".join(states))
     return found
 
 

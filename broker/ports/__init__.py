@@ -17,6 +17,7 @@ from broker.core.envelope import Verifier
 from broker.core.roles import Role
 from broker.ports.audit import AuditWork
 from broker.ports.console import ConsoleWork
+from broker.ports.editions import EditionWork
 from broker.ports.figures import FiguresWork
 from broker.ports.grants import GrantsWork, Parties
 from broker.ports.health import HealthWork
@@ -383,6 +384,7 @@ class Published:
     digest: str
     effective_at: datetime
     seal: str
+    withdrawn_at: datetime | None = None  # taken back before it took effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +392,7 @@ class Draft:
     """A list on its way to become an edition, and who has done what to it."""
 
     id: str
-    state: str  # draft | submitted | approved | rejected | published
+    state: str  # draft | submitted | approved | rejected | published | discarded
     base: int
     digest: str
     comment: str
@@ -404,7 +406,10 @@ class Draft:
     editors: str | None = None  # who changed the body since it was drafted, joined by commas
 
 
-class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, AuditWork, Protocol):
+class Work(
+    WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, AuditWork, EditionWork,
+    Protocol,
+):  # fmt: skip
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 
     def commit(self) -> None:
@@ -424,7 +429,7 @@ class Work(WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleW
         ...
 
     def published(self) -> list[Published]:
-        """Every edition, ascending."""
+        """Every edition, ascending; those that were taken back too."""
         ...
 
     def record(self, entries: Sequence[Entry]) -> None:

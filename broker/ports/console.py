@@ -55,6 +55,7 @@ class Job:
     created_at: datetime
     ready_at: datetime
     fence: int
+    about: str | None = None  # the one thing it is about: a draft, a source
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,14 @@ class ConsoleWork(CaseWork, ObjectionWork, Protocol):
 
     def jobs(self, kind: str, limit: int) -> list[Job]:
         """The newest jobs of a kind."""
+        ...
+
+    def newest_job(self, kind: str, about: str) -> Job | None:
+        """The newest job of a kind about one thing."""
+        ...
+
+    def unfinished_jobs(self, owner: str) -> list[Job]:
+        """What somebody has asked for that is not finished; in a writing transaction nobody adds to it meanwhile."""
         ...
 
     def claim_job(self, kind: str, now: datetime, lease_until: datetime) -> Job | None:

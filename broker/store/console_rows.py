@@ -150,6 +150,17 @@ class ConsoleRows(CaseRows, ObjectionRows):
         chosen = select(*_JOB).where(t.job.c.kind == kind).order_by(t.job.c.created_at.desc()).limit(limit)
         return [Job(*row) for row in self._run(chosen)]
 
+    def newest_job(self, kind: str, about: str) -> Job | None:
+        """The newest job of a kind about one thing."""
+        chosen = select(*_JOB).where(t.job.c.kind == kind, t.job.c.about == about)
+        row = self._run(chosen.order_by(t.job.c.created_at.desc(), t.job.c.id.desc()).limit(1)).one_or_none()
+        return None if row is None else Job(*row)
+
+    def unfinished_jobs(self, owner: str) -> list[Job]:
+        """What somebody has asked for that is not finished; in a writing transaction nobody adds to it meanwhile."""
+        self._run(self._locked(select(t.person.c.id).where(t.person.c.login == owner)))  # one request after the other
+        return [Job(*row) for row in self._run(select(*_JOB).where(t.job.c.owner == owner, t.job.c.state.in_(_OPEN)))]
+
     def claim_job(self, kind: str, now: datetime, lease_until: datetime) -> Job | None:
         """The oldest job of a kind that nobody works on, leased to us."""
         due = (t.job.c.kind == kind) & t.job.c.state.in_(_OPEN) & (t.job.c.ready_at <= now)

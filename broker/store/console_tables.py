@@ -84,5 +84,8 @@ job = Table(
     Column("created_at", Moment, nullable=False),
     Column("ready_at", Moment, nullable=False),
     Column("fence", Integer, nullable=False),
+    Column("about", Text),  # what newest job of a kind is looked for by, or NULL
 )
+Index("job_about", job.c.kind, job.c.about, job.c.created_at)
+Index("job_owner", job.c.owner, job.c.state)
 Index("job_of_kind", job.c.kind, job.c.created_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker.store import (
     audit_tables,
     console_tables,
+    edition_tables,
     figures_tables,
     grants_tables,
     health_tables,
@@ -18,6 +19,7 @@ from broker.store.tables import metadata
 __all__ = [
     "audit_tables",
     "console_tables",
+    "edition_tables",
     "figures_tables",
     "grants_tables",
     "health_tables",

@@ -85,8 +85,8 @@ draft = Table(  # a list on its way to become an edition; kept afterwards, as th
     "draft",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("state", Text, nullable=False),  # draft | submitted | approved | rejected | published
-    Column("base", Integer, nullable=False),  # the newest edition when it was drafted, 0 before the first
+    Column("state", Text, nullable=False),  # draft | submitted | approved | rejected | published | discarded
+    Column("base", Integer, nullable=False),  # the edition its changes stand on, 0 before the first
     Column("digest", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("drafted_by", Text, nullable=False),

@@ -43,9 +43,11 @@ from broker.ports import (
     StoredVerification,
     WaitingLookup,
 )
+from broker.store import edition_tables as e
 from broker.store import tables as t
 from broker.store.audit_rows import AuditRows
 from broker.store.console_rows import ConsoleRows
+from broker.store.edition_rows import EditionRows
 from broker.store.engine import Database
 from broker.store.figures_rows import FiguresRows
 from broker.store.grants_rows import GrantsRows, parties_from, parties_text
@@ -88,7 +90,9 @@ class SqlStore:
             yield SqlWork(connection, self.statements, self.read_key)
 
 
-class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows, AuditRows):
+class SqlWork(
+    WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows, AuditRows, EditionRows
+):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
     def __init__(self, connection: Connection, statements: Statements, read_key: ReadKey) -> None:
@@ -109,7 +113,10 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         grants_of: dict[str, list[Grant]] = {}
         for grant in grants.values():
             grants_of.setdefault(grant.client, []).append(grant)
-        editions = self._run(select(t.edition.c.number, t.edition.c.effective_at).order_by(t.edition.c.number))
+        standing = t.edition.c.number.not_in(select(e.edition_withdrawal.c.edition))
+        editions = self._run(
+            select(t.edition.c.number, t.edition.c.effective_at).where(standing).order_by(t.edition.c.number)
+        )
         stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action is Action.STOP)
         numbers = [(row.number, row.effective_at) for row in editions]
         return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks())
@@ -128,7 +135,9 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
     def published(self) -> list[Published]:
         """Every edition, ascending."""
         columns = (t.edition.c.number, t.edition.c.digest, t.edition.c.effective_at, t.edition.c.seal)
-        return [Published(*row) for row in self._run(select(*columns).order_by(t.edition.c.number))]
+        known = t.edition.outerjoin(e.edition_withdrawal, e.edition_withdrawal.c.edition == t.edition.c.number)
+        chosen = select(*columns, e.edition_withdrawal.c.withdrawn_at).select_from(known).order_by(t.edition.c.number)
+        return [Published(*row) for row in self._run(chosen)]
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Append entries; the database queues them for their place in the log."""
@@ -476,7 +485,7 @@ class SqlWork(WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, Conso
         self._run(
             self._sql.change_draft, b_id=draft.id, state=draft.state, submitted_by=draft.submitted_by,
             reviewed_by=draft.reviewed_by, review=draft.review, edition=draft.edition, digest=draft.digest,
-            revision=draft.revision, editors=draft.editors, **changed,
+            revision=draft.revision, editors=draft.editors, base=draft.base, **changed,
         )  # fmt: skip
 
     def move_policy(self) -> None:

@@ -48,6 +48,11 @@ def result_of(house: House, job: Job) -> dict[str, Any]:
     return result
 
 
+def totals(result: Mapping[str, Any], source: str) -> list[int]:
+    """How often a source was asked under the one list and the other."""
+    return [one["total"] for one in result["calls"][source]]
+
+
 def begun(house: House, number: str) -> Job:
     return preview.ask(house.parts, number, 7, "editor", lambda _: [])
 
@@ -55,10 +60,12 @@ def begun(house: House, number: str) -> Job:
 def test_the_same_list_changes_nothing(small: House, asked: kit.Broker) -> None:
     result = result_of(small, begun(small, draft_of(small, catalogue.document())))
     assert result["replayed"] == HELD
-    assert not any(result[name] for name in ("gained", "lost", "unsure", "fields", "refused"))
+    assert not any(result[name] for name in ("gained", "lost", "not_met", "unsure", "fields", "refused"))
     sources = (catalogue.LICENCES, catalogue.REGISTER, catalogue.POPULATION)
     calls = {source: len(asked.sources.of(source)) for source in sources}
-    assert result["calls"] == {source: [count, count] for source, count in calls.items()}
+    assert {source: [one["total"] for one in both] for source, both in result["calls"].items()} == {
+        source: [count, count] for source, count in calls.items()
+    }
     assert set(calls.values()) == {HELD}
 
 
@@ -68,8 +75,13 @@ def test_a_row_that_is_only_proposed_again_loses_its_exemptions_and_spares_its_c
     document = catalogue.document()
     document["materials"]["identity"]["chain"][0]["state"] = "proposed"
     result = result_of(small, begun(small, draft_of(small, document)))
-    assert (result["lost"], result["gained"]) == ({"identity@legal_representative": HELD}, {})
-    assert result["calls"][catalogue.POPULATION] == [HELD, 0]
+    line = {"material": "identity@legal_representative", "item": catalogue.SHOP, "region": catalogue.REGION,
+            "client": kit.CLIENT, "count": HELD}  # fmt: skip
+    assert (result["lost"], result["gained"]) == ([line], [])
+    assert totals(result, catalogue.POPULATION) == [HELD, 0]
+    assert {(one["change"], one["source"], one["field"]) for one in result["fields"]} == {
+        ("lost", catalogue.POPULATION, "match")
+    }
 
 
 def test_what_was_never_asked_stays_unsure_and_its_fields_are_told(small: House, asked: kit.Broker) -> None:
@@ -78,18 +90,20 @@ def test_what_was_never_asked_stays_unsure_and_its_fields_are_told(small: House,
     document["sources"][catalogue.POPULATION]["fields"].append("address")
     document["materials"]["identity"]["chain"][0]["fields"].append("address")
     result = result_of(small, begun(small, draft_of(small, document)))
-    assert result["unsure"] == {"identity@legal_representative": HELD}
+    assert [(one["material"], one["count"]) for one in result["unsure"]] == [("identity@legal_representative", HELD)]
     assert not result["gained"]
     assert not result["lost"]
-    assert result["fields"] == [{"client": kit.CLIENT, "source": catalogue.POPULATION, "fields": {"address": HELD}}]
-    assert result["calls"][catalogue.POPULATION] == [HELD, HELD]
+    assert [(one["change"], one["field"], one["count"]) for one in result["fields"]] == [("gained", "address", HELD)]
+    assert totals(result, catalogue.POPULATION) == [HELD, HELD]
 
 
 def test_an_item_that_leaves_the_list_refuses_its_requests(small: House, asked: kit.Broker) -> None:
     document = catalogue.document()
     document["items"][catalogue.SHOP]["effective"] = {"to": "2020-01-01", "reason": "已取消"}
     result = result_of(small, begun(small, draft_of(small, document)))
-    assert result["refused"] == {"request.item-not-in-force": HELD}
+    assert result["refused"] == [
+        {"code": "request.item-not-in-force", "what": catalogue.SHOP, "region": catalogue.REGION, "count": HELD}
+    ]
 
 
 def test_nothing_of_a_person_stands_in_a_job(small: House, asked: kit.Broker) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from broker.core.catalog import catalog_from
 from broker.core.coverage import State, lines
 from broker.core.diff import Change, apply_diff, as_values, diff
+from broker.core.diff_groups import grouped
 from broker.core.patch import Edit, PatchError, apply_edits, edits, pointer, same
 from broker.store.catalog_file import read_catalog
 from tests.lists import asking, checking, documents, item, material, whole
@@ -247,13 +248,42 @@ def test_the_lines_read_as_sentences() -> None:
     assert first((f"{PLACE}/lead", ["市公安局", "市民政局"]))[0] == (
         "事项 事项甲 [i-a] 枣庄市：牵头部门 市审批服务局 → 市公安局、市民政局"
     )
-    assert first(("items/i-b/materials/0", GONE))[0] == "事项 事项乙 [i-b]：不再要求材料 材料甲@spouse"
+    assert first(("items/i-b/materials/0", GONE))[0] == "事项 事项乙 [i-b]：不再要求材料 配偶的材料甲"
     assert first(("items/i-z", example()["items"]["i-b"]), ("items/i-b", GONE))[1].endswith("[i-z]: key i-b → i-z")
     gained = told(("materials/m-b/chain/0/state", "confirmed"))
     assert gained[1].zh == "事项 事项甲 [i-a]：材料 材料乙 可免提交"
     assert gained[2].en == (
-        "systems that handle 事项甲 gain, as far as they are granted, of 数源s-one [s-one] the fields holder_number"
+        "systems that handle 事项甲 gain, as far as they are granted, of 数源s-one [s-one] the fields "
+        "Identity number or credit code"
     )
+
+
+def test_no_word_of_the_machine_stands_in_a_line() -> None:
+    """Modes, states, sources, roles, fields and comparisons by their names, before and after, in both languages."""
+    again, later = documented(
+        (f"{ROW}/state", "proposed"), ("items/i-a/materials/0/when", {"party": "spouse"}),
+        (f"{ROW}/expect", [{"field": "holder_number", "op": "equals", "to": "spouse.number"}]),
+        ("items/i-a/effective", {"to": "2030-12-31"}), ("sources/s-one/calls_per_day", 100),
+    )  # fmt: skip
+    lines = [one.zh for one in diff(again, later, DAY, effects=False).changes]
+    assert "材料 材料甲 [m-a]：数据查询（数源s-zero，查询）：已确认 → 拟议" in lines
+    assert "事项 事项甲 [i-a]：材料甲 要求条件 – → 有配偶的" in lines
+    assert "事项 事项甲 [i-a]：有效期 – → 止 2030-12-31" in lines
+    assert "数源 数源s-one [s-one]：每日次数上限 – → 100" in lines
+    assert any("证件号码（统一社会信用代码） 等于 配偶的号码" in line for line in lines)
+
+
+def test_what_follows_stands_under_the_row_that_causes_it() -> None:
+    again, later = documented(("materials/m-b/chain/0/state", "confirmed"), ("items/i-b/name/zh", "新名"))
+    groups = grouped(diff(again, later, DAY), again, later)
+    assert [(one.section, one.key, len(one.lines), len(one.effects)) for one in groups] == [
+        ("items", "i-b", 1, 0), ("materials", "m-b", 1, 2),
+    ]  # fmt: skip
+
+
+def documented(*changes: tuple[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The example, and the example with these changes."""
+    return example(), changed(*changes)
 
 
 def test_regions_are_named_where_only_some_gain() -> None:

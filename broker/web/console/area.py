@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from flask import Response
@@ -13,6 +14,7 @@ from broker.core.people import ConsoleRole
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports.console import IdentityProvider
+from broker.web.console.lists import Lists
 
 ROOT = "/console"
 MAX_FORM = 512 * 1024  # an item's row whole is below 100 KB
@@ -30,6 +32,11 @@ class Console:
     provider: IdentityProvider | None = None
     keys: Sequence[Verifier] = ()  # those by which our receipts verify, historic ones included
     log_keys: Sequence[Verifier] = ()
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Editions and drafts as all areas read them: one memory, since a list is large."""
+        return Lists(self.parts, self.check)
 
 
 @dataclass(frozen=True, slots=True)

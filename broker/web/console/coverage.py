@@ -15,6 +15,7 @@ from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
 from broker.web.console.chart import Share, bars, trend
 from broker.web.console.lists import Listing, Lists
 from broker.web.console.page import shown
+from broker.web.console.sharing import where_published
 from broker.web.console.words import told
 
 _BACK = 12  # editions the trend goes back
@@ -24,7 +25,7 @@ _CHOICES = (By.STAGE, By.DEPARTMENT, By.SCENE, By.LIFE_CYCLE, By.REGION)
 def coverage_area(console: Console) -> Area:
     """The page of the coverage."""
     area = Area("coverage", Nav("index", "Coverage"))
-    area.get("/coverage", _Coverage(Lists(console.parts, console.check)).index, EVERY_ROLE)
+    area.get("/coverage", where_published(_Coverage(console.lists).index), EVERY_ROLE)
     return area
 
 
@@ -43,6 +44,8 @@ class _Coverage:
         # A function of the list and the day alone, so what was worked out once stays good.
         self._report = lru_cache(maxsize=32)(_report)
         self._grid = lru_cache(maxsize=8)(_grid)
+        self._totals: dict[tuple[str, str], Share] = {}  # of one day, by the list's digest and the region
+        self._day: date | None = None
 
     def index(self) -> Response:
         """Figures, a chart by stage or department, both crossed, the next best sources, and the trend."""
@@ -64,13 +67,19 @@ class _Coverage:
         )  # fmt: skip
 
     def _past(self, today: date, region: str) -> list[tuple[int, Share]]:
-        """The totals of the last editions, all as they would count today, so that only the lists differ."""
-        numbers = [one.number for one in self._lists.editions()][:_BACK]
-        found = []
-        for number in reversed(numbers):
-            total = self._report(self._lists.edition(number), today, By.REGION, region).total
-            found.append((number, Share(str(number), total.exempt, total.waiting, total.missing)))
-        return found
+        """The totals of the last editions, all as they would count today, so that only the lists differ.
+
+        Only what has no total yet is read: nothing on most days, one edition after a publication.
+        """
+        last = [one for one in self._lists.editions() if one.withdrawn_at is None][:_BACK]
+        if self._day != today:
+            self._day, self._totals = today, {}
+        totals = self._totals
+        missing = [one for one in last if (one.digest, region) not in totals]
+        for listing in self._lists.several([one.number for one in missing]).values():
+            total = _report(listing, today, By.REGION, region).total
+            totals[listing.digest, region] = Share("", total.exempt, total.waiting, total.missing)
+        return [(one.number, totals[one.digest, region]) for one in reversed(last)]
 
 
 def _report(listing: Listing, day: date, by: By, region: str) -> Coverage:

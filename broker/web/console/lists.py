@@ -6,8 +6,9 @@ What is kept is a function of the bytes alone, under their digest, so it can nev
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
@@ -16,13 +17,16 @@ from typing import Any
 from broker.core.catalog import Catalog, Item, Place, Scene, catalog_from
 from broker.core.coverage import State, lines_of
 from broker.core.day import day_of
-from broker.core.diff import Difference, diff
+from broker.core.diff import diff
+from broker.core.diff_groups import Group, grouped
 from broker.core.errors import CallerProblem
 from broker.core.findings import Finding, has_errors
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
-from broker.ports import Draft, Published
+from broker.ports import Draft, Work
+from broker.ports.editions import RowStory, Story
 
+HISTORY = 20  # editions of one page of a row's history
 KEPT = 6  # lists in memory: the edition in force, its neighbours, the drafts people work on; some 15 MB each
 
 
@@ -95,16 +99,18 @@ class Seen:
 
 
 class Lists:
-    """Reads editions and drafts; one object per area, its memory shared by the process's threads."""
+    """Reads editions and drafts; one object for all areas of a console, its memory shared by the process's threads."""
 
     def __init__(self, parts: Parts, check: Check) -> None:
         """``check`` holds a list against its grammar and rules."""
         self._parts = parts
         self._check = check
-        self.listing = lru_cache(maxsize=KEPT)(Listing)
+        self._numbers: dict[int, str] = {}  # an edition's digest, which never changes
+        self._listings: OrderedDict[str, Listing] = OrderedDict()
+        self._lock = threading.Lock()
         self.rows = lru_cache(maxsize=KEPT)(_rows)
         self._findings = lru_cache(maxsize=KEPT)(lambda listing: tuple(check(listing.document)))
-        self._difference = lru_cache(maxsize=KEPT)(lambda one, other, day: diff(one.document, other.document, day))
+        self._difference = lru_cache(maxsize=KEPT)(_difference)
 
     def today(self) -> date:
         """The day by the database's clock."""
@@ -123,39 +129,91 @@ class Lists:
             return Seen(self._of_edition(work, edition.number), edition.number), today
 
     def edition(self, number: int) -> Listing:
-        """An edition's list. Raises ``edition.unknown``."""
-        with self._parts.store.read() as work:
-            if number not in {one.number for one in work.published()}:
-                raise CallerProblem("edition.unknown", got=str(number))
-            return self._of_edition(work, number)
+        """An edition's list. Raises ``CallerProblem`` ``edition.unknown``."""
+        known = self._known(number)
+        if known is not None:
+            return known
+        found = self.several([number])
+        if number not in found:
+            raise CallerProblem("edition.unknown", got=str(number))
+        return found[number]
 
-    def editions(self) -> list[Published]:
-        """Every edition, the newest first."""
+    def several(self, numbers: Sequence[int]) -> dict[int, Listing]:
+        """Several editions' lists, those that are not in memory read in one statement."""
+        found = {number: listing for number in numbers if (listing := self._known(number)) is not None}
+        missing = [number for number in numbers if number not in found]
+        if missing:
+            with self._parts.store.read() as work:
+                bodies = work.bodies(missing)
+            for number, (digest, body) in bodies.items():
+                self._numbers[number] = digest
+                found[number] = self.listing(digest, body)
+        return found
+
+    def editions(self) -> list[Story]:
+        """Every edition and how it came about, the newest first."""
         with self._parts.store.read() as work:
-            return list(reversed(work.published()))
+            return work.stories()
+
+    def history(self, section: str, key: str, page: int) -> tuple[list[RowStory], bool]:
+        """One page of what the editions did to a row, the newest first, and whether there are more."""
+        with self._parts.store.read() as work:
+            found = work.row_history(section, key, page * HISTORY, HISTORY + 1)
+        return found[:HISTORY], len(found) > HISTORY
+
+    def listing(self, digest: str, body: bytes) -> Listing:
+        """A list by its bytes; what was worked out from them is kept as long as it is among the last used."""
+        with self._lock:
+            known = self._listings.pop(digest, None) or Listing(digest, body)
+            self._listings[digest] = known
+            while len(self._listings) > KEPT:
+                self._listings.popitem(last=False)
+        return known
+
+    def _known(self, number: int) -> Listing | None:
+        with self._lock:
+            return self._listings.get(self._numbers.get(number, ""))
 
     def findings(self, listing: Listing) -> tuple[Finding, ...]:
         """What the check finds."""
         found: tuple[Finding, ...] = self._findings(listing)
         return found
 
-    def difference(self, before: Listing, after: Listing, day: date) -> Difference | None:
-        """What becomes different, None where the later list has errors."""
-        if has_errors(self.findings(after)):
-            return None
-        told: Difference = self._difference(before, after, day)
-        return told
+    def difference(self, before: Listing, after: Listing, day: date) -> Told | None:
+        """What becomes different, None where the later list breaks the grammar.
 
-    def _of_edition(self, work: Any, number: int) -> Listing:
-        known = self._editions.get(number)
+        What follows from it is told where the later list has no errors.
+        """
+        findings = self.findings(after)
+        if any(one.rule == "schema" for one in findings):
+            return None
+        return self._difference(before, after, day, has_errors(findings))
+
+    def _of_edition(self, work: Work, number: int) -> Listing:
+        known = self._known(number)
         if known is None:
             digest, body = work.edition(number)
-            known = self._editions[number] = (digest, body)
-        return self.listing(*known)
+            self._numbers[number] = digest
+            known = self.listing(digest, body)
+        return known
 
-    @cached_property
-    def _editions(self) -> dict[int, tuple[str, bytes]]:
-        return {}
+
+@dataclass(frozen=True)
+class Told:
+    """What becomes different between two lists, row by row; ``is_whole`` where what follows from it is told too."""
+
+    groups: tuple[Group, ...]
+    is_whole: bool
+
+    @property
+    def count(self) -> int:
+        """How many changes, without what follows from them."""
+        return sum(len(one.lines) for one in self.groups)
+
+
+def _difference(before: Listing, after: Listing, day: date, has_errors: bool) -> Told:  # noqa: FBT001 - a cache knows by position
+    difference = diff(before.document, after.document, day, effects=not has_errors)
+    return Told(grouped(difference, before.document, after.document), not has_errors)
 
 
 def _found(kept: tuple[Draft, bytes] | None, number: str) -> tuple[Draft, bytes]:

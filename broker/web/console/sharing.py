@@ -3,43 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
+from functools import wraps
 from typing import Any
 
 from flask import Response, request
 
 from broker.core.catalog import Catalog
 from broker.core.coverage import LIFE_CYCLES, State, lines_of
-from broker.core.errors import CallerProblem
+from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.guide import role_name
 from broker.core.people import ConsoleRole
-from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
+from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, View
 from broker.web.console.list_words import LEVELS, MODES, SHARING, STATES
-from broker.web.console.lists import Listing, Lists, Row, Seen
-from broker.web.console.page import shown
+from broker.web.console.lists import Lists, Row, Seen
+from broker.web.console.page import shown, to
 from broker.web.console.visit import visitor
 
 PER_PAGE = 50
-_HISTORY = 20  # editions looked back through for what happened to an item
 
 
 def sharing_area(console: Console) -> Area:
     """The pages that read the list."""
-    area, sharing = Area("sharing", Nav("index", "Sharing list")), _Sharing(Lists(console.parts, console.check))
-    area.get("/list", sharing.index, EVERY_ROLE)
-    area.get("/list/items/<key>", sharing.item, EVERY_ROLE)
-    area.get("/list/materials", sharing.materials, EVERY_ROLE)
-    area.get("/list/materials/<key>", sharing.material, EVERY_ROLE)
-    area.get("/list/sources/<key>", sharing.source, EVERY_ROLE)
+    area, sharing = Area("sharing", Nav("index", "Sharing list")), _Sharing(console.lists)
+    area.get("/list", _where_sound(sharing.index), EVERY_ROLE)
+    area.get("/list/items/<key>", _where_sound(sharing.item), EVERY_ROLE)
+    area.get("/list/materials", _where_sound(sharing.materials), EVERY_ROLE)
+    area.get("/list/materials/<key>", _where_sound(sharing.material), EVERY_ROLE)
+    area.get("/list/sources/<key>", _where_sound(sharing.source), EVERY_ROLE)
     return area
+
+
+def where_published(view: View) -> View:
+    """The page, or – where no edition is in force yet – what there is to do about that."""
+
+    @wraps(view)
+    def shown_or_empty(*arguments: Any, **values: Any) -> Response:
+        try:
+            return view(*arguments, **values)
+        except OperatorProblem as problem:
+            if problem.code != "edition.none":
+                raise
+            return shown("sharing/none.html")
+
+    return shown_or_empty
+
+
+class _UnreadableError(Exception):
+    """A draft whose rows break the grammar, or name what is not there: it can be mended, and not be browsed."""
+
+
+def _where_sound(view: View) -> View:
+    """The page, or – where a draft cannot be browsed – what the check finds in it."""
+
+    @wraps(view)
+    def shown_or_sent(*arguments: Any, **values: Any) -> Response:
+        try:
+            return view(*arguments, **values)
+        except _UnreadableError:
+            return to("drafts_findings", number=_draft())
+
+    return where_published(shown_or_sent)
 
 
 class _Sharing:
     def __init__(self, lists: Lists) -> None:
         self._lists = lists
 
+    def _seen(self) -> tuple[Seen, date]:
+        seen, today = self._lists.seen(_draft())
+        if seen.draft and any(one.rule in {"schema", "reference"} for one in self._lists.findings(seen.listing)):
+            raise _UnreadableError
+        return seen, today
+
     def index(self) -> Response:
         """Every item of every region, filtered by what was asked for."""
-        seen, today = self._lists.seen(_draft())
+        seen, today = self._seen()
         asked = {name: request.args.get(name, "").strip() for name in _FILTERS} | {
             "q": request.args.get("q", "").strip()
         }
@@ -54,7 +93,7 @@ class _Sharing:
 
     def item(self, key: str) -> Response:
         """One item: where it stands, what it requires, how each material is replaced, and what has happened to it."""
-        seen, today = self._lists.seen(_draft())
+        seen, today = self._seen()
         item = _one(seen.catalog.items, key)
         places = [
             (place, seen.catalog.scenes[place.scene], list(lines_of(seen.catalog, item, place, today)))
@@ -67,7 +106,7 @@ class _Sharing:
 
     def materials(self) -> Response:
         """Every material, with how many items need it."""
-        seen, _ = self._lists.seen(_draft())
+        seen, _ = self._seen()
         sought = request.args.get("q", "").strip().casefold()
         found = [
             one for one in seen.catalog.materials.values()
@@ -80,7 +119,7 @@ class _Sharing:
 
     def material(self, key: str) -> Response:
         """One material: its chain, its basis, and which items need it."""
-        seen, _ = self._lists.seen(_draft())
+        seen, _ = self._seen()
         material = _one(seen.catalog.materials, key)
         items = [seen.catalog.items[one] for one in seen.listing.needed_by.get(key, ())]
         return shown(
@@ -90,7 +129,7 @@ class _Sharing:
 
     def source(self, key: str) -> Response:
         """One source: whose it is, what it offers, and which materials ask it."""
-        seen, _ = self._lists.seen(_draft())
+        seen, _ = self._seen()
         source = _one(seen.catalog.sources, key)
         materials = [seen.catalog.materials[one] for one in seen.listing.used_by.get(key, ())]
         return shown(
@@ -98,20 +137,11 @@ class _Sharing:
             history=self._history("sources", key), **_words(),
         )  # fmt: skip
 
-    def _history(self, section: str, key: str) -> list[tuple[Any, bool]]:
-        """The editions in which a row became another, the newest first, and whether it was new there."""
-        editions = self._lists.editions()[: _HISTORY + 1]
-        rows = [(one, self._row_of(one.number, section, key)) for one in editions]
-        told = []
-        for position, (edition, row) in enumerate(rows):
-            before = rows[position + 1][1] if position + 1 < len(rows) else None
-            if row != before and row is not None:
-                told.append((edition, before is None))
-        return told
-
-    def _row_of(self, number: int, section: str, key: str) -> Any:
-        listing: Listing = self._lists.edition(number)
-        return listing.document[section].get(key)
+    def _history(self, section: str, key: str) -> dict[str, Any]:
+        """A page of the editions in which a row became another, the newest first."""
+        page = max(0, min(request.args.get("before", 0, type=int), 10_000))
+        lines, more = self._lists.history(section, key, page)
+        return {"lines": lines, "page": page, "more": more, "section": section, "key": key}
 
 
 _FILTERS: Mapping[str, Callable[[Row, str], bool]] = {
