@@ -38,7 +38,8 @@ _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _LINE = ("region", "department", "scene", "item", "material", "mode", "decision", "source", "reach", "count")
 _PAPER_LINE = ("region", "department", "scene", "item", "material", "standing", "reason", "original", "count")
 _POLICY_KINDS = {
-    "published", "client_registered", "key_registered", "key_revoked", "grant_registered", *_GRANT_KINDS,
+    "published", "edition_withdrawn", "client_registered", "key_registered", "key_revoked", "grant_registered",
+    *_GRANT_KINDS,
     "operator_stopped", "operator_released", "record_marked", "record_unmarked", "record_corrected",
 }  # fmt: skip
 
