@@ -136,9 +136,9 @@ class BrokerClient:
                     raise
             time.sleep(_POLL_S)
 
-    def close_case(self, number: str, outcome: str) -> dict[str, Any]:
-        """Report a case's outcome; the broker asks nothing more for it."""
-        body = orjson.dumps({"case": {"number": number}, "outcome": outcome})
+    def close_case(self, number: str, outcome: str, operator: Mapping[str, str]) -> dict[str, Any]:
+        """Report a case's outcome; nothing more is asked for it. ``operator``: who decided, ``id`` and ``unit``."""
+        body = orjson.dumps({"case": {"number": number}, "outcome": outcome, "operator": dict(operator)})
         return self._json("POST", "/v1/cases/outcome", body)
 
     def orders(self) -> list[dict[str, Any]]:

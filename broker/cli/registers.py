@@ -76,12 +76,16 @@ def client_group() -> None:
 @click.option("--callback-url", help="Where decisions are announced; must be https outside a test.")
 @click.option("--role", "roles", multiple=True, type=click.Choice([one.value for one in Role]),
               default=(Role.APPROVAL.value,), show_default=True, help="What it may do; may be repeated.")  # fmt: skip
-def client_add(name_id: str, name: str, unit: str, callback_url: str | None, roles: tuple[str, ...]) -> None:
+@click.option("--also-unit", "units", multiple=True,
+              help="Credit code of a further body for whose people it may ask; may be repeated.")  # fmt: skip
+def client_add(
+    name_id: str, name: str, unit: str, callback_url: str | None, roles: tuple[str, ...], units: tuple[str, ...]
+) -> None:
     """Register an approval system, or the system of those who keep the list, under an id."""
-    if not is_credit_code(unit):
+    if not all(map(is_credit_code, (unit, *units))):
         raise click.ClickException("统一社会信用代码校验不通过 / the credit code's check digit is wrong")
     with told(), office(current_settings()) as opened:
-        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active", roles))
+        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active", roles, units))
 
 
 @client_group.command("add-key")

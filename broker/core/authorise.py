@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from broker.core.case import Basis, Operator, Request
+from broker.core.case import Basis, Request
 from broker.core.catalog import Form, Source
+from broker.core.person import person
 from broker.core.plan import PlannedLookup
 
 IN_FORCE, SUSPENDED, REVOKED = "in_force", "suspended", "revoked"
@@ -78,9 +79,12 @@ class Used:
         return "grant.holders-exhausted" if fresh and full else None
 
 
-def asker(client: str, operator: Operator) -> str:
-    """The one spelling under which an operator is told from others: a staff number is its body's and system's own."""
-    return f"{client}/{operator.unit}/{operator.id}"
+def asker(client: str, unit: str, number: str) -> str:
+    """The one spelling under which an operator is told from others: a staff number is its body's and system's own.
+
+    ``A001``, ``a001`` and the full-width form of either are one person, since whoever types it chooses the form.
+    """
+    return f"{client}/{unit}/{person(number)}"
 
 
 def authorise(

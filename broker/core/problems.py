@@ -53,6 +53,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     # the request
     ("request.scope", 422, _C, "须且只须指定一个事项或一个场景", "Name either one item or one scene", "请填写 item 或 scene 之一", "Send either item or scene"),
     ("request.identifier", 422, _C, "证件号码或统一社会信用代码校验不通过", "An identifier's check digit is wrong", "请核对号码后重新提交", "Compare the number with the document and send again"),
+    ("request.unit", 403, _C, "该系统未登记代该单位办理", "The system is not registered for the operator's body", "请填写本单位的统一社会信用代码，或请大数据中心为该系统登记该单位", "Name a body that the system is registered for, or ask the big-data centre to register it"),
     ("request.role-twice", 422, _C, "同一角色出现两次", "One role is held by two parties", "每个角色只填一人", "Name one party per role"),
     ("request.region", 422, _C, "未知的行政区划", "The region is unknown", "请使用清单中的行政区划代码", "Use a region code of the sharing list"),
     ("request.item", 422, _C, "清单中没有该事项，或本地区不办理", "The item is not on this region's list", "请查询本地区的事项清单", "Look the item up in the region's list"),

@@ -18,11 +18,11 @@ from broker.core.errors import BrokerProblem, CallerProblem, Problem
 from broker.core.plan import Plan, plan
 from broker.core.receipt import request_digest
 from broker.flow.caller import NONCE_KEPT, Caller, Identify
-from broker.flow.matters import SALT_BYTES, Known, Matters, permits_text
+from broker.flow.matters import SALT_BYTES, Known, Matters, permits_of, permits_text
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import PROMISE
 from broker.flow.settle import Settled, carry_on
-from broker.ports import CaseFile, NewLookup, NewVerification, Policy, StoredVerification, Work
+from broker.ports import CaseFile, Client, NewLookup, NewVerification, Policy, StoredVerification, Vault, Work
 from broker.ports.grants import Parties
 
 _log = logging.getLogger(__name__)
@@ -140,8 +140,9 @@ class _Admission:
                 draft.outcome = CallerProblem("signature.replayed")
 
     def _read(self, draft: _Draft) -> None:
-        draft.document = parse(draft.submission.body)
-        self.parts.check_request(draft.document)
+        document = parse(draft.submission.body)
+        self.parts.check_request(document)
+        draft.document = document
 
     def _recognise(self, drafts: Sequence[_Draft]) -> None:
         """What was submitted before under the same id is the answer, if it is the same."""
@@ -172,6 +173,7 @@ class _Admission:
         draft.request = request_from(draft.document)
         if self.policy.stopped and _asker(draft) in self.policy.stopped:
             raise CallerProblem("misuse.stopped", pointer="/operator")
+        check_unit(_caller(draft).client, draft.request.operator.unit)
         doubtful = doubtful_certificates(draft.request)
         if doubtful:
             facts = {"client": _caller(draft).client.id, "request": draft.request.request_id, "identifiers": doubtful}
@@ -353,6 +355,7 @@ class _Admission:
             basis=request.basis.value,
             basis_reference=request.basis_reference,
             subject=matters.applicant,
+            related=sorted({subject for _, subject in draft.parties}),
             edition=matters.edition.number,
             request=matters.request_digest,
             lookups=sorted(one.key for one in due if not one.key.startswith(PROMISE)),
@@ -362,13 +365,46 @@ class _Admission:
         """The refusal of a known caller has its entry; beside that and the spent nonce it leaves nothing."""
         for draft in self.drafts:
             if isinstance(draft.outcome, Problem) and draft.caller is not None:
-                self.entries.append(refused(draft.caller, draft.outcome, self.now))
+                wanted = {} if draft.document is None else wanted_in(self.parts.vault, draft.document)
+                if draft.plan is not None:
+                    wanted |= {"edition": draft.plan.edition, "permits": permits_of(draft.permits)}
+                self.entries.append(refused(draft.caller, draft.outcome, self.now, wanted))
 
 
-def refused(caller: Caller, problem: Problem, now: datetime) -> Entry:
-    """The entry of a refusal."""
+def check_unit(client: Client, unit: str) -> None:
+    """Raises ``CallerProblem`` ``request.unit`` where a system does not act for the body of the person it names."""
+    if unit not in {client.unit, *client.units}:
+        raise CallerProblem("request.unit", got=unit, pointer="/operator/unit")
+
+
+def refused(caller: Caller, problem: Problem, now: datetime, wanted: Mapping[str, Any]) -> Entry:
+    """The entry of a refusal: who was refused what, about whom."""
     facts = {"client": caller.client.id, "key": caller.key_id, "code": problem.code, "got": problem.got}
-    return entry("refused", now, **facts)
+    return entry("refused", now, **facts, **wanted)
+
+
+def wanted_in(vault: Vault, document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request that follows the grammar wants, as an entry says it: persons as pseudonyms, the parties too."""
+    operator, basis = document["operator"], document["basis"]
+    persons = (*document.get("parties", ()), *([document["agent"]] if "agent" in document else ()))
+    return {
+        "request_id": document["request_id"],
+        "operator": operator["id"],
+        "unit": operator["unit"],
+        "case": document["case"]["number"],
+        "region": document["region"],
+        "item": document.get("item"),
+        "scene": document.get("scene"),
+        "channel": document["channel"],
+        "basis": basis["kind"],
+        "basis_reference": basis.get("reference", ""),
+        "subject": _pseudonym(vault, document["applicant"]),
+        "related": sorted({_pseudonym(vault, one) for one in persons}),
+    }
+
+
+def _pseudonym(vault: Vault, party: Mapping[str, Any]) -> str:
+    return vault.pseudonym(f"{party['id_type']}:{party['number']}")
 
 
 def _added(before: Parties, named: Parties) -> Parties:
@@ -399,7 +435,8 @@ def _request(draft: _Draft) -> Request:
 
 
 def _asker(draft: _Draft) -> str:
-    return asker(_caller(draft).client.id, _request(draft).operator)
+    operator = _request(draft).operator
+    return asker(_caller(draft).client.id, operator.unit, operator.id)
 
 
 def _plan_of(draft: _Draft) -> Plan:

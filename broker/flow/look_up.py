@@ -221,7 +221,8 @@ def _checks_promise(claim: Claimed) -> bool:
 
 
 def _asker(one: _Lookup) -> str:
-    return asker(one.claim.client, one.question.matter.operator)
+    operator = one.question.matter.operator
+    return asker(one.claim.client, operator.unit, operator.id)
 
 
 def _opened(parts: Parts, work: Work, claim: Claimed) -> _Lookup | None:

@@ -67,9 +67,14 @@ def matters_of(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
 
 def permits_text(permits: Mapping[str, Permit | Refusal]) -> str:
     """What was permitted, by lookup key, as it is kept."""
-    return json.dumps(
-        {key: {"grant": one.grant} if isinstance(one, Permit) else {"rule": one.rule} for key, one in permits.items()}
-    )
+    return json.dumps(permits_of(permits))
+
+
+def permits_of(permits: Mapping[str, Permit | Refusal]) -> dict[str, dict[str, str]]:
+    """The grant that permits each lookup, or the rule that refuses it."""
+    return {
+        key: {"grant": one.grant} if isinstance(one, Permit) else {"rule": one.rule} for key, one in permits.items()
+    }
 
 
 def permits_from(text: str) -> dict[str, Permit | Refusal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
@@ -10,6 +11,7 @@ from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.grant_application import withheld
+from broker.flow.admit import check_unit
 from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
 from broker.ports import Client, ClientKey, Work
@@ -19,7 +21,7 @@ def register_client(parts: Parts, client: Client) -> None:
     """A new system, with its roles. Raises ``OperatorProblem`` ``register.exists``."""
     _change(parts, lambda work, now: work.add_client(client, now), "register.exists", client.id,
             lambda now: entry("client_registered", now, client=client.id, unit=client.unit,
-                              roles=list(client.roles)))  # fmt: skip
+                              roles=list(client.roles), units=list(client.units)))  # fmt: skip
 
 
 def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
@@ -89,18 +91,31 @@ def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
     return True
 
 
-def close_case(parts: Parts, number: str, outcome: str, identify: Identify) -> None:
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a case ended, and the person who says so: staff number and body."""
+
+    case: str
+    outcome: str
+    operator: str
+    unit: str
+
+
+def close_case(parts: Parts, closing: Closing, identify: Identify) -> None:
     """The approval system reports the case's outcome: nothing is asked for it any more.
 
-    Raises ``CallerProblem``: ``case.unknown``; ``case.closed`` where it is closed already; ``signature.replayed``.
+    Raises ``CallerProblem``: ``case.unknown``; ``case.closed`` where it is closed already; ``request.unit`` where the
+    system does not act for the person's body; ``signature.replayed``.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
         caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
-        if not work.close_case(caller.client.id, number, pulse.now):
-            known = work.find_case(caller.client.id, number)
+        check_unit(caller.client, closing.unit)
+        if not work.close_case(caller.client.id, closing.case, closing.outcome, pulse.now):
+            known = work.find_case(caller.client.id, closing.case)
             raise CallerProblem("case.closed" if known else "case.unknown", pointer="/case/number")
-        work.record([entry("closed", pulse.now, client=caller.client.id, case=number, outcome=outcome)])
+        work.record([entry("closed", pulse.now, client=caller.client.id, key=caller.key_id, case=closing.case,
+                           outcome=closing.outcome, operator=closing.operator, unit=closing.unit)])  # fmt: skip
         work.commit()
 
 

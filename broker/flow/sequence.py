@@ -62,6 +62,7 @@ def _indexed(first: int, entries: Sequence[tuple[int, bytes]]) -> list[Indexed]:
                 at,
                 says["kind"],
                 *(_first_text(says, names) for names in _SAID_AS),
+                request_id=_first_text(says, ("request_id",)),
                 related=tuple(says.get("related", ())),
             )
         )

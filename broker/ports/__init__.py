@@ -143,6 +143,7 @@ class Client:
     callback_url: str | None
     state: str  # active | suspended
     roles: tuple[str, ...] = (Role.APPROVAL.value,)
+    units: tuple[str, ...] = ()  # further bodies for whose people it may ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,7 +454,7 @@ class Work(
         """The cases by (client, number): as given where they are new, else as they stand."""
         ...
 
-    def close_case(self, client: str, number: str, now: datetime) -> bool:
+    def close_case(self, client: str, number: str, outcome: str, now: datetime) -> bool:
         """True if an open case was closed by this."""
         ...
 

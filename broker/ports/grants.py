@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,7 +15,10 @@ Parties = Sequence[tuple[str, str]]  # (role, pseudonym) of those who take part 
 
 @dataclass(frozen=True, slots=True)
 class ConductRow:
-    """One admitted verification as the rules against misuse remember it; ``position`` is its entry's."""
+    """One admitted verification, or refused request, as the rules against misuse remember it.
+
+    ``position`` is its entry's; ``verification`` is the request id where it was refused.
+    """
 
     position: int
     verification: str
@@ -31,6 +34,8 @@ class ConductRow:
     subject: str
     edition: int
     at: datetime
+    related: tuple[str, ...] = field(default=(), kw_only=True)  # the parties beside the applicant, as pseudonyms
+    refused: str = field(default="", kw_only=True)  # the problem code
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,8 @@ class GrantsWork(Protocol):
         """The place in the log from which conduct is looked at, locked; None where another is looking just now."""
         ...
 
-    def admitted_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
-        """The log's entries `admitted` from one place to before another, each with its place."""
+    def conduct_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """The log's entries `admitted` and `refused` from one place to before another, each with its place."""
         ...
 
     def watched_to(self, position: int) -> None:
@@ -113,8 +118,28 @@ class GrantsWork(Protocol):
         """An operator's latest acts, in their order."""
         ...
 
+    def conduct_of_body(self, body: str, since: datetime, limit: int) -> list[ConductRow]:
+        """The latest acts of all operators of a system's body (``client/unit``), in their order."""
+        ...
+
+    def newcomers(self, body: str, since: datetime) -> list[str]:
+        """A verification of each operator of that body who was never seen before then."""
+        ...
+
+    def overdue_since(self, since: datetime, until: datetime) -> list[str]:
+        """The operators who asked between these times, in order."""
+        ...
+
+    def overdue_at(self) -> datetime | None:
+        """Until when cases that became overdue have been looked at; the caller has the place locked."""
+        ...
+
+    def overdue_looked(self, at: datetime) -> None:
+        """They have, until then."""
+        ...
+
     def undecided_of(self, operator: str, since: datetime, until: datetime, limit: int) -> tuple[int, list[str]]:
-        """How many of an operator's cases were opened between, and one verification of each that is still open."""
+        """How many of an operator's cases were opened between, and one verification of each without a decision."""
         ...
 
     def added_parties(self, client: str, cases: Sequence[str], since: datetime) -> dict[str, int]:

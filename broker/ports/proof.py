@@ -24,6 +24,7 @@ class Indexed:
     unit: str | None = None
     source: str | None = None
     outcome: str | None = None
+    request_id: str | None = field(default=None, kw_only=True)
     related: tuple[str, ...] = field(default=(), kw_only=True)  # further persons it is about, as pseudonyms
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, exists, func, insert, select, update
 
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, scope_from, scope_values
 from broker.core.misuse import Action, Evidence, RuleName
@@ -17,6 +17,9 @@ from broker.store import grants_tables as g
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store.rows import Rows
+
+# How a case ends without a decision, as one that was opened only to look would.
+_UNDECIDED = frozenset(("terminated", "withdrawn"))
 
 
 class GrantsRows(Rows):
@@ -90,14 +93,16 @@ class GrantsRows(Rows):
         row = self._run(select(g.misuse_cursor.c.position).with_for_update(skip_locked=True)).one_or_none()
         return None if row is None else int(row.position)
 
-    def admitted_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
-        """The log's entries `admitted` from one place to before another, each with its place."""
+    def conduct_in(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """The log's entries about what operators wanted, from one place to before another, each with its place."""
         told, leaf = p.log_index.c, t.log_leaf.c
         found = select(told.position, t.entry.c.body).select_from(
             p.log_index.join(t.log_leaf, leaf.position == told.position).join(t.entry, t.entry.c.id == leaf.entry_id)
         )
         rows = self._run(
-            found.where(told.position >= start, told.position < stop, told.kind == "admitted").order_by(told.position)
+            found.where(told.position >= start, told.position < stop, told.kind.in_(("admitted", "refused"))).order_by(
+                told.position
+            )
         )
         return [(row.position, row.body) for row in rows]
 
@@ -115,21 +120,48 @@ class GrantsRows(Rows):
         table = g.conduct
         theirs = select(table).where(table.c.operator == operator, table.c.at > since)
         rows = self._run(theirs.order_by(table.c.position.desc()).limit(limit)).all()
-        return [ConductRow(*row) for row in reversed(rows)]
+        return [_conduct(row) for row in reversed(rows)]
+
+    def conduct_of_body(self, body: str, since: datetime, limit: int) -> list[ConductRow]:
+        """The latest acts of all operators of a system's body, in their order."""
+        rows = self._run(_of_body(select(g.conduct), body, since).order_by(g.conduct.c.position.desc()).limit(limit))
+        return [_conduct(row) for row in reversed(rows.all())]
+
+    def newcomers(self, body: str, since: datetime) -> list[str]:
+        """A verification of each operator of that body who was never seen before then."""
+        act, before = g.conduct.c, g.conduct.alias()
+        seen = select(act.operator, func.min(act.verification_id).label("first")).group_by(act.operator)
+        known = exists().where(before.c.operator == act.operator, before.c.at <= since)
+        return [row.first for row in self._run(_of_body(seen, body, since).having(~known).order_by(act.operator))]
+
+    def overdue_since(self, since: datetime, until: datetime) -> list[str]:
+        """The operators who asked between these times, in order."""
+        act = g.conduct.c
+        found = select(act.operator).where(act.at > since, act.at <= until, act.refused == "").distinct()
+        return list(self._run(found.order_by(act.operator)).scalars())
+
+    def overdue_at(self) -> datetime | None:
+        """Until when cases that became overdue have been looked at."""
+        found: datetime | None = self._run(select(g.misuse_cursor.c.overdue_at)).scalar_one()
+        return found
+
+    def overdue_looked(self, at: datetime) -> None:
+        """They have, until then."""
+        self._run(update(g.misuse_cursor).values(overdue_at=at))
 
     def undecided_of(self, operator: str, since: datetime, until: datetime, limit: int) -> tuple[int, list[str]]:
-        """How many of an operator's cases were opened between, and one verification of each that is still open."""
+        """How many of an operator's cases were opened between, and one verification of each without a decision."""
         case = t.case_file
         theirs = (
-            select(func.min(g.conduct.c.verification_id).label("verification"), case.c.state)
+            select(func.min(g.conduct.c.verification_id).label("verification"), case.c.state, case.c.outcome)
             .join(case, (case.c.client_id == g.conduct.c.client_id) & (case.c.number == g.conduct.c.case_number))
             .where(g.conduct.c.operator == operator, g.conduct.c.at > since, g.conduct.c.at <= until)
-            .where(case.c.opened_at <= until)
-            .group_by(case.c.id, case.c.state)
+            .where(case.c.opened_at <= until, g.conduct.c.refused == "")
+            .group_by(case.c.id, case.c.state, case.c.outcome)
             .limit(limit)
         )
         rows = self._run(theirs).all()
-        return len(rows), sorted(row.verification for row in rows if row.state == "open")
+        return len(rows), sorted(row.verification for row in rows if row.state == "open" or row.outcome in _UNDECIDED)
 
     def added_parties(self, client: str, cases: Sequence[str], since: datetime) -> dict[str, int]:
         """How many parties later verifications added since then, by case; cases without any are missing."""
@@ -181,7 +213,19 @@ class GrantsRows(Rows):
 
 def _conduct_row(row: ConductRow) -> dict[str, Any]:
     renamed = {"verification": "verification_id", "client": "client_id", "case": "case_number"}
-    return {renamed.get(name, name): value for name, value in asdict(row).items()}
+    said = asdict(row) | {"related": json.dumps(row.related)}
+    return {renamed.get(name, name): value for name, value in said.items()}
+
+
+def _conduct(row: Any) -> ConductRow:
+    *said, related, refused = row
+    return ConductRow(*said, related=tuple(json.loads(related)), refused=refused)
+
+
+def _of_body(found: Select[Any], body: str, since: datetime) -> Select[Any]:
+    """What that body's operators did since; led by the time, since a day is little of what is remembered."""
+    act, client = g.conduct.c, body.partition("/")[0]
+    return found.where(act.at > since, act.client_id == client, act.operator.startswith(f"{body}/", autoescape=True))
 
 
 def _flag(row: Any) -> Flag:

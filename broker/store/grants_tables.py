@@ -42,8 +42,8 @@ grant_application = Table(  # who applied for what, and who decided it; a grant 
 conduct = Table(  # what operators did of late, copied from the log for the rules against misuse; forgotten after a time
     "conduct",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),  # of the entry `admitted`
-    Column("verification_id", Text, nullable=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # of the entry `admitted` or `refused`
+    Column("verification_id", Text, nullable=False),  # of a refused request, its request id
     Column("client_id", Text, nullable=False),
     Column("operator", Text, nullable=False),  # system, body and staff number
     Column("case_number", Text, nullable=False),
@@ -56,6 +56,8 @@ conduct = Table(  # what operators did of late, copied from the log for the rule
     Column("subject", Text, nullable=False),  # keyed pseudonym
     Column("edition", Integer, nullable=False),
     Column("at", Moment, nullable=False, index=True),
+    Column("related", Text, nullable=False, server_default="[]"),  # JSON: keyed pseudonyms of the parties
+    Column("refused", Text, nullable=False, server_default=""),  # the problem code, "" where it was admitted
     Index("conduct_operator", "operator", "at"),
 )
 
@@ -64,6 +66,7 @@ misuse_cursor = Table(  # one row: the place in the log up to which conduct was 
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
+    Column("overdue_at", Moment),  # cases that were overdue by then have been looked at
 )
 
 misuse_flag = Table(

@@ -52,7 +52,7 @@ class ProofRows(Rows):
         self._many(self._sql.many(p.log_index), [
             {"position": row.position, "at": row.at, "kind": row.kind, "client_id": row.client,
              "case_number": row.case, "operator": row.operator, "subject": row.subject,
-             "unit": row.unit, "source": row.source, "outcome": row.outcome}
+             "unit": row.unit, "source": row.source, "outcome": row.outcome, "request_id": row.request_id}
             for row in rows
         ])  # fmt: skip
         self._many(self._sql.many(p.log_related), [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text, text
 
 from broker.store.tables import Moment, metadata
 
@@ -29,6 +29,7 @@ log_index = Table(  # what the entries say, once they have their place; made fro
     Column("unit", Text),
     Column("source", Text),
     Column("outcome", Text),
+    Column("request_id", Text),  # of a refused request
 )
 Index("log_index_at", log_index.c.at)
 Index("log_index_case", log_index.c.case_number, log_index.c.position)
@@ -36,6 +37,12 @@ Index("log_index_subject", log_index.c.subject, log_index.c.position)
 Index("log_index_kind", log_index.c.kind, log_index.c.position)
 Index("log_index_client", log_index.c.client_id, log_index.c.position)
 Index("log_index_operator", log_index.c.operator, log_index.c.position)
+Index(
+    "log_index_request",
+    log_index.c.request_id,
+    postgresql_where=text("request_id IS NOT NULL"),
+    sqlite_where=text("request_id IS NOT NULL"),
+)
 Index("log_index_source", log_index.c.source, log_index.c.position)
 
 log_related = Table(  # whom else an entry is about, beside its subject: a spouse, a child, a refused request's parties

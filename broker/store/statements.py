@@ -56,9 +56,9 @@ class Statements:
             self._among(t.verification.c.client_id, "b_clients"), self._among(t.verification.c.request_id, "b_requests")
         )
         self.stored_verification = _stored().where(t.verification.c.id == bindparam("b_id"))
-        self.open_cases = self._many_new(t.case_file, without=("closed_at", "shredded_at", "erased_at")).returning(
-            t.case_file.c.id
-        )
+        self.open_cases = self._many_new(
+            t.case_file, without=("closed_at", "outcome", "shredded_at", "erased_at")
+        ).returning(t.case_file.c.id)
         self.case = select(t.case_file).where(
             t.case_file.c.client_id == bindparam("b_client"), t.case_file.c.number == bindparam("b_number")
         )
@@ -71,7 +71,7 @@ class Statements:
                 t.case_file.c.number == bindparam("b_number"),
                 t.case_file.c.state == "open",
             )
-            .values(state="closed", closed_at=bindparam("b_now"))
+            .values(state="closed", closed_at=bindparam("b_now"), outcome=bindparam("b_outcome"))
         )
         self.usage = select(t.grant_usage.c.grant_id, t.grant_usage.c.calls).where(
             t.grant_usage.c.day == bindparam("b_day"), self._among(t.grant_usage.c.grant_id, "b_ids")

@@ -109,6 +109,7 @@ client = Table(
     Column("callback_url", Text),
     Column("state", Text, nullable=False),
     Column("roles", Text, nullable=False, server_default="approval"),  # joined by commas
+    Column("units", Text, nullable=False, server_default=""),  # further bodies it may ask for, joined by commas
     Column("created_at", Moment, nullable=False),
 )
 
@@ -166,6 +167,7 @@ case_file = Table(
     Column("wrapped_key", LargeBinary, nullable=False),  # empty: destroyed, and with it what it encrypted
     Column("opened_at", Moment, nullable=False),
     Column("closed_at", Moment),
+    Column("outcome", Text),  # as the approval system reported it
     Column("shredded_at", Moment),
     Column("erased_at", Moment),  # shredded on request: no new key is made for it
     UniqueConstraint("client_id", "number"),

@@ -186,9 +186,11 @@ class SqlWork(
         found = (self._case(self._sql.case_shared, client, number) for client, number in names)
         return {(case.client, case.number): case for case in found if case is not None}
 
-    def close_case(self, client: str, number: str, now: datetime) -> bool:
+    def close_case(self, client: str, number: str, outcome: str, now: datetime) -> bool:
         """True if an open case was closed by this."""
-        return bool(self._run(self._sql.close_case, b_client=client, b_number=number, b_now=now).rowcount)
+        return bool(
+            self._run(self._sql.close_case, b_client=client, b_number=number, b_outcome=outcome, b_now=now).rowcount
+        )
 
     def find_case(self, client: str, number: str) -> CaseFile | None:
         """The case of this client and number."""
@@ -428,7 +430,8 @@ class SqlWork(
         """False where the id is taken."""
         return self._added(
             self._sql.add_client, id=client.id, name=client.name, unit=client.unit, state=client.state,
-            callback_url=client.callback_url, roles=",".join(client.roles), created_at=now,
+            callback_url=client.callback_url, roles=",".join(client.roles), units=",".join(client.units),
+            created_at=now,
         )  # fmt: skip
 
     def add_client_key(self, key_id: str, key: ClientKey, pem: str) -> bool:
@@ -494,7 +497,8 @@ class SqlWork(
 
 
 def _client(row: Any) -> Client:
-    return Client(row.id, row.name, row.unit, row.callback_url, row.state, tuple(row.roles.split(",")))
+    return Client(row.id, row.name, row.unit, row.callback_url, row.state, tuple(row.roles.split(",")),
+                  tuple(filter(None, row.units.split(","))))  # fmt: skip
 
 
 def grant_from(row: Any) -> Grant:

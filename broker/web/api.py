@@ -19,7 +19,7 @@ from broker.flow.explain import explain_to
 from broker.flow.matters import request_salt
 from broker.flow.parts import Parts
 from broker.flow.prove import proved
-from broker.flow.register import close_case
+from broker.flow.register import Closing, close_case
 from broker.ports import StoredVerification, Work
 from broker.ports.waiting import Promise
 from broker.web.desk import FrontDesk
@@ -103,7 +103,9 @@ class Api:
         signed = self._signed()
         with recorded(self._parts, signed):
             document = verified_document(self._parts, signed, self._outcome)
-            close_case(self._parts, document["case"]["number"], document["outcome"], signed.identify)
+            by = document["operator"]
+            closing = Closing(document["case"]["number"], document["outcome"], by["id"], by["unit"])
+            close_case(self._parts, closing, signed.identify)
         return _json({"case": document["case"], "state": "closed", "outcome": document["outcome"]})
 
     def _view(self, stored: StoredVerification) -> dict[str, Any]:

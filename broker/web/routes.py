@@ -95,8 +95,8 @@ ROUTES: tuple[Route, ...] = (
         "Submit a verification of one item or one scene. The same request id and body again: the same verification.",
         {200: ("It is decided.", _JSON, "verification"), 202: ("The sources are being asked.", _JSON, "verification")},
         (
-            *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.role-twice",
-            "request.region", "request.item", "request.scene", "request.role", "request.material",
+            *_SIGNED, *_BODY, "request.schema", "request.scope", "request.identifier", "request.unit",
+            "request.role-twice", "request.region", "request.item", "request.scene", "request.role", "request.material",
             "request.item-not-in-force", "request.level", "request.conflict", "request.forgotten", "case.shredded",
             "case.applicant-differs", "case.parties", "case.closed", "misuse.stopped",
             *(code for code in PROBLEMS if code.startswith("grant.")), "edition.none", "broker.overloaded",
@@ -137,7 +137,8 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
         {200: ("The case is closed.", _JSON, "closed")},
-        (*_SIGNED, *_BODY, "request.schema", "case.unknown", "case.closed"), (), "outcome", roles=_APPROVAL,
+        (*_SIGNED, *_BODY, "request.schema", "request.unit", "case.unknown", "case.closed"), (), "outcome",
+        roles=_APPROVAL,
     ),
     Route(
         "POST", "/v1/cases/collected", "collected",

@@ -19,7 +19,7 @@ from broker.web.routes import ROUTES
 from tests.faults.figure import Figure, Scale, Tally
 from tests.unit.test_roles import BODIES, MATRIX, SIGNED, call, sets_for
 from tests.unit.test_web_editions import EDITOR, LIST, REVIEWER, Desk, changed
-from tests.unit.web_ground import Ground, document_of, enrol, lay_ground
+from tests.unit.web_ground import CLERK, Ground, document_of, enrol, lay_ground
 
 REPOSITORY = Path(__file__).parents[2]
 DEMANDED = "role × route × owner × draft's state, from the route map: 100 % of routes have a row, every cell as it says"
@@ -133,7 +133,7 @@ def _owners(ground: Ground, tally: Tally) -> None:
         tally.note(f"{name} of another's: {told}", right=told == "verification.unknown")
         same = {**document_of(foreign), "instance": ""} == {**document_of(missing), "instance": ""}
         tally.note(f"{name} of another's tells more than one that is missing", right=same)
-    closing = {"case": document["case"], "outcome": "approved"}
+    closing = {"case": document["case"], "outcome": "approved", "operator": CLERK}
     told = document_of(ground.send("POST", "/v1/cases/outcome", closing, signer=other)).get("code")
     tally.note(f"another's case closed: {told}", right=told == "case.unknown")
     own = ground.send("POST", "/v1/cases/outcome", closing)

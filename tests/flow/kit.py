@@ -84,6 +84,11 @@ def request(number: int, **changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (document | changes).items() if value is not None}
 
 
+def closing(case: str, outcome: str) -> register.Closing:
+    """That a case has ended, by the operator of ``request``."""
+    return register.Closing(case, outcome, "op1", UNIT)
+
+
 def valid(question: Question) -> Answer:
     """The answer of a source that holds what it is asked for – and says more than it was asked."""
     known = {

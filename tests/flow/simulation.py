@@ -378,7 +378,7 @@ class Simulation:
         if self.chance.random() < 0.3:
             with contextlib.suppress(Problem):
                 name = f"case-{self.chance.randrange(CASES)}{self.chance.choice(['', '-b'])}"
-                register.close_case(broker.parts, name, "granted", kit.as_client(self.client))
+                register.close_case(broker.parts, kit.closing(name, "granted"), kit.as_client(self.client))
 
     # --- the sources
 

@@ -214,20 +214,20 @@ def test_the_same_case_number_of_another_client_is_another_case(broker: Broker) 
 def test_a_closed_case_admits_nothing_more(broker: Broker) -> None:
     broker.admit(1)
     broker.work_off()
-    register.close_case(broker.parts, "case-1", "granted", kit.as_client())
+    register.close_case(broker.parts, kit.closing("case-1", "granted"), kit.as_client())
     assert broker.refused(request(1, request_id="later")).code == "case.closed"
 
 
 def test_a_case_is_closed_once_and_only_by_its_client(broker: Broker) -> None:
     broker.admit(1)
     with pytest.raises(Problem, match="case.unknown"):
-        register.close_case(broker.parts, "case-2", "granted", kit.as_client())
+        register.close_case(broker.parts, kit.closing("case-2", "granted"), kit.as_client())
     register.register_client(broker.parts, Client(kit.OTHER_CLIENT, "另一系统", kit.UNIT, None, "active"))
     with pytest.raises(Problem, match="case.unknown"):
-        register.close_case(broker.parts, "case-1", "granted", kit.as_client(kit.OTHER_CLIENT))
-    register.close_case(broker.parts, "case-1", "granted", kit.as_client())
+        register.close_case(broker.parts, kit.closing("case-1", "granted"), kit.as_client(kit.OTHER_CLIENT))
+    register.close_case(broker.parts, kit.closing("case-1", "granted"), kit.as_client())
     with pytest.raises(Problem, match="case.closed"):
-        register.close_case(broker.parts, "case-1", "granted", kit.as_client())
+        register.close_case(broker.parts, kit.closing("case-1", "granted"), kit.as_client())
     assert len(broker.entries("closed")) == 1
 
 

@@ -154,7 +154,7 @@ def test_together_or_one_by_one_is_the_same(
     for one in pair:
         one.submit(request(2, request_id="r3", case={"number": "case-2"}), kit.as_client(nonce="before"))
         if closed:
-            register.close_case(one.parts, "case-2", "granted", kit.as_client(nonce="closing"))
+            register.close_case(one.parts, kit.closing("case-2", "granted"), kit.as_client(nonce="closing"))
     assert together(pair[0], *batch, nonces=nonces) == one_by_one(pair[1], *batch, nonces=nonces)
     for table, columns in (
         ("verification", "client_id, request_id, request_digest, state"),

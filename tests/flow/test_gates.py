@@ -171,7 +171,7 @@ def test_who_is_not_asked_any_more_does_not_take_the_place_of_the_one_who_finds_
     broker.admit(1)
     look_up(broker.parts, LICENCES)
     broker.admit(2)
-    register.close_case(broker.parts, kit.request(2)["case"]["number"], "approved", kit.as_client())
+    register.close_case(broker.parts, kit.closing(kit.request(2)["case"]["number"], "approved"), kit.as_client())
     broker.execute("UPDATE source_gate SET until_at = 0")
     roads.told = Travelled()
     look_up(broker.parts, LICENCES)

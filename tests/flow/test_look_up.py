@@ -376,7 +376,7 @@ def test_a_grant_that_expires_in_the_queue_stops_the_lookup(broker: Broker) -> N
 def test_what_is_queued_for_a_closed_case_is_not_asked(broker: Broker) -> None:
     number = broker.admit(1)
     look_up(broker.parts, LICENCES)
-    register.close_case(broker.parts, "case-1", "withdrawn", kit.as_client())
+    register.close_case(broker.parts, kit.closing("case-1", "withdrawn"), kit.as_client())
     broker.finish()
     assert [one.source for one in broker.sources.questions] == [LICENCES]
     assert {one["rule"] for one in broker.entries("stopped")} == {"case.closed"}

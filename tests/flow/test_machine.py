@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
     @rule(number=numbers)
     def close_case(self, number: int) -> None:
         with contextlib.suppress(Problem):
-            register.close_case(self.broker.parts, f"case-{number}", "granted", kit.as_client())
+            register.close_case(self.broker.parts, kit.closing(f"case-{number}", "granted"), kit.as_client())
 
     @rule()
     def restart(self) -> None:

@@ -202,7 +202,7 @@ def test_an_order_that_has_run_out_is_not_answered_even_before_the_sweep(club: B
 def test_nobody_answers_for_a_closed_case_or_without_a_grant(club: Broker, stop: str) -> None:
     number, order = asked(club)
     if stop == "close":
-        register.close_case(club.parts, "case-1", "approved", kit.as_client())
+        register.close_case(club.parts, kit.closing("case-1", "approved"), kit.as_client())
         refused("order.stopped", lambda: orders.show_order(club.parts, order.id, kit.DEPARTMENT))
     else:
         register.set_grant_state(club.parts, f"club-{POLICE}", "revoked")

@@ -95,7 +95,7 @@ def test_a_kept_promise_is_recorded_and_nobody_is_bothered(broker: Broker) -> No
 
 def test_a_closed_case_is_still_checked(broker: Broker) -> None:
     number = promised(broker)
-    register.close_case(broker.parts, kit.request(1)["case"]["number"], "approved", kit.as_client())
+    register.close_case(broker.parts, kit.closing(kit.request(1)["case"]["number"], "approved"), kit.as_client())
     broker.expire_leases()
     broker.finish()
     assert [one.state for one in promises(broker, number)] == ["kept"]

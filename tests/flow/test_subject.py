@@ -97,3 +97,14 @@ def test_what_an_embargo_hides_leaves_room_for_the_rest(town: Broker, monkeypatc
         wish = Wish("甲", "调查", datetime.now(UTC) + timedelta(days=1), client=kit.CLIENT, case=case)
         approve_embargo(town.parts, request_embargo(town.parts, wish, kit.as_client()).id, "乙", kit.as_client())
     assert [one["case"] for one in seen(town, kit.citizen(1))] == ["case-4"]
+
+
+@ON_SQLITE
+def test_an_attempt_that_was_refused_is_shown_to_everybody_it_named(town: Broker) -> None:
+    stranger = {**kit.request(0)["operator"], "unit": kit.DEPARTMENT}
+    town.refused(married(1, operator=stranger))
+    for number in (kit.citizen(1), kit.citizen(701)):
+        (one,) = seen(town, number)
+        assert (one["kind"], one["code"], one["case"], one["unit"]) == (
+            "refused", "request.unit", "case-1", kit.DEPARTMENT,
+        )  # fmt: skip

@@ -10,8 +10,10 @@ import pytest
 from broker.core.errors import Problem
 from broker.core.identifiers import citizen_check_digit
 from broker.core.misuse import Action, MisuseRules, RuleName, Thresholds
+from broker.flow import register
 from broker.flow.look_up import look_up
 from broker.flow.watch import clear, watch
+from broker.ports import Client
 from tests.flow import kit
 from tests.flow.catalogue import KIOSK, LICENCES
 from tests.flow.kit import Broker
@@ -103,7 +105,7 @@ def test_a_flag_is_raised_once_and_lets_the_operator_go_on(watched: Broker) -> N
 @ON_SQLITE
 def test_honest_cases_raise_nothing(watched: Broker) -> None:
     for number in range(20):
-        watched.admit(number * 977)
+        watched.admit(number * 7 % 20 * 977)  # people come in no order
     look(watched)
     assert watched.entries("flagged", "operator_stopped") == []
     watched.finish()
@@ -135,6 +137,106 @@ def test_lookups_whose_cases_never_come_to_an_outcome_are_flagged(watched: Broke
     (told,) = watched.entries("flagged")
     assert (told["rule"], told["count"]) == ("no-decision", 10)
     watched.finish()
+
+
+@ON_SQLITE
+def test_who_asks_and_stays_away_is_flagged_by_time_alone(watched: Broker) -> None:
+    """Nobody of them does anything any more: the rule must come due by itself, however the cases were closed."""
+    for number in range(10):
+        watched.admit(number * 977)
+    look(watched)
+    for number in range(10):
+        register.close_case(watched.parts, kit.closing(f"case-{number * 977}", "terminated"), kit.as_client())
+    look(watched)
+    assert watched.entries("flagged") == []
+    month = 31 * 24 * 3600 * 1000
+    watched.execute("UPDATE case_file SET opened_at = opened_at - :month", month=month)
+    watched.execute("UPDATE conduct SET at = at - :month", month=month)
+    watched.execute("UPDATE misuse_cursor SET overdue_at = overdue_at - :month", month=month)
+    look(watched)
+    look(watched)
+    (told,) = watched.entries("flagged")
+    assert (told["rule"], told["count"], told["operator"]) == ("no-decision", 10, "op1")
+    closed = watched.entries("closed")[0]
+    assert (closed["operator"], closed["unit"], closed["key"]) == ("op1", kit.UNIT, f"key-of-{kit.CLIENT}")
+    watched.finish()
+
+
+@ON_SQLITE
+def test_the_word_channel_frees_nobody(watched: Broker) -> None:
+    watched.parts.misuse = MisuseRules(watched.parts.misuse.actions, Thresholds(holders_unattended=8))
+    for number in range(9):
+        watched.admit(number * 977, channel=("web", "automatic")[number % 2], parties=None)
+    look(watched)
+    assert {(one["rule"], one["operator"]) for one in watched.entries("flagged")} == {
+        ("many-holders", "op1"), ("many-holders", "*"),
+    }  # fmt: skip
+    watched.finish()
+
+
+@ON_SQLITE
+def test_staff_numbers_that_are_counted_through_are_flagged_of_their_body(watched: Broker) -> None:
+    watched.parts.misuse = MisuseRules(watched.parts.misuse.actions, Thresholds(new_operators=5))
+    for number in range(5):
+        watched.admit(number * 977, operator={**kit.request(0)["operator"], "id": f"OP-{number:04}"})
+    look(watched)
+    (told,) = watched.entries("flagged")
+    assert (told["rule"], told["unit"], told["operator"], told["count"]) == ("new-operators", kit.UNIT, "*", 5)
+    look(watched)
+    watched.admit(6 * 977, operator={**kit.request(0)["operator"], "id": "op-0001"})
+    look(watched)
+    assert len(watched.entries("flagged")) == 1
+    watched.finish()
+
+
+def test_refused_requests_say_who_wanted_what_and_many_of_them_are_flagged(watched: Broker) -> None:
+    watched.parts.misuse = MisuseRules(
+        watched.parts.misuse.actions, Thresholds(refused_requests=4, refused_persons=4)
+    )  # fmt: skip
+    elsewhere = {**kit.request(0)["operator"], "unit": kit.DEPARTMENT}
+    for number in range(4):
+        assert watched.refused(kit.request(number * 977, operator=elsewhere)).code == "request.unit"
+    told = watched.entries("refused")[1]
+    vault = watched.parts.vault
+    assert (told["operator"], told["unit"], told["case"]) == ("op1", kit.DEPARTMENT, "case-977")
+    assert (told["item"], told["request_id"]) == (kit.request(0)["item"], "r977")
+    assert told["subject"] == vault.pseudonym(f"001:{kit.company(977)}")
+    assert told["related"] == [vault.pseudonym(f"111:{kit.citizen(977)}")]
+    look(watched)
+    flagged = watched.entries("flagged")
+    assert {(one["rule"], one["operator"]) for one in flagged} == {("probing", "op1"), ("probing", "*")}
+    assert sorted(flagged[0]["verifications"]) == ["r0", "r1954", "r2931", "r977"], "by these, each is explained"
+    watched.finish()
+
+
+@ON_SQLITE
+def test_spelling_a_staff_number_otherwise_makes_nobody_else_of_it(watched: Broker) -> None:
+    watched.parts.misuse = MisuseRules({RuleName.SEQUENCE: Action.STOP})
+    for number, spelt in enumerate(("A001", "a001") * 3, 1):
+        operator = {**kit.request(0)["operator"], "id": spelt}
+        watched.submit(about(number, neighbour(number), operator=operator))
+    look(watched)
+    (told,) = watched.entries("operator_stopped")
+    assert told["operator"] == "a001"
+    for spelt in ("A001", "a001"):
+        operator = {**kit.request(0)["operator"], "id": spelt}
+        assert watched.refused(kit.request(50, operator=operator)).code == "misuse.stopped"
+
+
+@ON_SQLITE
+def test_a_system_asks_for_the_bodies_it_is_registered_for_and_no_other(watched: Broker) -> None:
+    served = Client("served", "另一系统", kit.UNIT, None, "active", units=(kit.DEPARTMENT,))
+    register.register_client(watched.parts, served)
+    register.register_grant(watched.parts, kit.grant(LICENCES, id="g-served", client="served"))
+    for unit, number in ((kit.UNIT, 1), (kit.DEPARTMENT, 2)):
+        document = kit.request(number, operator={**kit.request(0)["operator"], "unit": unit})
+        watched.submit(document, kit.as_client("served"))
+    stranger = {**kit.request(0)["operator"], "unit": "11370400MB2840001R"}
+    before = watched.contents(without=("entry", "entry_queue", "nonce"))
+    for asker in ("served", kit.CLIENT):
+        assert watched.refused(kit.request(3, operator=stranger), kit.as_client(asker)).code == "request.unit"
+    assert watched.contents(without=("entry", "entry_queue", "nonce")) == before
+    assert watched.entries("client_registered")[-1]["units"] == [kit.DEPARTMENT]
 
 
 @ON_SQLITE

@@ -25,7 +25,7 @@ from broker.core.authorise import (
     kept_back,
     still_in_force,
 )
-from broker.core.case import Basis
+from broker.core.case import Basis, Operator
 from broker.core.catalog import Form, Withheld, catalog_from
 from broker.core.plan import PlannedLookup
 from broker.core.problems import PROBLEMS
@@ -241,8 +241,13 @@ def test_a_cap_of_persons_lets_the_same_person_be_asked_about_again() -> None:
     assert asked("someone", "another") == Refusal("grant.holders-exhausted")
 
 
+def _asker(client: str, operator: Operator) -> str:
+    return asker(client, operator.unit, operator.id)
+
+
 def test_operators_are_told_apart_by_system_body_and_staff_number() -> None:
     one = REQUEST.operator
-    names = {asker("a", one), asker("b", one), asker("a", replace(one, unit="x")), asker("a", replace(one, id="2"))}
+    names = {_asker("a", one), _asker("b", one), _asker("a", replace(one, unit="x")), _asker("a", replace(one, id="2"))}
     assert len(names) == 4
-    assert asker("a", replace(one, name="other")) == asker("a", one)
+    assert _asker("a", replace(one, name="other")) == _asker("a", one)
+    assert {asker("a", "u", spelt) for spelt in ("A001", "a001", "Ａ００１", " a 001")} == {"a/u/a001"}

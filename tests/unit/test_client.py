@@ -27,7 +27,7 @@ from broker.core.envelope import Algorithm, Signer
 from broker.core.errors import CallerProblem
 from broker.signing import http_message, keys
 from broker.web.app import published_keys
-from tests.unit.web_ground import JSON, PUBLIC_URL, Ground, enrol, lay_ground
+from tests.unit.web_ground import CLERK, JSON, PUBLIC_URL, Ground, enrol, lay_ground
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_submit_read_receipt_bundle_and_close(ground: Ground) -> None:
     verified = verify_offline(client.bundle(view["id"]), client.jwks())
     assert verified.payload["verification"] == view["id"]
     assert set(client.proof(view["id"])) == {"entry", "proof"}
-    assert client.close_case(view["case"]["number"], "approved")["state"] == "closed"
+    assert client.close_case(view["case"]["number"], "approved", CLERK)["state"] == "closed"
     assert client.guide("370400", item="food-licence")["counts"]["materials"] == 3
 
 

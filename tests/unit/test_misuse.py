@@ -60,6 +60,24 @@ def found(conduct: Conduct, calendar: Calendar | None = None) -> set[RuleName]:
 
 SORTED = sorted(citizen(f"19{year}0{1 + year % 9}11", year) for year in range(50, 62))
 SHUFFLED = [citizen("19800101", order) for order in (7, 3, 9, 1, 5, 11)]
+NIGHT = MONDAY.replace(hour=18)  # two o'clock in the morning
+FAR = citizen("19800101", 900)
+MONTHLY = [citizen(f"1971{month:02}09", 100 + month) for month in range(1, 9)]
+
+
+def decoyed(numbers: list[str], decoys: int, region: str = "888888") -> list[str]:
+    """The numbers in their order, with others scattered between them."""
+    chance = random.Random(7)
+    births = [
+        f"{chance.randint(1940, 2005)}{chance.randint(1, 12):02}{chance.randint(1, 28):02}" for _ in range(decoys)
+    ]
+    others = [citizen(birth, chance.randint(1, 999), region) for birth in births]
+    places = sorted(chance.choices(range(decoys + 1), k=len(numbers)))
+    for shift, (place, one) in enumerate(zip(places, numbers, strict=True)):
+        others.insert(place + shift, one)
+    return others
+
+
 CASES: list[tuple[RuleName, Conduct, Conduct]] = [
     (RuleName.SEQUENCE, numbered(*SORTED), numbered(*SORTED[:-1])),
     (RuleName.SEQUENCE, numbered(*reversed(SORTED)), numbered(*SORTED[:6], SORTED[0], *SORTED[7:])),
@@ -67,7 +85,12 @@ CASES: list[tuple[RuleName, Conduct, Conduct]] = [
     (RuleName.SEQUENCE, numbered(*SHUFFLED), numbered(*(citizen("19800101", 150 * one) for one in (3, 1, 4, 2, 6, 5)))),
     (RuleName.SEQUENCE, numbered(*SHUFFLED), numbered(*SHUFFLED[:2] * 10)),  # the same two again and again
     (RuleName.MANY_HOLDERS, Conduct(acts(61, at=MONDAY)), Conduct(acts(60, at=MONDAY))),
-    (RuleName.MANY_HOLDERS, Conduct(acts(61, at=MONDAY)), Conduct(acts(61, at=MONDAY, channel="web"))),
+    (RuleName.MANY_HOLDERS, Conduct(acts(151, at=MONDAY, channel="web")), Conduct(acts(150, at=MONDAY, channel="web"))),
+    (  # each with a party beside the applicant
+        RuleName.MANY_HOLDERS,
+        Conduct([replace(one, related=(f"p{one.subject}",)) for one in acts(31, at=MONDAY)]),
+        Conduct([replace(one, related=("the same",)) for one in acts(31, at=MONDAY)]),
+    ),
     (RuleName.MANY_HOLDERS, Conduct(acts(61, at=MONDAY)), Conduct(acts(200, at=MONDAY, subject="one"))),
     (
         RuleName.CONSTANT_REASON,
@@ -113,7 +136,22 @@ CASES: list[tuple[RuleName, Conduct, Conduct]] = [
         Conduct([ACT, replace(ACT, verification="w", item="vet", scenes=frozenset({"b"}))]),
         Conduct([ACT, replace(ACT, verification="w", item="vet", scenes=frozenset({"b"}), case="case-2")]),
     ),
+    (RuleName.AFTER_HOURS, Conduct(acts(50, at=NIGHT, channel="web")), Conduct(acts(49, at=NIGHT, channel="web"))),
     (RuleName.ADDED_PARTIES, Conduct([ACT], added={"case-1": 4}), Conduct([ACT], added={"case-1": 3})),
+    (RuleName.PROBING, Conduct(acts(20, refused="grant.none")), Conduct(acts(19, refused="grant.none"))),
+    (
+        RuleName.PROBING,
+        Conduct(acts(20, refused="grant.none")),
+        Conduct([replace(one, subject=f"s{place % 9}") for place, one in enumerate(acts(30, refused="case.closed"))]),
+    ),
+    (
+        RuleName.NEW_OPERATORS,
+        Conduct([ACT], newcomers=[f"v{one}" for one in range(20)]),
+        Conduct([ACT], newcomers=[f"v{one}" for one in range(19)]),
+    ),
+    (RuleName.SEQUENCE, numbered(*decoyed(SORTED, 5)), numbered(*decoyed(SORTED, 120, region="999999"))),
+    (RuleName.SEQUENCE, numbered(*SHUFFLED, FAR, *decoyed([], 9)), numbered(*SHUFFLED[:-1], FAR)),
+    (RuleName.SEQUENCE, numbered(*decoyed(MONTHLY, 150, region="999999")), numbered(*decoyed(MONTHLY[:7], 20))),
 ]
 
 

@@ -21,7 +21,7 @@ from broker.store.engine import Database
 from broker.store.work import SqlStore
 from broker.web.openapi import openapi_document
 from broker.web.routes import ROUTES, Route
-from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
+from tests.unit.web_ground import CLERK, PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
 
 MATRIX: dict[str, set[Role]] = {
     "submit": {Role.APPROVAL},
@@ -76,7 +76,7 @@ BODIES: dict[str, Any] = {
     "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
     "raise_objection": {"verification": "0" * 32, "material": "form", "source": "licences", "words": "有误",
                         "by": {"id": "op-1", "unit": "113704000042880080"}},
-    "close": {"case": {"number": "none"}, "outcome": "approved"},
+    "close": {"case": {"number": "none"}, "outcome": "approved", "operator": CLERK},
     "collected": {
         "request_id": "c1", "case": {"number": "none"}, "region": "370400", "item": "form-only",
         "operator": {"id": "op-1", "unit": UNIT}, "materials": [{"material": "form"}],

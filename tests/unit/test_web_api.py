@@ -23,7 +23,7 @@ from broker.signing import http_message, keys
 from broker.web.api import preferred_wait
 from broker.web.app import Surface, create_app, published_keys
 from broker.web.openapi import read_schema
-from tests.unit.web_ground import PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
+from tests.unit.web_ground import CLERK, PUBLIC_URL, SCHEMAS, Ground, document_of, enrol, lay_ground
 
 SUBMIT = "/v1/verifications"
 
@@ -242,7 +242,7 @@ def test_historic_keys_stay_published_with_their_roles(ground: Ground) -> None:
 
 def test_every_audit_entry_follows_its_schema(ground: Ground) -> None:
     view = ground.sequenced()
-    ground.send("POST", "/v1/cases/outcome", {"case": view["case"], "outcome": "withdrawn"})
+    ground.send("POST", "/v1/cases/outcome", {"case": view["case"], "outcome": "withdrawn", "operator": CLERK})
     ground.send("GET", f"{SUBMIT}/{'0' * 32}")
     validator = jsonschema_rs.Draft202012Validator(read_schema(SCHEMAS, "entry"))
     entries = ground.entries()

@@ -26,6 +26,7 @@ from broker.signing import http_message, keys
 from broker.web.guard import MAX_BODY
 from tests.unit.web_ground import (
     CATALOG,
+    CLERK,
     COMPANY,
     END,
     JSON,
@@ -276,7 +277,7 @@ def test_an_applicant_other_than_the_case_s_is_refused(ground: Ground) -> None:
 def test_nothing_more_is_asked_for_a_closed_case(ground: Ground) -> None:
     first = ground.request()
     ground.submit(first)
-    outcome = {"case": first["case"], "outcome": "approved"}
+    outcome = {"case": first["case"], "outcome": "approved", "operator": CLERK}
     assert ground.send("POST", "/v1/cases/outcome", outcome).status_code == 200
     again = ground.request(case=first["case"])
     refused(ground, lambda g: g.submit(again), "case.closed", known=True)

@@ -54,6 +54,7 @@ from broker.web.routes import ROUTES
 PUBLIC_URL = "https://broker.example"
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 JSON = "application/json"
+CLERK = {"id": "op-7", "unit": "113704000042880080"}  # who closes cases
 COMPANY = "91370400MA3C00009R"
 PERSON = "11010119900307109X"
 OTHER_PERSON = "110101199003071356"

@@ -128,6 +128,8 @@ RULES: Mapping[RuleName, Text] = {
     RuleName.AFTER_HOURS: _text("非工作时间", "outside working hours"),
     RuleName.UNRELATED_ITEM: _text("无关事项", "an unrelated item in one case"),
     RuleName.ADDED_PARTIES: _text("后加当事人", "many parties added later"),
+    RuleName.PROBING: _text("屡次试探", "refused again and again"),
+    RuleName.NEW_OPERATORS: _text("新经办人集中出现", "many new operators at once"),
 }
 EXPLAINED: Mapping[RuleName, Text] = {
     RuleName.SEQUENCE: _text(
@@ -136,8 +138,9 @@ EXPLAINED: Mapping[RuleName, Text] = {
         "window do not come in the order of their numbers.",
     ),
     RuleName.MANY_HOLDERS: _text(
-        "一小时内查询的人数超过一个窗口能受理的人数，且办件编号是同一格式。",
-        "More persons were asked about within an hour than one window can serve, under case numbers of one pattern.",
+        "一小时内查询的人数超过一个窗口能受理的人数（办件编号为同一格式），或超过各渠道合计的常量。",
+        "More persons were asked about within an hour than one window can serve, under case numbers of one pattern, or "
+        "than all channels together have to.",
     ),
     RuleName.CONSTANT_REASON: _text(
         "同一依据被用于许多不同事项，或同一份授权被用于多个人。",
@@ -152,8 +155,8 @@ EXPLAINED: Mapping[RuleName, Text] = {
         "Many of this operator's cases were only asked about and never decided; they may not be cases at all.",
     ),
     RuleName.AFTER_HOURS: _text(
-        "窗口关闭期间仍以窗口渠道查询。加班或自助终端误登记为窗口也会如此。",
-        "Verifications at a window while it was closed. Overtime, or a kiosk registered as a window, looks the same.",
+        "非工作时间查询：窗口渠道少量即标记，其他渠道数量大时才标记。加班也会如此。",
+        "Verifications outside working hours: a few at a window, or many on any channel. Overtime looks the same.",
     ),
     RuleName.UNRELATED_ITEM: _text(
         "同一办件查询了与首个事项不属同一场景的事项。",
@@ -162,5 +165,15 @@ EXPLAINED: Mapping[RuleName, Text] = {
     RuleName.ADDED_PARTIES: _text(
         "办件受理后又陆续增加了多名当事人，可能借办件查询无关人员。",
         "A case came to be about ever more people after it was opened.",
+    ),
+    RuleName.PROBING: _text(
+        "一日内许多请求被拒，且涉及多人，像是在试探哪些能查到。系统配置错误也会如此。",
+        "Many requests about many persons were refused within a day, as when somebody tries what they can get. A "
+        "system that is set up wrongly looks the same.",
+    ),
+    RuleName.NEW_OPERATORS: _text(
+        "同一单位一日内出现许多从未用过的经办人编号，可能在轮换编号以避开每人的限额。新系统上线首日也会如此。",
+        "One body used many staff numbers for the first time within a day, perhaps so that no one's cap is met. The "
+        "first day of a new system looks the same.",
     ),
 }
