@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from broker.store.tables import Moment, metadata
 
@@ -57,7 +57,7 @@ conduct = Table(  # what operators did of late, copied from the log for the rule
     Column("edition", Integer, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("related", Text, nullable=False, server_default="[]"),  # JSON: keyed pseudonyms of the parties
-    Column("refused", Text, nullable=False, server_default=""),  # the problem code, "" where it was admitted
+    Column("refused", Text, nullable=False, server_default=text("''")),  # the problem code, "" where it was admitted
     Index("conduct_operator", "operator", "at"),
 )
 

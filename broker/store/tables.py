@@ -109,7 +109,7 @@ client = Table(
     Column("callback_url", Text),
     Column("state", Text, nullable=False),
     Column("roles", Text, nullable=False, server_default="approval"),  # joined by commas
-    Column("units", Text, nullable=False, server_default=""),  # further bodies it may ask for, joined by commas
+    Column("units", Text, nullable=False, server_default=text("''")),  # further bodies it may ask for, joined by commas
     Column("created_at", Moment, nullable=False),
 )
 

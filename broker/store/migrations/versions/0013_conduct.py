@@ -16,10 +16,10 @@ _NAMED = sa.text("request_id IS NOT NULL")
 def upgrade() -> None:
     """Room for what is recorded from now on; all of it may be missing of what was before."""
     op.add_column("conduct", sa.Column("related", sa.Text(), nullable=False, server_default="[]"))
-    op.add_column("conduct", sa.Column("refused", sa.Text(), nullable=False, server_default=""))
+    op.add_column("conduct", sa.Column("refused", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("misuse_cursor", sa.Column("overdue_at", sa.BigInteger(), nullable=True))
     op.add_column("case_file", sa.Column("outcome", sa.Text(), nullable=True))
-    op.add_column("client", sa.Column("units", sa.Text(), nullable=False, server_default=""))
+    op.add_column("client", sa.Column("units", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("log_index", sa.Column("request_id", sa.Text(), nullable=True))
     op.create_index("log_index_request", "log_index", ["request_id"], postgresql_where=_NAMED, sqlite_where=_NAMED)
 
