@@ -1,7 +1,8 @@
 """The consent transaction: the holder is asked on their phone, and the certificate is given once they have agreed.
 
 ``ChannelVerify/begin/verify`` with the 用证码 they showed → ``trxId``; ``current/status`` → 2 authorised, 1 waiting,
-any other failed; then the query by ``trxId``. That these calls have the head and encryption of the others is inferred.
+any other failed, which is taken for a no; then the query by ``trxId``. That these calls have the head and encryption of
+the others is inferred.
 Option ``consent`` of the connection or the source switches it on; a question without a 用证码 does without.
 """
 
@@ -52,9 +53,9 @@ def consented(
     told = yield from platform.beside("ChannelVerify/current/status", {"trxId": number})
     status = at(told, "verifyStatus")
     if number_of(status) == _WAITING:
-        return _later(transaction, now) if now < transaction.until else settle(Reason.LATE, status)
+        return _later(transaction, now) if now < transaction.until else settle(Reason.CONSENT_EXPIRED, status)
     if number_of(status) != _AUTHORISED:
-        settle(Reason.NOT_PERMITTED, status)
+        settle(Reason.CONSENT_REFUSED, status)
     asked = {"trxId": number, "certTypeCode": kind, "useCause": cause}
     return (yield from platform.call("queryCertInfosByVerifyTrx", asked))
 

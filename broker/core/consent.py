@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from broker.core.answer import Answer, Reason
+from broker.core.answer import Answer, Outcome, Reason
 
 
 class ConsentState(StrEnum):
@@ -40,6 +40,24 @@ UNCONSENTED = {  # the answer of a lookup that a rule of consent keeps from bein
     "consent.revoked": Answer(Reason.CONSENT_REVOKED),
     "consent.expired": Answer(Reason.CONSENT_EXPIRED),
 }
+
+
+_ENDED_BY = {Reason.CONSENT_REFUSED: ConsentState.REFUSED, Reason.CONSENT_EXPIRED: ConsentState.EXPIRED}
+_TOLD = frozenset({Reason.NOT_FOUND, Reason.AMBIGUOUS})  # unknown, but said by a source that was allowed to speak
+
+
+def at_source(reason: Reason) -> ConsentState | None:
+    """What the consent was that a source asked for itself, by the answer it then gave; None where that leaves it open.
+
+    An outage says nothing of the holder: whoever was asked may still decide, until time ends it.
+    """
+    told = reason.outcome is not Outcome.UNKNOWN or reason in _TOLD
+    return _ENDED_BY.get(reason, ConsentState.GRANTED if told else None)
+
+
+def unwilling(state: ConsentState, *, decided: bool) -> bool:
+    """Whether a consent ended because the holder would not: who once agreed and whose time is over may be asked."""
+    return state in {ConsentState.REFUSED, ConsentState.REVOKED} or (state is ConsentState.EXPIRED and not decided)
 
 
 def after(state: ConsentState, decision: ConsentDecision) -> ConsentState | None:

@@ -102,7 +102,8 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("consent.state", 409, _C, "当前状态不能作此决定", "The consent's state does not allow this", "请求中的可同意或拒绝，已同意的可撤回", "One that is asked for can be granted or refused, one that is granted can be revoked"),
     ("consent.refused", 409, _C, "持证人已拒绝授权", "The holder has refused", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
     ("consent.revoked", 409, _C, "持证人已撤回授权", "The holder has withdrawn the consent", "请由申请人提交材料，或重新请求授权", "Ask for the material, or for consent anew"),
-    ("consent.expired", 409, _C, "授权请求已过期", "The consent has expired", "请重新发起核验，再次请求授权", "Submit the verification anew; the holder is then asked again"),
+    ("consent.at-source", 409, _C, "该授权由数源直接向持证人征求", "The source itself asks the holder", "请持证人在数源的应用中同意或拒绝", "The holder decides in the source's own application"),
+    ("consent.expired", 409, _C, "授权请求已过期", "The consent has expired", "请重新请求授权，或由申请人提交材料", "Ask for consent anew, or for the material"),
     # objections
     ("objection.unknown", 404, _C, "没有该数据异议", "There is no such objection", "请核对编号；只能查看本部门、本单位的异议", "Check the id; one sees only what concerns one's own department or body"),
     ("objection.nothing", 422, _C, "该材料没有来自该数源的答复，无从提出异议", "No answer of this source stands behind this material", "请在核验页面选择有答复的材料与数源", "Choose a material and a source that has answered for it"),

@@ -312,6 +312,7 @@ class _Admission:
             client=row.client,
             request_digest=row.request_digest,
             applicant=_case(draft).applicant,
+            admitted_at=self.now,
             request=_request(draft),
             edition=edition,
             plan=_plan_of(draft),

@@ -77,8 +77,8 @@ def show_consents(parts: Parts, subject: Party, identify: Identify) -> list[Cons
 def decide_consent(parts: Parts, number: str, decided: Decided, identify: Identify) -> Consent:
     """Grant, refuse or revoke, as the holder declared at the portal, whose key signs.
 
-    Raises ``CallerProblem``: ``consent.unknown``, also for another person's; ``consent.state``; ``consent.refused``,
-    ``consent.revoked``, ``consent.expired`` where it is that already.
+    Raises ``CallerProblem``: ``consent.unknown``, also for another person's; ``consent.at-source``; ``consent.state``;
+    ``consent.refused``, ``consent.revoked``, ``consent.expired`` where it is that already.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
@@ -86,6 +86,8 @@ def decide_consent(parts: Parts, number: str, decided: Decided, identify: Identi
         found = work.lock_consent(number)
         if found is None or found.subject != parts.vault.pseudonym(decided.subject.subject):
             raise CallerProblem("consent.unknown")
+        if found.lookup is not None:
+            raise CallerProblem("consent.at-source")
         changed = _decided(found, decided, caller, pulse)
         work.change_consent(changed)
         sources = work.release_lookups(changed.id, pulse.now)
@@ -113,7 +115,7 @@ def _identified(parts: Parts, work: Work, pulse: Pulse, identify: Identify) -> C
 
 
 def _shown(work: Work, consent: Consent) -> Consent:
-    if consent.state != ConsentState.REQUESTED:
+    if consent.state != ConsentState.REQUESTED or consent.lookup is not None:  # a source shows its own
         return consent
     locked = work.lock_consent(consent.id)
     if locked is None or locked.state != ConsentState.REQUESTED:

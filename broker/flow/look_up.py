@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from broker.core.answer import (
     Answer,
+    Awaited,
     Finding,
     Question,
     Reason,
@@ -34,6 +35,7 @@ from broker.flow.promises import PROMISE, keep, put_off
 from broker.flow.questions import question_from
 from broker.flow.recorded import recorded
 from broker.flow.settle import Heard, settle
+from broker.flow.transactions import Asking, follow
 from broker.log import fault
 from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
 
@@ -297,7 +299,9 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         answers: list[AnsweredLookup] = []
         later: list[WaitingLookup] = []
         placings: list[Placing] = []
+        asking: list[Asking] = []
         ended: dict[str, Reason] = {}  # lookups that were waiting, and wait no more
+        heard_of: dict[str, Reason] = {}  # the same, by what the source said before it was checked
         heard = Heard(rows, {}, [], {})
         for one, told in zip(lookups, replies, strict=True):
             if current.get(one.claim.id) != one.claim.fence:
@@ -311,17 +315,21 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
                 heard.entries.append(_awaited(one, reply, pulse.now))
                 if reply.order is not None:
                     placings.append(Placing(one.claim, one.question, reply.order, reply.until, key))
+                if reply.awaited is Awaited.CONSENT:
+                    asking.append(Asking(one.claim, one.question, reply))
                 continue
             answer = checked(one.question, reply, one.source, pulse.now)
             row, heard.findings[one.claim.id] = recorded(parts, one.claim.id, answer, key, asked_at, pulse.now)
             answers.append(row)
             if one.claim.memo is not None:
                 ended[one.claim.id] = answer.reason
+                heard_of[one.claim.id] = reply.reason
             heard.entries.append(_answered(one, row, answer, heard_at, pulse.now))
         work.answer(answers)
         work.wait(later)
         heard.entries.extend(place(parts, work, placings, asked_at, pulse.now))
         heard.entries.extend(end(work, ended, pulse.now))
+        heard.entries.extend(follow(parts, work, asking, heard_of, pulse.now))
         policy = parts.policy(work, pulse)
         fresh = [(row, heard.findings[row.id]) for row in rows if row.id in heard.findings]
         keep(parts, work, policy, held, fresh, pulse.now)

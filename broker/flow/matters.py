@@ -28,6 +28,7 @@ class Matters:
     client: str
     request_digest: str
     applicant: str
+    admitted_at: datetime
     request: Request
     edition: Edition
     plan: Plan
@@ -56,6 +57,7 @@ def matters_of(parts: Parts, work: Work, held: Held, key: bytes) -> Matters:
         client=held.client,
         request_digest=held.request_digest,
         applicant=held.applicant,
+        admitted_at=held.admitted_at,
         request=request,
         edition=edition,
         plan=plan(edition, request, day_of(held.admitted_at)),

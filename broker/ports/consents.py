@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +24,7 @@ class Consent:
     decided_at: datetime | None = None
     decided_by: str | None = None  # the key that signed the decision
     statement: str | None = None  # salted digest of what the holder declared
+    lookup: str | None = None  # the lookup whose source asks the holder itself; None: the portal does
 
 
 class ConsentWork(Protocol):
@@ -47,6 +48,10 @@ class ConsentWork(Protocol):
 
     def change_consent(self, consent: Consent) -> None:
         """Keep what has become of a consent; the caller has locked it."""
+        ...
+
+    def lock_consents_at(self, lookups: Collection[str]) -> dict[str, Consent]:
+        """Those that the sources of these lookups ask for themselves, by lookup; locked."""
         ...
 
     def release_lookups(self, consent: str, now: datetime) -> list[str]:

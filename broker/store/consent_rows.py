@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,12 @@ from broker.store import tables as t
 from broker.store import waiting_tables as w
 from broker.store.rows import Rows
 
-_COLUMNS = {"client": "client_id", "case": "case_number", "until": "until_at"}  # the others have their fields' names
+_COLUMNS = {
+    "client": "client_id",
+    "case": "case_number",
+    "until": "until_at",
+    "lookup": "lookup_id",
+}  # the others have their fields' names
 _FIELDS = {one.name: _COLUMNS.get(one.name, one.name) for one in fields(Consent)}
 _consents = select(*(w.consent.c[column] for column in _FIELDS.values()))
 
@@ -46,6 +51,11 @@ class ConsentRows(Rows):
     def change_consent(self, consent: Consent) -> None:
         """Keep what has become of a consent; the caller has locked it."""
         self._run(update(w.consent).where(w.consent.c.id == consent.id).values(_values(consent)))
+
+    def lock_consents_at(self, lookups: Collection[str]) -> dict[str, Consent]:
+        """Those that the sources of these lookups ask for themselves, by lookup; locked."""
+        theirs = _consents.where(w.consent.c.lookup_id.in_(sorted(lookups))).order_by(w.consent.c.id).with_for_update()
+        return {row.lookup_id: _consent(row) for row in self._run(theirs)} if lookups else {}
 
     def release_lookups(self, consent: str, now: datetime) -> list[str]:
         """Let the lookups that wait for a consent be due now; returns their sources."""

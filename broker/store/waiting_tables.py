@@ -58,6 +58,8 @@ consent = Table(  # that a person is asked whether sources may be asked about th
     Column("decided_at", Moment),
     Column("decided_by", Text),  # the portal's key
     Column("statement", Text),  # salted digest of what the holder declared
+    Column("lookup_id", Text),  # whose source asks the holder itself; null: the portal does
 )
+Index("consent_lookup", consent.c.lookup_id, unique=True)
 Index("consent_case", consent.c.client_id, consent.c.case_number)
 Index("consent_subject", consent.c.subject)

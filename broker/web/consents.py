@@ -78,6 +78,7 @@ def consent_view(consent: Consent) -> dict[str, Any]:
         "case": consent.case,
         "sources": list(consent.sources),
         "text": consent.text,
+        "asked_by": "portal" if consent.lookup is None else "source",
         "state": consent.state,
         "requested_at": moment(consent.requested_at),
         "until": moment(consent.until),

@@ -396,15 +396,15 @@ def test_an_undecided_holder_is_waited_for_but_not_for_ever(consenting: MemoryRo
     assert operations(consenting) == ["status"]
     late = again(consenting, asked, PATIENCE)
     assert isinstance(late, Answer)
-    assert late.reason is Reason.LATE
+    assert late.reason is Reason.CONSENT_EXPIRED
 
 
-def test_a_holder_who_refuses_has_not_permitted_it(consenting: MemoryRoad) -> None:
+def test_a_holder_who_refuses_has_not_consented(consenting: MemoryRoad) -> None:
     asked, _ = begun(consenting)
     consenting.behave("sd-certshare", "refused")
     answer = again(consenting, asked)
     assert isinstance(answer, Answer)
-    assert (answer.reason, answer.source_code) == (Reason.NOT_PERMITTED, "3")
+    assert (answer.reason, answer.source_code) == (Reason.CONSENT_REFUSED, "3")
     assert operations(consenting) == ["status"]
 
 
