@@ -20,7 +20,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
-.PHONY: help run test lint bench bench-console faults screenshots lock clean system browser token mariadb
+.PHONY: help run test lint bench bench-console faults screenshots lock clean system browser token mariadb tracer
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +30,7 @@ run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker a
 
 # Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
 # In their order: the many small files of tests/unit come last and fill up whichever process is free.
-test: lint system browser token mariadb ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
+test: lint system browser token mariadb tracer ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
 	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
@@ -41,7 +41,7 @@ lint: $(VENV)/.ready-test ## ruff, mypy and the layers
 bench: $(VENV)/.ready-test system ## measure speed on this machine
 	@exec $(PY) -m tests.bench
 
-faults: $(VENV)/.ready-test system mariadb ## run the fault campaigns and print their figures (FAULTS="F10 --sample" for a part)
+faults: $(VENV)/.ready-test system mariadb tracer ## run the fault campaigns and print their figures (FAULTS="F10 --sample" for a part)
 	@exec $(PY) -m tests.faults $(FAULTS)
 
 bench-console: $(VENV)/.ready-test system ## time the console's pages over a large database (CONSOLE="--scale 0.01")
@@ -108,6 +108,16 @@ mariadb:
 	        mariadb-server-core; } >/dev/null 2>&1 || true; \
 	fi; \
 	ready || echo 'MariaDB is missing, so its tests will be skipped: apt-get install mariadb-server-core' >&2
+
+# F1 and F2 let a process fail at its n-th system call.
+tracer:
+	@if command -v strace >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'installing strace ...'; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends strace; } \
+	        >/dev/null 2>&1 || true; \
+	fi; \
+	command -v strace >/dev/null || { echo 'strace is missing: apt-get install strace' >&2; exit 1; }
 
 # Debian without python3-venv has no ensurepip; then the system's pip installs into the environment from outside.
 $(PY):

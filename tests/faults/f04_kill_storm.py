@@ -17,7 +17,8 @@ from tests.faults.figure import Figure, Scale
 from tests.faults.town import Load, Town, family, town
 
 DEMANDED = "20 requests/s for 10 min, ≥ 150 kills: 0 lost, 0 double; all settled ≤ 60 s after the storm"
-SECONDS, PER_SECOND = 600.0, 20.0
+SECONDS, PER_SECOND, KILLS = 600.0, 20.0, 150
+PATIENCE = 1.5  # times as long, on a machine that does not keep up
 PAUSE = (2.0, 5.0)  # between kills
 SETTLED_SECONDS = 60.0
 
@@ -30,10 +31,12 @@ def run(scale: Scale) -> Figure:
 
 def storm(place: Town, seconds: float, chance: random.Random) -> Figure:
     """So many seconds of it, and what the ledger and the checker say afterwards."""
-    kills = 0
+    kills, least = 0, round(KILLS * seconds / SECONDS)
     with Load(place, PER_SECOND, "storm") as load:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
+        begun, wanted = time.monotonic(), seconds * PER_SECOND
+        while (so_far := time.monotonic() - begun) < seconds * PATIENCE:
+            if so_far > seconds and kills >= least and load.ledger.requests >= wanted:
+                break
             time.sleep(chance.uniform(*PAUSE))
             kills += kill_somebody(place, chance)
     place.wait_until_up()
@@ -45,11 +48,11 @@ def storm(place: Town, seconds: float, chance: random.Random) -> Figure:
     lost, double = load.lost_and_double()
     ledger = load.ledger
     measured = (
-        f"{seconds:.0f} s, {kills} kills, {ledger.sent:,} submissions of {len(ledger.acknowledged):,} requests: "
+        f"{so_far:.0f} s, {kills} kills, {ledger.sent:,} submissions of {len(ledger.acknowledged):,} requests: "
         f"{lost} lost, {double} double, {len(ledger.unknown)} unknown; "
         + (f"all settled after {took:.1f} s" if settled is not None else f"{place.open_work()} unsettled")
     )
-    enough = len(ledger.acknowledged) > 0 and kills > 0
+    enough = len(ledger.acknowledged) >= wanted and kills >= least
     holds = enough and (lost, double, len(ledger.unknown)) == (0, 0, 0) and settled is not None
     return Figure("F4", DEMANDED, measured, holds)
 

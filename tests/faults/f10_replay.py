@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from broker.client import Answer, BrokerClient, Refused, pooled_road
+from broker.client import Answer, BrokerClient, Refused, Road, pooled_road
+from broker.core.envelope import Signer
 from broker.core.errors import CallerProblem
 from broker.signing import http_message, keys
 from tests.bench.work_unit import JSON, PATH
@@ -27,42 +30,75 @@ CONNECTIONS = 8
 STALE_SECONDS = (-31, 31, -600, 600, -86_400)
 
 
+@dataclass(frozen=True)
+class Target:
+    """A broker to which messages are replayed."""
+
+    url: str
+    road: Road
+    client: BrokerClient
+    signer: Signer  # the client's
+    request: Callable[[str], dict[str, Any]]  # the same document for the same name
+    rows: Callable[[str], Sequence[Any]]
+    settled: Callable[[], bool]  # lets everything be decided
+    harms: Sequence[Callable[[], object]]  # done between one storm of messages and the next
+
+    def body(self, name: str) -> bytes:
+        """The document of this name as it is sent."""
+        return orjson.dumps(self.request(name))
+
+
 def run(scale: Scale) -> Figure:
     """Replay it all against a running fleet."""
-    tally, times = Tally(), scale.of(WHOLE, at_least=120)
     with town() as place:
-        client = place.client()
-        number = client.submit(place.request("same"), wait=30)["id"]
-        receipt = client.receipt(number)
-        captured = client.signed_headers("POST", PATH, _body(place, "captured"))
-        seen = _storm(place, client, times // 3, captured, tally, number)
-        place.world.empty_redis()
-        seen += _storm(place, client, times // 3, captured, tally, number)
-        for process in list(place.processes):
-            place.kill(process)
-        place.wait_until_up()
-        seen += _storm(place, client, times - 2 * (times // 3), captured, tally, number)
-        _others(place, client, tally)
-        tally.note("the receipt's bytes changed", right=client.receipt(number) == receipt)
-        rows = place.rows("SELECT request_id, count(*) FROM verification GROUP BY request_id")
-        tally.note("more than one row", right=all(count == 1 for _, count in rows))
-        tally.note("a delay", right=place.settled_within(60) is not None)
+        signer = keys.load_private(place.world.caller_key(place.algorithm).read_bytes())
+        road = pooled_road(CONNECTIONS)
+        target = Target(
+            place.url, road, place.client(road), signer, place.request, place.rows,
+            lambda: place.settled_within(60) is not None, (place.world.empty_redis, lambda: _restarted(place)),
+        )  # fmt: skip
+        figure = replayed(target, scale)
         place.check()
+    return figure
+
+
+def _restarted(place: Town) -> None:
+    for process in list(place.processes):
+        place.kill(process)
+    place.wait_until_up()
+
+
+def replayed(target: Target, scale: Scale) -> Figure:
+    """One storm of messages before each harm and one after the last; then what is old, altered, or not the answer."""
+    tally, times, client = Tally(), scale.of(WHOLE, at_least=120), target.client
+    number = client.submit(target.request("same"))["id"]
+    tally.note("not decided", right=target.settled())
+    receipt = client.receipt(number)
+    captured = client.signed_headers("POST", PATH, target.body("captured"))
+    storms, seen = len(target.harms) + 1, Counter[str]()
+    for turn, harm in enumerate([*target.harms, None]):
+        share = times // storms if harm is not None else times - turn * (times // storms)
+        seen += _storm(target, share, captured, tally, number)
+        if harm is not None:
+            harm()
+    _others(target, tally)
+    tally.note("the receipt's bytes changed", right=client.receipt(number) == receipt)
+    rows = target.rows("SELECT request_id, count(*) FROM verification GROUP BY request_id")
+    tally.note("more than one row", right=all(count == 1 for _, count in rows))
+    tally.note("a delay", right=target.settled())
     measured = f"{sum(seen.values()):,} repeats ({_told(seen)}), {len(rows)} rows; {tally} expectations"
     return Figure("F10", DEMANDED, measured, tally.clean)
 
 
-def _storm(
-    place: Town, client: BrokerClient, times: int, captured: dict[str, str], tally: Tally, number: str
-) -> Counter[str]:
+def _storm(target: Target, times: int, captured: dict[str, str], tally: Tally, number: str) -> Counter[str]:
     """Half of them captured and sent unchanged, half signed anew."""
-    road, body, fresh = pooled_road(CONNECTIONS), _body(place, "captured"), _body(place, "same")
+    road, body, fresh, url = target.road, target.body("captured"), target.body("same"), target.url + PATH
 
     def unchanged(_: int) -> Answer:
-        return road("POST", place.url + PATH, captured, body, 30)
+        return road("POST", url, captured, body, 30)
 
     def anew(_: int) -> Answer:
-        return road("POST", place.url + PATH, client.signed_headers("POST", PATH, fresh), fresh, 30)
+        return road("POST", url, target.client.signed_headers("POST", PATH, fresh), fresh, 30)
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         replays = list(pool.map(unchanged, range(times // 2)))
@@ -78,25 +114,24 @@ def _number(answer: Answer) -> Any:
     return orjson.loads(answer.body).get("id")
 
 
-def _others(place: Town, client: BrokerClient, tally: Tally) -> None:
+def _others(target: Target, tally: Tally) -> None:
     """Another body, old messages, and an answer under another question."""
     try:
-        client.submit(place.request("same") | {"channel": "kiosk"})
+        target.client.submit(target.request("same") | {"channel": "kiosk"})
         tally.note("another body accepted", right=False)
     except Refused as refused:
         tally.note(f"another body: {refused.code}", right=(refused.code, refused.status) == ("request.conflict", 409))
-    signer = keys.load_private(place.world.caller_key(place.algorithm).read_bytes())
-    road, url, body = pooled_road(1), place.url + PATH, _body(place, "stale")
+    road, url, body = target.road, target.url + PATH, target.body("stale")
     for skew in STALE_SECONDS:
         now = int(time.time()) + skew
-        headers = http_message.sign_request("POST", url, body, JSON, signer, now, f"stale-nonce-{skew:08}")
+        headers = http_message.sign_request("POST", url, body, JSON, target.signer, now, f"stale-nonce-{skew:08}")
         status = road("POST", url, headers | {"Content-Type": JSON}, body, 30).status
         tally.note(f"{status} for {skew} s", right=status == 401)
-    _answer_under_another_question(place, client, tally)
+    _answer_under_another_question(target, tally)
 
 
-def _answer_under_another_question(place: Town, client: BrokerClient, tally: Tally) -> None:
-    road, url, body = pooled_road(1), place.url + PATH, _body(place, "same")
+def _answer_under_another_question(target: Target, tally: Tally) -> None:
+    client, road, url, body = target.client, target.road, target.url + PATH, target.body("same")
     first, second = (client.signed_headers("POST", PATH, body) for _ in range(2))
     answer = road("POST", url, first, body, 30)
     for headers, believed in ((first, True), (second, False)):
@@ -113,10 +148,6 @@ def _answer_under_another_question(place: Town, client: BrokerClient, tally: Tal
 def client_keys(client: BrokerClient) -> Any:
     """Finds the broker's keys by id."""
     return keys.from_jwks(client.jwks(), "receipt").get
-
-
-def _body(place: Town, name: str) -> bytes:
-    return orjson.dumps(place.request(name))
 
 
 def _told(seen: Counter[str]) -> str:

@@ -3,16 +3,19 @@
 Whoever does it owns the database: the triggers are gone. What is done is found by `broker log verify` alone (its step
 ``verify_log``), except for two things that show only beside a checkpoint kept elsewhere, as the big-data centre keeps
 it: a log cut back to a checkpoint that was once signed, and one rewritten with the log's stolen keys. Those two are
-shown not to be found without it, and to be found with it. ``log_checkpoint.signed_at`` is not tampered with: it is for
-reading, nothing rests on it, and nothing proves it.
+shown not to be found without it, and to be found with it: by the arithmetic alone, and by the centre's own programs,
+which co-sign over HTTP and sound their alarms (``centre.py``). ``log_checkpoint.signed_at`` is not tampered with: it is
+for reading, nothing rests on it, and nothing proves it.
 """
 
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -21,6 +24,9 @@ from sqlalchemy.exc import IntegrityError
 from broker.core import checkpoint, merkle
 from broker.core.errors import Problem
 from broker.flow.review import verify_log
+from broker.signing import keys
+from broker.witness import Kind
+from tests.faults.centre import Centre, centre
 from tests.faults.figure import Figure, Scale, Tally
 from tests.faults.stand import stand
 from tests.flow.kit import Broker
@@ -64,6 +70,12 @@ class Log:
         """How many entries have their place."""
         return int(self.broker.rows("SELECT count(*) AS n FROM log_leaf")[0].n)
 
+    def place_rest(self) -> None:
+        """Give the entries that came since their places; the trigger that queues them is gone with the others."""
+        words = "INSERT INTO entry_queue SELECT id FROM entry WHERE id NOT IN (SELECT entry_id FROM log_leaf)"
+        self._execute([(words, {})])
+        self.broker.sequence_all()
+
     @contextmanager
     def altered(self, *statements: tuple[str, dict[str, Any]]) -> Iterator[bool]:
         """The log with these changes, and as before afterwards; False where the database itself refused them."""
@@ -95,7 +107,23 @@ class Log:
 
 
 def run(scale: Scale) -> Figure:
-    """All of it on SQLite: what is verified are bytes, whatever the store."""
+    """All of it on SQLite, the centre's programs included: what is verified are bytes, whatever the store."""
+    figure = tampered(scale)
+    unseen, alarms = Tally(), Tally()
+    with (
+        finished_log(scale.of(ENTRIES, at_least=120)) as log, tempfile.TemporaryDirectory() as name,
+        centre(log.broker, Path(name)) as watching,
+    ):  # fmt: skip
+        named = _watched(log, watching, scale.of(REWRITES, at_least=1), unseen, alarms)
+    measured = (
+        f"{figure.measured}; beside `broker witness`: {alarms} deeds sounded the right alarm ({named}), {unseen} cut "
+        "tails and rewrites unseen by `broker log verify`"
+    )
+    return Figure("F12", DEMANDED, measured, figure.holds and unseen.clean and alarms.clean)
+
+
+def tampered(scale: Scale) -> Figure:
+    """All but the centre's programs."""
     tally, unseen, seen = Tally(), Tally(), Tally()
     flips = scale.of(FLIPS, at_least=100)
     with finished_log(scale.of(ENTRIES, at_least=120)) as log:
@@ -269,7 +297,7 @@ def _tiles_for(bodies: Sequence[bytes]) -> list[tuple[str, dict[str, Any]]]:
 
 def _only_beside_a_checkpoint(log: Log, times: int, unseen: Tally, seen: Tally) -> None:
     kept = log.rows("log_checkpoint")[-1]["note"]
-    for change in (_cut, _cut_and_continued, _rewritten):
+    for change in (_cut, _cut_and_continued, _cut_and_outgrown, _rewritten):
         for _ in range(times):
             with log.altered(*change(log)):
                 unseen.note(f"{change.__name__.strip('_')}: {log.found()}", right=log.found() is None)
@@ -317,6 +345,15 @@ def _cut_and_continued(log: Log) -> list[tuple[str, dict[str, Any]]]:
     return [*_shortened(log, size), *_continued(log, bodies[:size], other)]
 
 
+def _cut_and_outgrown(log: Log) -> list[tuple[str, dict[str, Any]]]:
+    """The same, and the log then grows beyond what it was."""
+    size = log.rows("log_checkpoint")[-2]["size"]
+    bodies = _bodies(log)
+    other = [body.replace(b'"at":"2', b'"at":"3', 1) for body in bodies[size:]]
+    more = [b'{"at":"3026-01-01T00:00:00.000Z","kind":"closed","version":1}'] * 7
+    return [*_shortened(log, size), *_continued(log, bodies[:size], other + more)]
+
+
 def _rewritten(log: Log) -> list[tuple[str, dict[str, Any]]]:
     """The whole log, one entry of it another, signed with the stolen keys."""
     bodies = _bodies(log)
@@ -331,7 +368,7 @@ def _continued(log: Log, first: list[bytes], others: list[bytes]) -> list[tuple[
     entries = {row["id"]: row for row in log.rows("entry")}
     statements: list[tuple[str, dict[str, Any]]] = []
     for position, body in enumerate(others, len(first)):
-        row = entries[rows[position]]
+        row = entries[rows[position]] if position in rows else _further(position)
         values = {"i": row["id"], "k": row["kind"], "v": row["verification_id"], "b": body, "p": position}
         statements += [
             ("INSERT INTO entry (id, kind, verification_id, body) VALUES (:i, :k, :v, :b)", values),
@@ -342,3 +379,81 @@ def _continued(log: Log, first: list[bytes], others: list[bytes]) -> list[tuple[
     signed = {"s": len(whole), "n": note}
     statements.append(("INSERT INTO log_checkpoint (size, note, signed_at) VALUES (:s, :n, 0)", signed))
     return [*statements, *_tiles_for(whole)]
+
+
+def _further(position: int) -> dict[str, Any]:
+    """An entry that was never there."""
+    return {"id": 10_000_000 + position, "kind": "closed", "verification_id": None}
+
+
+# --- what the centre's programs make of it ----------------------------------------------------------------------------
+
+
+def _watched(log: Log, watching: Centre, times: int, unseen: Tally, alarms: Tally) -> str:
+    """Each deed under the eyes of a running witness, undone afterwards; how often each alarm was sounded."""
+    _continues(log, watching, alarms)
+    hidden = {_cut: Kind.CUT, _cut_and_continued: Kind.FORKED, _cut_and_outgrown: Kind.FORKED, _rewritten: Kind.FORKED}
+    for change, kind in {**hidden, _signed_by_another: Kind.FORGED}.items():
+        for _ in range(times):
+            _one_deed(log, watching, change, kind, alarms, unseen if change in hidden else None)
+    for _ in range(times):
+        _altered_under_its_hash(log, watching, alarms)
+    _silent(watching, alarms)
+    sounded = watching.alarms()
+    return ", ".join(f"{sounded.count(kind)} × {kind}" for kind in Kind if kind in sounded)
+
+
+def _continues(log: Log, watching: Centre, alarms: Tally) -> None:
+    """A log that grows as it should is co-signed, and no alarm."""
+    log.broker.admit(1_000_000)
+    log.broker.work_off()
+    _placed(log, watching)
+    alarms.note("an honest log", right=not watching.alarms())
+
+
+def _placed(log: Log, watching: Centre) -> None:
+    before = watching.cosigned()
+    log.place_rest()
+    watching.cosigns(before)
+
+
+def _one_deed(
+    log: Log, watching: Centre, change: Change, kind: Kind, alarms: Tally, unseen: Tally | None
+) -> None:  # fmt: skip
+    name, told, kept = change.__name__.strip("_"), len(watching.alarms()), watching.cosigned()
+    with log.altered(*change(log)):
+        if unseen is not None:
+            unseen.note(f"{name}: {log.found()}", right=log.found() is None)
+        sounded = watching.alarmed(told)
+    alarms.note(f"{name}: {sounded}", right=sounded is kind and watching.cosigned() == kept)
+    alarms.note(f"{name}: an alarm about what was put right", right=watching.cleared())
+
+
+def _signed_by_another(log: Log) -> list[tuple[str, dict[str, Any]]]:
+    """Without the log's keys: the last checkpoint signed by others of the same kinds."""
+    row = log.rows("log_checkpoint")[-1]
+    head = checkpoint.verify(row["note"], log.broker.parts.log_origin, log.broker.office.log_keys)
+    note = checkpoint.sign(head, [keys.generate(one.algorithm) for one in log.broker.parts.log_signers])
+    return [("UPDATE log_checkpoint SET note = :n WHERE size = :s", {"n": note, "s": row["size"]})]
+
+
+def _altered_under_its_hash(log: Log, watching: Centre, alarms: Tally) -> None:
+    """An entry says something else, and every hash stays: nothing at a look, everything at an audit."""
+    position = log.chance.randrange(log.size)
+    entry_id = next(row["entry_id"] for row in log.rows("log_leaf") if row["position"] == position)
+    body = _bodies(log)[position].replace(b'"at":"2', b'"at":"3', 1)
+    with log.altered(("UPDATE entry SET body = :b WHERE id = :i", {"b": body, "i": entry_id})):
+        watching.content()
+        alarms.note("an entry under its old hash", right=watching.audited())
+    alarms.note("audit: an alarm about what was put right", right=watching.cleared() and not watching.audited())
+    _placed(log, watching)  # the witness's reading has its entries
+
+
+def _silent(watching: Centre, alarms: Tally) -> None:
+    """Nobody answers, which is an alarm of its own, and ends by itself."""
+    told = len(watching.alarms())
+    watching.fall_silent()
+    sounded = watching.alarmed(told)
+    watching.serve()
+    watching.content()
+    alarms.note(f"silence: {sounded}", right=sounded is Kind.SILENT and len(watching.alarms()) == told + 1)

@@ -22,7 +22,7 @@ from zlib import crc32
 import psutil
 import redis
 
-from broker.client import Answer, Refused, Road, pooled_road
+from broker.client import Answer, BrokerClient, Refused, Road, pooled_road
 from tests.bench.work_unit import PATH
 from tests.faults.f04_kill_storm import PAUSE, kill_somebody
 from tests.faults.figure import Figure, Scale, Tally
@@ -39,41 +39,69 @@ OPEN = ("/metrics", "/health", "/ready", "/v1/health", "/log/checkpoint", "/.wel
         "/v1/guide?region=370400&item=fund-withdrawal-purchase")  # fmt: skip
 
 
+People = Sequence[dict[str, str]]
+Places = Iterator[tuple[str, bytes]]
+"""Wherever they must not be, by name."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A broker in which marks are planted, and where they are looked for besides its answers."""
+
+    url: str
+    heard: Heard
+    client: BrokerClient
+    request: Callable[[str], dict[str, Any]]
+    rows: Callable[[str], Sequence[Any]]
+    outside: Callable[[], Places]  # what its processes print, keep in Redis, and show of themselves
+
+
 def run(scale: Scale) -> Figure:
     """Plant, storm, search."""
-    people = [
-        {"id_type": "111", "number": citizen(70_000 + n), "name": f"测探{chr(0x4E10 + n)}雀"} for n in range(IDENTITIES)
-    ]
-    marks = sorted(
-        {mark for person in people for value in (person["number"], person["name"]) for mark in _forms(value)}
-    )
-    tally, chance = Tally(), random.Random(25)
+    crowd, chance = people(), random.Random(25)
     with town() as place:
-        heard = _Heard(pooled_road(16))
-        planted = _planted(place, people)
-        with Load(place, PER_SECOND, "canary", road=heard, request=planted) as load:
+        heard = Heard(pooled_road(16))
+        site = Site(place.url, heard, place.client(heard), place.request, place.rows, lambda: _outside(place))
+        with Load(place, PER_SECOND, "canary", road=heard, request=planted(site, crowd)) as load:
             ends = time.monotonic() + max(10.0, SECONDS * scale.share)
             while time.monotonic() < ends:
-                _bad_requests(place, heard, people, chance)
+                bad_requests(site, crowd, chance)
                 time.sleep(chance.uniform(*PAUSE) / 2)
                 kill_somebody(place, chance)
         place.wait_until_up()
         load.send_unknown_again()
+        tally = Tally()
         tally.note("not settled", right=place.settled_within(60) is not None)
-        _control(people[0], marks, tally)
-        _search(place, heard, marks, tally)
+        tally.note(f"refused: {load.ledger.refused}", right=not load.ledger.refused)
+        tally.note(f"{len(load.ledger.unknown)} unknown", right=not load.ledger.unknown)
+        figure = searched(site, crowd, tally, len(load.ledger.acknowledged))
         place.check()
-    asked = len(load.ledger.acknowledged)
+    return figure
+
+
+def people() -> People:
+    """The marked identities. No two are neighbours, or the rules against misuse stop the operator who asks for them."""
+    return [
+        {"id_type": "111", "number": citizen(70_000 + 977 * n), "name": f"测探{chr(0x4E10 + n)}雀"}
+        for n in range(IDENTITIES)
+    ]
+
+
+def searched(site: Site, crowd: People, tally: Tally, asked: int) -> Figure:
+    """Look everywhere, after so many verifications were asked for."""
+    marks = sorted({mark for person in crowd for name in ("number", "name") for mark in _forms(person[name])})
+    _control(crowd[0], marks, tally)
+    _search(site, marks, tally)
     tally.note("nothing was admitted", right=asked > 0)
     measured = (
-        f"{IDENTITIES} identities ({len(marks)} spellings), {asked:,} verifications, {len(heard.answers):,} answers: "
-        f"{tally} places clean"
+        f"{len(crowd)} identities ({len(marks)} spellings), {asked:,} verifications, "
+        f"{len(site.heard.answers):,} answers: {tally} places clean"
     )
     return Figure("F25", DEMANDED, measured, tally.clean)
 
 
 @dataclass
-class _Heard:
+class Heard:
     """A road that keeps every answer."""
 
     road: Road
@@ -86,10 +114,13 @@ class _Heard:
         return answer
 
 
-def _planted(place: Town, people: Sequence[dict[str, str]]) -> Callable[[str], dict[str, Any]]:
+def planted(site: Site, crowd: People) -> Callable[[str], dict[str, Any]]:
+    """The site's requests, about two of the crowd in the roles that it asks about."""
+
     def request(name: str) -> dict[str, Any]:
-        first, second = (people[(crc32(name.encode()) + step) % len(people)] for step in (0, 1))
-        return place.request(name) | {"applicant": first, "parties": [{"role": "spouse", **second}]}
+        first, second = (crowd[(crc32(name.encode()) + step) % len(crowd)] for step in (0, 1))
+        document = site.request(name)
+        return document | {"applicant": first, "parties": [{"role": document["parties"][0]["role"], **second}]}
 
     return request
 
@@ -106,10 +137,10 @@ def _forms(text: str) -> Iterator[bytes]:
         yield json.dumps(text)[1:-1].encode()
 
 
-def _bad_requests(place: Town, heard: _Heard, people: Sequence[dict[str, str]], chance: random.Random) -> None:
+def bad_requests(site: Site, crowd: People, chance: random.Random) -> None:
     """Every way we know of to make an error tell what it was given."""
-    person, client = chance.choice(people), place.client(heard)
-    good = place.request(f"bad-{chance.random()}") | {"applicant": person}
+    person, client, heard = chance.choice(crowd), site.client, site.heard
+    good = site.request(f"bad-{chance.random()}") | {"applicant": person}
     documents = (
         good | {"item": person["name"]}, good | {"region": person["number"]}, good | {person["name"]: person["number"]},
         good | {"applicant": person | {"number": person["number"][:-1]}}, good | {"case": {"number": ""}},
@@ -119,7 +150,7 @@ def _bad_requests(place: Town, heard: _Heard, people: Sequence[dict[str, str]], 
     for document in documents:
         with contextlib.suppress(Refused, *LOST):
             client.submit(document)
-    body, url = json.dumps(good, ensure_ascii=False).encode(), place.url + PATH
+    body, url = json.dumps(good, ensure_ascii=False).encode(), site.url + PATH
     cut = body[:-9]
     for sent, headers in (
         (body, {}), (cut, client.signed_headers("POST", PATH, body)), (cut, client.signed_headers("POST", PATH, cut)),
@@ -128,7 +159,7 @@ def _bad_requests(place: Town, heard: _Heard, people: Sequence[dict[str, str]], 
             heard("POST", url, headers, sent, 30)
     for path in OPEN:
         with contextlib.suppress(*LOST):
-            heard("GET", place.url + path, {}, None, 30)
+            heard("GET", site.url + path, {}, None, 30)
 
 
 def _control(person: Mapping[str, str], marks: Sequence[bytes], tally: Tally) -> None:
@@ -139,14 +170,23 @@ def _control(person: Mapping[str, str], marks: Sequence[bytes], tally: Tally) ->
         tally.note("a planted mark is overlooked", right=all(any(mark in data for mark in marks) for data in spelt))
 
 
-def _search(place: Town, heard: _Heard, marks: Sequence[bytes], tally: Tally) -> None:
+def _search(site: Site, marks: Sequence[bytes], tally: Tally) -> None:
     """Every place is one trial; it is told by its name alone."""
-    for name, data in _places(place, heard):
+    for name, data in _places(site):
         found = sum(mark in data for mark in marks)
         tally.note(f"{name}: {found} marks", right=found == 0)
 
 
-def _places(place: Town, heard: _Heard) -> Iterator[tuple[str, bytes]]:
+def _places(site: Site) -> Places:
+    yield from site.outside()
+    for number, answer in enumerate(site.heard.answers):
+        yield f"answer {number} ({answer.status})", repr(dict(answer.headers)).encode() + _opened(answer.body)
+    for table in Checker.TABLES:
+        rows = site.rows(f"SELECT * FROM {table}")  # noqa: S608 - ours
+        yield f"table {table}", b"\n".join(_bytes(value) for row in rows for value in row)
+
+
+def _outside(place: Town) -> Places:
     for log in (*place.logs, place.world.postgres._ours().log):
         yield f"log {log.name}", log.read_bytes()
     yield "Redis", _all_of_redis(place)
@@ -154,11 +194,6 @@ def _places(place: Town, heard: _Heard) -> Iterator[tuple[str, bytes]]:
         for one in family(process):
             with contextlib.suppress(psutil.Error):
                 yield f"process {process.role}", repr((one.cmdline(), one.environ())).encode()
-    for number, answer in enumerate(heard.answers):
-        yield f"answer {number} ({answer.status})", repr(dict(answer.headers)).encode() + _opened(answer.body)
-    for table in Checker.TABLES:
-        rows = place.rows(f"SELECT * FROM {table}")  # noqa: S608 - ours
-        yield f"table {table}", b"\n".join(_bytes(value) for row in rows for value in row)
 
 
 def _opened(body: bytes) -> bytes:

@@ -160,6 +160,12 @@ class Ledger:
             self.sent += 1
             self.refused[code] += 1
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent at least once."""
+        with self._guard:
+            return len(self.acknowledged) + len(self.unknown)
+
     def p99(self) -> float:
         """The 99th percentile of the acknowledged submissions, in seconds."""
         ordered = sorted(self.seconds)
@@ -193,8 +199,13 @@ class Load:
             thread.join()
 
     def _run(self) -> None:
+        """Each at its own times: what an answer took, or an outage, is made up for at once afterwards."""
         chance = random.Random(self._label + threading.current_thread().name)
-        while not self._stop.wait(self._pause * chance.uniform(0.5, 1.5)):
+        due = time.monotonic()
+        while True:
+            due += self._pause * chance.uniform(0.5, 1.5)
+            if self._stop.wait(max(0.0, due - time.monotonic())):
+                return
             self.send(f"{self._label}-{next(self._numbers)}")
 
     def send(self, name: str) -> None:
