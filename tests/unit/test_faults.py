@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tests.faults.campaigns import campaigns
 from tests.faults.figure import Figure, Scale, Tally
-from tests.faults.table import BEGIN, END, PAGE, rewritten, rows_of
+from tests.faults.table import BEGIN, END, NOT_MEASURED, PAGE, Run, rewritten, rows_of
 
 TITLES = {"F1": ("Kill", "all"), "F2": ("Lost replies", "all")}
+WHOLE, PART = Scale(1), Scale(0.25)
 EMPTY = f"Before\n\n{BEGIN}\n\n{END}\n\nAfter\n"
 
 
@@ -16,21 +17,34 @@ def test_every_campaign_has_a_title_a_demand_and_its_row_in_the_page() -> None:
     assert set(rows_of(PAGE.read_text("utf-8"))) == set(found), "python -m tests.faults F… --write-docs"
 
 
-def test_a_figure_is_written_with_its_date_and_the_rest_of_the_page_stays() -> None:
-    page = rewritten(EMPTY, TITLES, [Figure("F1", "all", "9 of 9 | points", True)], "2026-01-02")
+def run(number: str, measured: str, when: str, scale: Scale = WHOLE, *, holds: bool = True) -> Run:
+    return Run(Figure(number, "all", measured, holds), scale, 61.4, when)
+
+
+def test_a_figure_is_written_with_its_scale_and_date_and_the_rest_of_the_page_stays() -> None:
+    page = rewritten(EMPTY, TITLES, [run("F1", "9 of 9 | points", "2026-01-02")])
     assert rows_of(page) == {
-        "F1": ["Kill", "all", "9 of 9 / points", "yes", "2026-01-02"],
-        "F2": ["Lost replies", "all", "not measured", "–", "–"],
+        "F1": ["Kill", "all", "9 of 9 / points", "yes", "all", "61 s", "2026-01-02"],
+        "F2": ["Lost replies", "all", *NOT_MEASURED],
     }
     assert page.startswith("Before\n")
     assert page.endswith("After\n")
 
 
 def test_what_was_not_run_keeps_its_row_and_what_failed_says_so() -> None:
-    page = rewritten(EMPTY, TITLES, [Figure("F1", "all", "9 of 9", True)], "2026-01-02")
-    page = rewritten(page, TITLES, [Figure("F2", "all", "8 of 9", False)], "2026-02-03")
-    assert rows_of(page)["F1"][2:] == ["9 of 9", "yes", "2026-01-02"]
-    assert rows_of(page)["F2"][2:] == ["8 of 9", "**no**", "2026-02-03"]
+    page = rewritten(EMPTY, TITLES, [run("F1", "9 of 9", "2026-01-02")])
+    page = rewritten(page, TITLES, [run("F2", "8 of 9", "2026-02-03", PART, holds=False)])
+    assert rows_of(page)["F1"][2:] == ["9 of 9", "yes", "all", "61 s", "2026-01-02"]
+    assert rows_of(page)["F2"][2:] == ["8 of 9", "**no**", "0.25", "61 s", "2026-02-03"]
+
+
+def test_a_part_never_takes_the_place_of_the_whole() -> None:
+    page = rewritten(EMPTY, TITLES, [run("F1", "3 of 3", "2026-01-02", PART)])
+    page = rewritten(page, TITLES, [run("F1", "9 of 9", "2026-02-03")])
+    assert rows_of(page)["F1"][2] == "9 of 9"
+    assert rewritten(page, TITLES, [run("F1", "3 of 3", "2026-03-04", PART)]) == page
+    failed = rewritten(page, TITLES, [run("F1", "8 of 9", "2026-03-04", holds=False)])
+    assert rows_of(failed)["F1"][2:4] == ["8 of 9", "**no**"]
 
 
 def test_a_part_of_a_campaign_is_never_nothing_and_never_more_than_the_whole() -> None:
