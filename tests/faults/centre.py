@@ -29,7 +29,7 @@ from tests.flow.kit import Broker
 
 NAME = "centre.example/witness"
 LOOK_SECONDS = 0.2
-SILENCE_SECONDS = 3.0
+SILENCE_MINUTES = 600.0  # longer than a campaign; silence is shown by looks that wait for nothing
 ALARM_SECONDS = 60.0  # far beyond a look: an alarm that does not come fails the campaign
 POLL_SECONDS = 0.02
 
@@ -55,8 +55,7 @@ class Centre:
         self._typed("init", str(self._home), *made)
         self._register()
         self._rung.touch()
-        self._start("witness", "witness", "run", str(self._home), "--every", str(LOOK_SECONDS), "--silence",
-                    str(SILENCE_SECONDS / 60), "--hook", f"""sh -c 'echo "$0" >> {self._rung}'""")  # fmt: skip
+        self.watch()
         self.cosigns(0)
 
     def stop(self) -> None:
@@ -70,9 +69,23 @@ class Centre:
         web = self._processes["web"]
         until(lambda: bool(self._served()), [web], ALARM_SECONDS, "the log's checkpoint")
 
-    def fall_silent(self) -> None:
-        """Nobody answers the witness any more."""
-        self._processes.pop("web").stop()
+    def watch(self) -> None:
+        """Start the witness."""
+        self._start("witness", "witness", "run", str(self._home), "--every", str(LOOK_SECONDS), "--silence",
+                    str(SILENCE_MINUTES), "--hook", self._hook)  # fmt: skip
+
+    def end(self, role: str) -> None:
+        """End ``web`` or ``witness``."""
+        self._processes.pop(role).stop()
+
+    def looked_impatiently(self) -> bool:
+        """Whether one look that waits for nothing sounds an alarm; no other witness may run beside it."""
+        patience = ("--once", "--silence", "0", "--hook", self._hook)
+        return self._typed("run", str(self._home), *patience, allowed=(0, 3)) == 3
+
+    @property
+    def _hook(self) -> str:
+        return f"""sh -c 'echo "$0" >> {self._rung}'"""
 
     def cosigned(self) -> int:
         """How many checkpoints the witness has co-signed and kept."""
@@ -83,6 +96,10 @@ class Centre:
         self._wait(lambda: self.cosigned() > before, "no checkpoint is co-signed")
         last = max((self._home / "checkpoints").glob("*.note")).read_text("utf-8")
         self._wait(lambda: self._served() == last, "the co-signature is not handed in")
+
+    def evidence(self) -> int:
+        """How many checkpoints that convict their signer the witness has kept."""
+        return len(list((self._home / "evidence").glob("*.note")))
 
     def alarms(self) -> list[str]:
         """The kinds of the alarms that were sounded so far."""
@@ -105,12 +122,19 @@ class Centre:
         return len(self.alarms()) == told
 
     def content(self) -> None:
-        """Wait for a look from now on that finds all well."""
-        since = datetime.now(UTC)
-        self._wait(lambda: self._seen_at() > since, "the witness does not see the log again")
+        """Wait for two looks that find all well: the first may have begun before."""
+        for _ in range(2):
+            self._next_look()
+            if json.loads((self._home / "state.json").read_bytes())["alarm"]:
+                raise AssertionError("the witness finds something wrong")
 
-    def _seen_at(self) -> datetime:
-        return datetime.fromisoformat(json.loads((self._home / "state.json").read_bytes())["seen_at"])
+    def _next_look(self) -> None:
+        written = self._written()
+        self._wait(lambda: self._written() != written, "the witness looks no more")
+
+    def _written(self) -> int:
+        """When the state was written last: every look without an alarm does so."""
+        return (self._home / "state.json").stat().st_mtime_ns
 
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         ends = time.monotonic() + ALARM_SECONDS

@@ -398,7 +398,7 @@ def _watched(log: Log, watching: Centre, times: int, unseen: Tally, alarms: Tall
             _one_deed(log, watching, change, kind, alarms, unseen if change in hidden else None)
     for _ in range(times):
         _altered_under_its_hash(log, watching, alarms)
-    _silent(watching, alarms)
+    _silent(log, watching, alarms)
     sounded = watching.alarms()
     return ", ".join(f"{sounded.count(kind)} × {kind}" for kind in Kind if kind in sounded)
 
@@ -420,12 +420,14 @@ def _placed(log: Log, watching: Centre) -> None:
 def _one_deed(
     log: Log, watching: Centre, change: Change, kind: Kind, alarms: Tally, unseen: Tally | None
 ) -> None:  # fmt: skip
-    name, told, kept = change.__name__.strip("_"), len(watching.alarms()), watching.cosigned()
+    name, told = change.__name__.strip("_"), len(watching.alarms())
+    kept, evidence = watching.cosigned(), watching.evidence()
     with log.altered(*change(log)):
         if unseen is not None:
             unseen.note(f"{name}: {log.found()}", right=log.found() is None)
         sounded = watching.alarmed(told)
     alarms.note(f"{name}: {sounded}", right=sounded is kind and watching.cosigned() == kept)
+    alarms.note(f"{name}: no evidence is kept", right=watching.evidence() == evidence + 1)
     alarms.note(f"{name}: an alarm about what was put right", right=watching.cleared())
 
 
@@ -449,11 +451,18 @@ def _altered_under_its_hash(log: Log, watching: Centre, alarms: Tally) -> None:
     _placed(log, watching)  # the witness's reading has its entries
 
 
-def _silent(watching: Centre, alarms: Tally) -> None:
-    """Nobody answers, which is an alarm of its own, and ends by itself."""
-    told = len(watching.alarms())
-    watching.fall_silent()
-    sounded = watching.alarmed(told)
+def _silent(log: Log, watching: Centre, alarms: Tally) -> None:
+    """A log that stands still, and one that nobody serves: an alarm of its own, which ends when the log grows again."""
+    watching.end("witness")
+    alarms.note("a log that stands still", right=watching.looked_impatiently())
+    watching.end("web")
+    alarms.note("a log that nobody serves", right=watching.looked_impatiently())
     watching.serve()
+    told = len(watching.alarms())
+    watching.watch()
+    log.broker.admit(1_000_001)
+    log.broker.work_off()
+    _placed(log, watching)
     watching.content()
-    alarms.note(f"silence: {sounded}", right=sounded is Kind.SILENT and len(watching.alarms()) == told + 1)
+    sounded = [Kind(one) for one in watching.alarms()]
+    alarms.note(f"silence: {sounded[told - 1]}", right=sounded[told - 1] is Kind.SILENT and len(sounded) == told)
