@@ -25,11 +25,12 @@ from broker.core.consent import OPEN, UNCONSENTED, ConsentState, standing
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
-from broker.core.gate import BARRED, OPEN_FOR, Breaker, Passage, new_gate, passage
-from broker.core.health import day_of_batch, is_barred
+from broker.core.gate import BARRED, Passage, new_gate, passage
+from broker.core.health import is_barred
 from broker.core.receipt import moment
 from broker.flow.matters import related_in
 from broker.flow.parts import Parts
+from broker.flow.passing import remember
 from broker.flow.place import Placing, end, place
 from broker.flow.promises import PROMISE, keep, put_off
 from broker.flow.questions import question_from
@@ -149,7 +150,7 @@ def _let_through(
         work.set_gate(passed.gate)
         parts.roads.follow(source.key, passed.gate.breaker)
         return _barred(work, opened, passed, now), passed
-    work.put_back([one.claim.id for one in opened[passed.asked :]], now)
+    work.put_back([one.claim.id for one in opened[passed.asked :]], passed.ready_at or now)
     let = opened[: passed.asked]
     capped = _capped(parts, work, policy, let, now)
     again = [one.claim.id for one in let if one.claim.id in capped and _checks_promise(one.claim)]
@@ -342,19 +343,10 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
 
 
 def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Finding], now: datetime) -> None:
-    """How the source was: its day, and its breaker where the batch has moved it."""
-    source = batch.lookups[0].claim.source
-    travelled = parts.roads.travelled(source)
     mine = [one for one in batch.lookups if one.claim.id in found]
     asked = [found[one.claim.id].answer for one in mine if one.stopped is None]
     barred = sum(is_barred(one.stopped) for one in mine)
-    before = batch.passage.gate.breaker if batch.passage else travelled.breaker
-    if travelled.durations_ms and travelled.breaker is not before:
-        work.set_breaker(source, travelled.breaker, now + OPEN_FOR if travelled.breaker is Breaker.OPEN else None)
-    elif before is Breaker.HALF_OPEN and not travelled.durations_ms:
-        work.set_breaker(source, Breaker.OPEN, now)  # the one who was to find out sent nothing: the next one may
-    if asked or barred:
-        work.add_health(day_of_batch(source, day_of(now).isoformat(), asked, barred, travelled.durations_ms, now))
+    remember(parts, work, batch.lookups[0].claim.source, batch.passage, asked, now, barred)
 
 
 def _later(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:

@@ -43,7 +43,7 @@ class Limits:
 class Untold:
     """Implements ``ports.Roads`` for a transport that tells nothing: no durations, and no breaker ever opens."""
 
-    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+    def heard(self, source: str, took_ms: int, *, sound: bool, calls: int = 1, pause_s: float = 0.0) -> None:
         """Not kept."""
 
     def follow(self, source: str, breaker: Breaker) -> None:

@@ -17,6 +17,7 @@ from broker.core.errors import CallerProblem
 from broker.core.probe import ANSWERED, failed_step, probe_question, told
 from broker.flow import jobs
 from broker.flow.parts import Parts, new_id
+from broker.flow.passing import asked_alone
 from broker.ports.console import Job
 
 KIND = "source-test"
@@ -69,7 +70,7 @@ def _tried(parts: Parts, name: str) -> dict[str, Any]:
         question = probe_question(source, options, f"probe-{new_id(pulse.now)}")
     except (KeyError, TypeError, ValueError):
         return _result(["list", "connection"], "probe")
-    reply = parts.transport.converse(source, [connector.ask(question, source, connection, pulse.now)])[0]
+    reply = asked_alone(parts, source, connector.ask(question, source, connection, pulse.now))
     before = ["list", "connection", "probe"]
     if not isinstance(reply, Answer):
         return _result([*before, "answer"], "")  # it answers later: that it was taken is all a probe can show

@@ -17,6 +17,8 @@ class Travelled:
 
     durations_ms: Sequence[int] = ()
     breaker: Breaker = Breaker.CLOSED
+    calls: int | None = None  # requests that were sent; None where nobody counts them
+    pause_s: float = 0.0  # what the source has asked for (Retry-After)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,11 @@ class CredentialReference:
 class Roads(Protocol):
     """What this process remembers of the roads to the sources; the transport tells it, ``look_up`` asks it."""
 
-    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
-        """One conversation that sent something is over; ``sound``: the road held, whatever the source said."""
+    def heard(self, source: str, took_ms: int, *, sound: bool, calls: int = 1, pause_s: float = 0.0) -> None:
+        """One conversation that sent something is over; ``sound``: the road held, whatever the source said.
+
+        ``calls`` were sent in it; for ``pause_s`` the source wants to be left alone.
+        """
         ...
 
     def follow(self, source: str, breaker: Breaker) -> None:
@@ -58,6 +63,14 @@ class HealthWork(Protocol):
 
     def set_breaker(self, source: str, breaker: Breaker, until: datetime | None) -> None:
         """What a batch has found out about a source's road."""
+        ...
+
+    def true_up(self, source: str, calls: int, cost: int) -> None:
+        """Count so many calls more (or fewer) than were counted beforehand, and keep what a lookup costs."""
+        ...
+
+    def close_gate(self, source: str, until: datetime) -> None:
+        """Ask a source nothing before then, unless a longer pause is on."""
         ...
 
     def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:

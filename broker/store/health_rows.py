@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.core.gate import Breaker, Gate
@@ -32,12 +32,21 @@ class HealthRows(Rows):
         """Keep a gate; the caller has locked it. Two who make the first one together count one batch for both."""
         self._later(
             _put_gate(self._sql), source=gate.source, tokens=gate.tokens, filled_at=gate.filled_at, day=gate.day,
-            calls=gate.calls, breaker=gate.breaker.value, until_at=gate.until,
+            calls=gate.calls, breaker=gate.breaker.value, until_at=gate.until, cost=gate.cost,
+            closed_until=gate.closed_until,
         )  # fmt: skip
 
     def set_breaker(self, source: str, breaker: Breaker, until: datetime | None) -> None:
         """What a batch has found out about a source's road."""
         self._later(_SET_BREAKER, b_source=source, b_breaker=breaker.value, b_until=until)
+
+    def true_up(self, source: str, calls: int, cost: int) -> None:
+        """Count so many calls more (or fewer) than were counted beforehand, and keep what a lookup costs."""
+        self._later(_TRUE_UP, b_source=source, b_calls=calls, b_tokens=1000 * calls, b_cost=cost)
+
+    def close_gate(self, source: str, until: datetime) -> None:
+        """Ask a source nothing before then, unless a longer pause is on."""
+        self._later(_CLOSE, b_source=source, b_until=until)
 
     def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:
         """Undo this transaction's own claim of these lookups: they are due as before, nobody was asked."""
@@ -64,7 +73,10 @@ class HealthRows(Rows):
 
 
 def _gate_from(row: Any) -> Gate:
-    return Gate(row.source, row.tokens, row.filled_at, row.day, row.calls, Breaker(row.breaker), row.until_at)
+    breaker = Breaker(row.breaker)
+    return Gate(
+        row.source, row.tokens, row.filled_at, row.day, row.calls, breaker, row.until_at, row.cost, row.closed_until
+    )
 
 
 def _day_from(row: dict[str, Any]) -> Day:
@@ -78,6 +90,23 @@ _SET_BREAKER = (
     update(_gates)
     .where(_gates.c.source == bindparam("b_source"))
     .values(breaker=bindparam("b_breaker"), until_at=bindparam("b_until"))
+)
+_TRUE_UP = (
+    update(_gates)
+    .where(_gates.c.source == bindparam("b_source"))
+    .values(
+        calls=case((_gates.c.calls + bindparam("b_calls") < 0, 0), else_=_gates.c.calls + bindparam("b_calls")),
+        tokens=_gates.c.tokens - bindparam("b_tokens"),
+        cost=bindparam("b_cost"),
+    )
+)
+_CLOSE = (
+    update(_gates)
+    .where(
+        _gates.c.source == bindparam("b_source"),
+        or_(_gates.c.closed_until.is_(None), _gates.c.closed_until < bindparam("b_until")),
+    )
+    .values(closed_until=bindparam("b_until"))
 )
 _PUT_BACK = (  # the fence is the claim's, and nobody has seen it: the next claim takes the same
     update(t.lookup)

@@ -17,6 +17,8 @@ source_gate = Table(  # one row per source that was ever asked
     Column("calls", Integer, nullable=False),
     Column("breaker", Text, nullable=False),  # closed | open | half_open
     Column("until_at", Moment),
+    Column("cost", Integer, nullable=False, server_default="1000"),  # thousandths of a call that a lookup makes
+    Column("closed_until", Moment),
 )
 
 BUCKETS = (*(f"within_{bound}_ms" for bound in BOUNDS_MS), "longer")

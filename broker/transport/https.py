@@ -20,6 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -38,11 +40,21 @@ CONCURRENCY: Final = 32  # conversations of one source at a time
 KEPT_CONNECTIONS: Final = 160  # to one host, idle: a platform carries up to ten sources
 _HEADERS: Final = {"User-Agent": "exemption-broker"}
 _PORTS: Final = {"http": 80, "https": 443}
+BRIEFLY: Final = 1.0  # the pause after a refusal for being too fast that names no time: limits are per second
 REPEAT_SECONDS: Final = (0.05, 0.2)  # before a request is repeated: a moment of chance, so that a crowd spreads
 _CHANCE: Final = random.SystemRandom()
 _Place: TypeAlias = tuple[str, str, int]  # scheme, host, port
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Trip:
+    """What one conversation has done on its road."""
+
+    begun: bool = False  # somebody was on the way, whether or not a connection came about
+    calls: int = 0  # requests that went out, repeated ones included
+    pause: float = 0.0  # seconds for which the source wants to be left alone
 
 
 class HttpsTransport:
@@ -86,56 +98,69 @@ class HttpsTransport:
         self._tables.close()
 
     def _drive(self, source: Source, conversation: Conversation) -> Reply:
-        began, sound, sent = time.monotonic(), True, False
+        began, sound, trip = time.monotonic(), True, _Trip()
         deadline.begin(source.budget_ms / 1000)
         try:
             request = next(conversation)
             while True:
-                sent = True
-                request = conversation.send(self._exchange(request))
+                request = conversation.send(self._exchange(request, trip))
         except StopIteration as end:
             reply: Reply = end.value
+            if isinstance(reply, Answer) and reply.reason is Reason.THROTTLED:
+                trip.pause = BRIEFLY
             return reply
         except Road as road:
-            sound, sent = road.sound, sent and road.taken
+            sound, trip.pause = road.sound, road.pause
             return road.answer
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch
             fault(log, "a conversation broke", error, source=source.key)
             return Answer(Reason.MALFORMED)
         finally:
             conversation.close()
-            if self._roads is not None and sent:  # who sent nothing has learnt nothing of the road
-                self._roads.heard(source.key, round((time.monotonic() - began) * 1000), sound=sound)
+            if self._roads is not None and trip.begun:  # who sent nothing has learnt nothing of the road
+                took_ms = round((time.monotonic() - began) * 1000)
+                self._roads.heard(source.key, took_ms, sound=sound, calls=trip.calls, pause_s=trip.pause)
 
-    def _exchange(self, request: HttpRequest | TableQuery) -> HttpResponse | TableRows:
+    def _exchange(self, request: HttpRequest | TableQuery, trip: _Trip) -> HttpResponse | TableRows:
         """The response, on the road that the request's kind takes."""
-        return self._tables.read(request) if isinstance(request, TableQuery) else self._sent(request)
+        table, taken = isinstance(request, TableQuery), True
+        try:
+            return self._tables.read(request) if isinstance(request, TableQuery) else self._sent(request, trip)
+        except Road as road:
+            taken = road.taken
+            raise
+        finally:
+            trip.begun = trip.begun or taken
+            trip.calls += table and taken
 
-    def _sent(self, request: HttpRequest) -> HttpResponse:
+    def _sent(self, request: HttpRequest, trip: _Trip) -> HttpResponse:
         place, host, target = _place(request.url)
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
         safe = request.repeat is Repeat.SAFE
         try:
             try:
-                return self._once(pool, pool.take if safe else pool.new, raw)  # a kept one may have died meanwhile
+                return self._once(
+                    pool, pool.take if safe else pool.new, raw, trip
+                )  # a kept one may have died meanwhile
             except Road as road:
                 if (road.sent and not safe) or road.again is None or not _fits(road.again):
                     raise
                 time.sleep(road.again)
-            return self._once(pool, pool.new, raw)
+            return self._once(pool, pool.new, raw, trip)
         except Road as road:
             if request.repeat is Repeat.EFFECT and road.silent:
-                raise Road(Reason.EFFECT_UNKNOWN, road.answer.source_code) from road
+                raise Road(Reason.EFFECT_UNKNOWN, road.answer.source_code, pause=road.pause) from road
             raise
 
-    def _once(self, pool: Pool, taken: Callable[[], Connection], raw: bytes) -> HttpResponse:
+    def _once(self, pool: Pool, taken: Callable[[], Connection], raw: bytes, trip: _Trip) -> HttpResponse:
         try:
             deadline.remaining()
             connection = taken()
         except (OSError, Unreachable) as error:
             nobody = isinstance(error, Unreachable) and isinstance(error.__cause__, ConnectionError)
             raise Road(_reason(error), again=_moment() if nobody else None, sent=False) from error
+        trip.calls += 1
         try:
             try:
                 status, headers = connection.ask(raw)
@@ -185,10 +210,12 @@ def _place(url: str) -> tuple[_Place, str, str]:
 
 def _refuse(status: int, headers: Mapping[str, str]) -> None:
     """End the conversation for what no connector needs to see."""
+    told = _asked_for(headers) if status in {429, 503} else None
+    again = None if told is None else told + _moment()
     if status == 429:
-        raise Road(Reason.THROTTLED, "429", _asked_for(headers))
+        raise Road(Reason.THROTTLED, "429", again, pause=BRIEFLY if told is None else told)
     if status >= 500:
-        raise Road(Reason.SOURCE_DOWN, str(status), _asked_for(headers) if status == 503 else None)
+        raise Road(Reason.SOURCE_DOWN, str(status), again, pause=told or 0.0)
     if 300 <= status < 400:
         raise Road(Reason.MALFORMED, str(status))
     encoded = headers.get("content-encoding", "identity") != "identity"
@@ -199,9 +226,18 @@ def _refuse(status: int, headers: Mapping[str, str]) -> None:
 
 
 def _asked_for(headers: Mapping[str, str]) -> float | None:
-    """When the source itself wants the request repeated; a date is not counted in: whose clock would it be?"""
+    """After how many seconds the source itself wants to be asked again; a date counts from the answer's own ``Date``.
+
+    Without that, a date tells nothing: whose clock would it be?
+    """
     told = headers.get("retry-after", "")
-    return int(told) + _moment() if told.isascii() and told.isdigit() and len(told) < 6 else None
+    if told.isascii() and told.isdigit() and len(told) < 10:
+        return float(told)
+    try:
+        then, now = parsedate_to_datetime(told), parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, (then - now).total_seconds())
+    except (TypeError, ValueError):  # no date, or one with a zone and one without
+        return None
 
 
 def _moment() -> float:

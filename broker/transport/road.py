@@ -12,15 +12,18 @@ _BROKEN: Final = frozenset({Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNO
 class Road(Exception):
     """The conversation ends here, with this answer; its connector is not asked."""
 
-    def __init__(self, reason: Reason, code: str = "", again: float | None = None, *, sent: bool = True) -> None:
+    def __init__(
+        self, reason: Reason, code: str = "", again: float | None = None, *, pause: float = 0.0, sent: bool = True
+    ) -> None:
         """``code`` is the far end's own, never free text of its.
 
-        ``again``: the seconds after which the request may be repeated; None where it must not be. ``sent``: whether
-        anything may have left us.
+        ``again``: the seconds after which the request may be repeated; None where it must not be. ``pause``: the
+        seconds for which the source wants to be left alone. ``sent``: whether anything may have left us.
         """
         super().__init__(reason.value)
         self.answer = Answer(reason, source_code=code)
         self.again = again
+        self.pause = pause
         self.sent = sent
 
     @property

@@ -50,11 +50,16 @@ class SourceRoads:
         self._lock = threading.Lock()
         self._breakers: dict[str, pybreaker.CircuitBreaker] = {}
         self._durations: dict[str, deque[int]] = {}
+        self._calls: dict[str, int] = {}
+        self._pauses: dict[str, float] = {}
 
-    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+    def heard(self, source: str, took_ms: int, *, sound: bool, calls: int = 1, pause_s: float = 0.0) -> None:
         """One conversation is over. What was under way when the breaker opened does not move it again."""
         breaker, durations = self._of(source)
         durations.append(took_ms)
+        with self._lock:
+            self._calls[source] = self._calls.get(source, 0) + calls
+            self._pauses[source] = max(self._pauses.get(source, 0.0), pause_s)
         with contextlib.suppress(pybreaker.CircuitBreakerError, _Unsound):
             breaker.call(_held if sound else _broken)
 
@@ -68,7 +73,9 @@ class SourceRoads:
         """What was heard since the last call, and the breaker after it."""
         breaker, durations = self._of(source)
         taken = [durations.popleft() for _ in range(len(durations))]
-        return Travelled(taken, _OURS[breaker.current_state])
+        with self._lock:
+            calls, pause_s = self._calls.pop(source, 0), self._pauses.pop(source, 0.0)
+        return Travelled(taken, _OURS[breaker.current_state], calls, pause_s)
 
     def _of(self, source: str) -> tuple[pybreaker.CircuitBreaker, deque[int]]:
         with self._lock:

@@ -33,7 +33,7 @@ from broker.flow import register
 from broker.flow.admit import Admitted, admit
 from broker.flow.caller import Caller, Identify
 from broker.flow.look_up import look_up
-from broker.flow.parts import Limits, Parts
+from broker.flow.parts import Limits, Parts, Untold
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep
@@ -394,6 +394,7 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     units = {"units": {catalogue.REGION: DEPARTMENT}}
     parts.connections["work_order-platform"] = Connection("work_order-platform", "", {}, units)
     parts.limits = Limits()
+    parts.roads = Untold()  # as little as the transport above tells
     bells = parts.wake if isinstance(parts.wake, Bells) else Bells()
     checker = checker or Checker(office.database, office.receipt_keys, office.log_keys, office.settings.log_origin)
     return Broker(office, sources, checker, store, bells)

@@ -418,6 +418,13 @@ class Simulation:
 
     # --- the end
 
+    def withdraw(self) -> None:
+        """Take the capped client's grants away for good."""
+        rows = self.first.rows("SELECT id, state FROM access_grant WHERE client_id = 'capped'")
+        for row in rows:
+            if row.state != "revoked":
+                register.set_grant_state(self.first.parts, row.id, "revoked")
+
     def calm(self) -> None:
         """No more faults: all is settled, told, in the log, and known to the client exactly once."""
         self.world.stormy = False
@@ -425,7 +432,9 @@ class Simulation:
             self.set_grant(self.first, source, "in_force")
         for name in self.bodies:
             self.send(self.first, name)
-        for _ in range(20):
+        for round_ in range(20):
+            if round_ == 10:  # who checks a promise beyond the grant's cap waits for tomorrow, which does not come here
+                self.withdraw()
             self.first.expire_leases()
             self.silence()
             deliver(self.first.parts)

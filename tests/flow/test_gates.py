@@ -45,7 +45,7 @@ class Scripted:
     told: Travelled = field(default_factory=Travelled)
     followed: list[Breaker] = field(default_factory=list)
 
-    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+    def heard(self, source: str, took_ms: int, *, sound: bool, calls: int = 1, pause_s: float = 0.0) -> None:
         """Nobody tells us."""
 
     def follow(self, source: str, breaker: Breaker) -> None:
@@ -62,13 +62,13 @@ def gate(broker: Broker) -> Any:
 
 
 def test_what_is_beyond_the_rate_waits_and_is_asked_later(broker: Broker, unpaused: list[float]) -> None:
-    listed(broker, calls_per_second=2)
+    listed(broker, calls_per_second=20)  # two at once
     for number in range(5):
         broker.admit(number)
     assert look_up(broker.parts, LICENCES) == 5
     assert len(broker.sources.of(LICENCES)) == len(broker.entries("asked")) == 2
     assert 0 < unpaused[0] <= 0.25
-    for _ in range(3):
+    for _ in range(2):
         broker.execute("UPDATE source_gate SET filled_at = filled_at - 1000")
         look_up(broker.parts, LICENCES)
     assert len(broker.sources.of(LICENCES)) == 5
@@ -94,6 +94,51 @@ def test_two_workers_together_ask_no_more_than_the_rate(broker: Broker) -> None:
     listed(broker, calls_per_second=10_000)
     broker.finish()
     other.office.close()
+
+
+def test_calls_are_counted_where_a_lookup_makes_several(broker: Broker) -> None:
+    """Beforehand by what lookups have cost of late, afterwards by what was sent."""
+    listed(broker, calls_per_second=1000, calls_per_day=100)
+    broker.parts.roads = Scripted(Travelled((9,) * 4, Breaker.CLOSED, 12))
+    for number in range(4):
+        broker.admit(number)
+    look_up(broker.parts, LICENCES)
+    row = gate(broker)
+    assert (row.calls, row.cost, row.tokens) == (12, 1500, 100_000 - 12_000)
+    broker.admit(4)
+    broker.parts.roads = Scripted(Travelled((9,), Breaker.CLOSED, 0))
+    look_up(broker.parts, LICENCES)
+    assert (gate(broker).calls, gate(broker).cost) == (12, 1125), "what was not sent is not counted"
+    broker.parts.roads = Scripted(Travelled((9,), Breaker.CLOSED, 1))
+    listed(broker, calls_per_day=None, calls_per_second=10_000)
+    broker.finish()
+
+
+@pytest.mark.parametrize(("pause", "patience"), [(8.0, 10), (8.0, 5), (7200.0, 10)])
+def test_a_pause_that_a_source_asks_for_holds_for_all_workers(broker: Broker, pause: float, patience: int) -> None:
+    listed(broker, options={"patience_seconds": patience})
+    roads = broker.parts.roads = Scripted(Travelled((9,), Breaker.CLOSED, 1, pause))
+    broker.admit(1)
+    look_up(broker.parts, LICENCES)
+    roads.told = Travelled()
+    closed = gate(broker).closed_until / 1000 - datetime.now(UTC).timestamp()
+    assert min(pause, 3600) - 5 < closed <= min(pause, 3600)
+    number = broker.admit(2)
+    other = broker.another()
+    other.parts._editions = broker.parts._editions
+    assert look_up(other.parts, LICENCES) == 1
+    other.office.close()
+    assert len(broker.sources.of(LICENCES)) == 1, "another worker asks nothing either"
+    stopped = [(one["rule"], one["reason"], one["code"]) for one in broker.entries("stopped")]
+    if pause <= patience:
+        assert stopped == []
+        assert look_up(broker.parts, LICENCES) == 0, "it is looked at when the pause is over"
+    else:
+        assert stopped == [("source.pause", "unknown.throttled", "retry-after")]
+    broker.execute("UPDATE source_gate SET closed_until = 0")
+    broker.finish()
+    assert broker.decisions(number)["licence"] == ("exempt", "held.valid")
+    listed(broker, options={})
 
 
 def test_beyond_the_days_calls_a_lookup_goes_on_along_its_chain_unasked(broker: Broker) -> None:

@@ -24,7 +24,7 @@ from broker.core.answer import Answer, Reason
 from broker.core.gate import Breaker
 from broker.ports import Conversation, HttpRequest, HttpResponse, Repeat
 from broker.transport.connection import MAX_BODY
-from broker.transport.https import CONCURRENCY, REPEAT_SECONDS, HttpsTransport
+from broker.transport.https import BRIEFLY, CONCURRENCY, REPEAT_SECONDS, HttpsTransport
 from broker.transport.roads import FAILURES, SourceRoads
 from tests.asking import SOURCES, answers_of
 
@@ -257,6 +257,50 @@ def test_the_roads_are_told_of_each_conversation_whatever_the_source_says() -> N
             server.script = good
             timed(transport, talk(server.port))
             assert roads.travelled(SOURCE.key).breaker is Breaker.CLOSED
+    finally:
+        transport.close()
+
+
+DATED = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "pause"),
+    [
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\n", 120.0),
+        (b"HTTP/1.1 503 Oops\r\nRetry-After: 30\r\n", 30.0),
+        (b"HTTP/1.1 429 Slow\r\n" + DATED + b"Retry-After: Sun, 06 Nov 1994 08:51:37 GMT\r\n", 120.0),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:51:37 GMT\r\n", BRIEFLY),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: soon\r\n", BRIEFLY),
+        (b"HTTP/1.1 429 Slow\r\n", BRIEFLY),
+        (b"HTTP/1.1 503 Oops\r\n", 0.0),
+        (OK, 0.0),
+    ],
+)
+def test_the_roads_are_told_for_how_long_a_source_wants_to_be_left_alone(head: bytes, pause: float) -> None:
+    roads = SourceRoads()
+    transport = HttpsTransport(roads=roads)
+    try:
+        with scripted(sending(whole(head=head))) as server:
+            timed(transport, talk(server.port))
+            assert roads.travelled(SOURCE.key).pause_s == pause
+            assert roads.travelled(SOURCE.key).pause_s == 0.0
+    finally:
+        transport.close()
+
+
+def test_the_roads_are_told_how_many_requests_went_out() -> None:
+    """Repeated ones too; a connection that did not come about sends none."""
+    roads = SourceRoads()
+    transport = HttpsTransport(roads=roads)
+    try:
+        with scripted(first(sending(close=True), sending(whole()))) as server:
+            timed(transport, talk(server.port, requests=3))
+            port = server.port
+        assert roads.travelled(SOURCE.key).calls == 4
+        timed(transport, talk(port))
+        travelled = roads.travelled(SOURCE.key)
+        assert (travelled.calls, len(travelled.durations_ms)) == (0, 1)
     finally:
         transport.close()
 

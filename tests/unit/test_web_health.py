@@ -26,7 +26,7 @@ class Roads:
 
     told: Travelled = field(default_factory=Travelled)
 
-    def heard(self, source: str, took_ms: int, *, sound: bool) -> None:
+    def heard(self, source: str, took_ms: int, *, sound: bool, calls: int = 1, pause_s: float = 0.0) -> None:
         """Nobody tells us."""
 
     def follow(self, source: str, breaker: Breaker) -> None:
