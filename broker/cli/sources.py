@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ from broker.bootstrap import read_platforms, sm2_decrypt
 from broker.cli.shared import current_settings, told
 from broker.config import Settings
 from broker.connectors import connectors
-from broker.core.answer import Answer, Question, Reply, checked
+from broker.core.answer import Answer, Question, Waiting, checked
 from broker.core.catalog import Source, catalog_from
 from broker.core.probe import ANSWERED, STEPS, failed_step, probe_question
 from broker.core.probe import told as answer_told
@@ -28,13 +26,11 @@ from broker.ports import Connection
 from broker.store.catalog_file import read_catalog
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
-
-CONNECT_SECONDS = 5.0
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+from broker.transport.reach import Unreached, parts_of
 
 
-class Failed(Exception):
-    """A step failed; what is known of why, in both languages."""
+class Failed(Unreached):
+    """A step before the road failed; what is known of why."""
 
 
 @dataclass
@@ -49,6 +45,7 @@ class Probing:
     expected: str | None = None
     fits: bool | None = None
     answer: Answer = field(init=False)
+    later: Waiting | None = None
     took_ms: int = 0
 
     def steps(self) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -56,11 +53,7 @@ class Probing:
         yield "list", self._listed
         yield "connection", self._connected
         yield "probe", self._probe
-        if urlsplit(self.connection.endpoint).hostname:
-            yield "dns", self._resolved
-            yield "tcp", self._reached
-        if self.connection.endpoint.startswith("https:"):
-            yield "tls", self._shaken
+        yield from parts_of(self.connection.endpoint, self.settings.ca_file or None)
 
     def _listed(self) -> str:
         document = read_catalog(Path(self.settings.catalog_file)).document
@@ -87,41 +80,6 @@ class Probing:
         self.expected = options.get("expect")
         return f"{self.asked.form.value}{f', {self.expected}' if self.expected else ''}"
 
-    def _resolved(self) -> str:
-        try:
-            addresses = socket.getaddrinfo(*self._place(), type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise Failed(f"{self._place()[0]}: {type(error).__name__}") from error
-        return ", ".join(sorted({str(address[4][0]) for address in addresses}))
-
-    def _reached(self) -> str:
-        try:
-            with socket.create_connection(self._place(), CONNECT_SECONDS):
-                return str(self._place()[1])
-        except OSError as error:
-            raise Failed(f"{self._place()[1]}: {type(error).__name__}") from error
-
-    def _shaken(self) -> str:
-        context = ssl.create_default_context()
-        if self.settings.ca_file:
-            context.load_verify_locations(self.settings.ca_file)
-        host = self._place()[0]
-        try:
-            with (
-                socket.create_connection(self._place(), CONNECT_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=host) as secured,
-            ):
-                until = (secured.getpeercert() or {}).get("notAfter", "")
-                return f"{secured.version()}, {until}"
-        except ssl.SSLCertVerificationError as error:
-            raise Failed(error.verify_message) from error
-        except OSError as error:
-            raise Failed(type(error).__name__) from error
-
-    def _place(self) -> tuple[str, int]:
-        parts = urlsplit(self.connection.endpoint)
-        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-
     def fact(self, step: str, words: str) -> str:
         """What is worth telling of a step after the answer."""
         facts = {
@@ -132,7 +90,11 @@ class Probing:
         return facts.get(step, "")
 
     def ask(self) -> str | None:
-        """Ask the probe as a worker would; the step at which it failed."""
+        """Ask the probe as a worker would; the step at which it failed.
+
+        Where the answer is to come later – a person's, a holder's – ``later`` says when at the latest, and that the
+        question was taken is all that a probe can show: nobody is written to.
+        """
         answer_ok = load_answer_schemas(Path(self.settings.schemas_folder) / "sources")
 
         def noted(source: str, document: object) -> bool:
@@ -150,14 +112,11 @@ class Probing:
         finally:
             transport.close()
         self.took_ms = round((time.monotonic() - began) * 1000)
-        self.answer = checked(self.asked, _answered(replies[0]), self.source, now)
+        if isinstance(replies[0], Waiting):
+            self.later = replies[0]
+            return None
+        self.answer = checked(self.asked, replies[0], self.source, now)
         return failed_step(self.answer, self.expected, fits=self.fits)
-
-
-def _answered(reply: Reply) -> Answer:
-    if isinstance(reply, Answer):
-        return reply
-    raise click.ClickException("该数源稍后答复，探测到此为止 / this source answers later; the probe ends here")
 
 
 @click.command("test")
@@ -169,11 +128,16 @@ def source_test(name: str) -> None:
         for step, tried in probing.steps():
             try:
                 found = tried()
-            except Failed as failed:
+            except Unreached as failed:
                 _failed(step, str(failed))
                 sys.exit(1)
             _line("✓", step, found)
         failing = probing.ask()
+    if probing.later is not None:
+        unit = f"{probing.later.order.unit}, " if probing.later.order else ""
+        _line("✓", "answer", f"{unit}≤ {probing.later.until:%Y-%m-%d %H:%M}")
+        _line("–", "expected", "稍后答复，探测到此为止 / it answers later; the probe ends here")
+        return
     zh, en = answer_told(probing.answer)
     for step in ANSWERED:
         if step == failing:
