@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,6 +27,7 @@ from broker.core.errors import OperatorProblem
 from broker.core.grammar import Grammar
 from broker.core.grant_application import Terms
 from broker.core.misuse import MisuseRules, rules_from
+from broker.core.own_key import KeyRole
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
@@ -34,8 +35,10 @@ from broker.ports import Connection, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
 from broker.ports.health import CredentialReference
 from broker.ports.management import Manages
+from broker.ports.own_keys import KeptKey
 from broker.signing import http_message, keys
-from broker.signing.pkcs11 import SUFFIX, Pkcs11Signer, open_signer
+from broker.signing.key_folder import LOG, RECEIPT, Folder, key_file, open_key
+from broker.signing.pkcs11 import SUFFIX
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
 from broker.store.engine import Database
@@ -53,16 +56,7 @@ _log = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # malloc.h
 _CALLBACK_SECONDS = (2, 5)  # to connect, to answer: an approval system only has to store the callback
-_SIGNER = "receipt.pem"
-_LOG_KEYS = ("log-ed25519.pem", "log-sm2.pem")
-ROTATED = (_SIGNER, *_LOG_KEYS)
-_REVOKED = ".revoked.json"  # beside a retired public key: since when, and why, it counts no more by itself
-_NEXT = "next"  # sub-folder: private keys that are published already and sign nothing yet
 _WRAPPING, _PSEUDONYM = "wrapping.key", "pseudonym.key"
-_RETIRED, _RETIRED_LOG = (
-    "retired",
-    "retired-log",
-)  # sub-folders: public keys that signed receipts, or checkpoints, before
 
 
 @dataclass
@@ -76,6 +70,8 @@ class Office:
     receipt_keys: list[Verifier]
     log_keys: list[Verifier]
     provider: IdentityProvider | None = None
+    folder: Folder = field(default_factory=lambda: Folder(Path()))
+    """Of the deployment's own keys."""
     queue: Callable[[], bool] = field(default=lambda: True)
     """Whether the queue answers; in the embedded default it is this process itself."""
     closers: list[Callable[[], None]] = field(default_factory=list)
@@ -91,8 +87,8 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     """Wire a process from its settings. Raises ``OperatorProblem`` where keys or configuration are unusable."""
     _spare_memory()
     folder = Path(settings.keys_folder)
-    signer = _signer(folder / _SIGNER)
-    log_signers = [_signer(folder / name) for name in _LOG_KEYS]
+    signer = open_key(folder / RECEIPT)
+    log_signers = [open_key(folder / name) for name in LOG]
     database = Database(settings.database_url)
     roads = SourceRoads()
     transport = HttpsTransport(ca_file=settings.ca_file or None, roads=roads)
@@ -121,15 +117,12 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
     )
     drain = Drain(lambda source: look_up(parts, source))
-    receipt_keys = parts.receipt_keys = _once([
-        signer.verifier(), *_next_keys(folder, (_SIGNER,)), *_public_keys(folder / _RETIRED)
-    ])  # fmt: skip
-    log_keys = parts.log_keys = _once([
-        *(key.verifier() for key in log_signers), *_next_keys(folder, _LOG_KEYS), *_public_keys(folder / _RETIRED_LOG)
-    ])  # fmt: skip
+    held = Folder(folder)
+    receipt_keys, log_keys = (_held(held, role) for role in KeyRole)
+    parts.receipt_keys, parts.log_keys = receipt_keys, log_keys
     provider = _identity_provider(settings)
     office = Office(
-        settings, parts, database, drain, receipt_keys, log_keys, provider, closers=[transport.close]
+        settings, parts, database, drain, receipt_keys, log_keys, provider, held, closers=[transport.close]
     )  # fmt: skip
     if wake is None:
         _wake_for(office)
@@ -192,21 +185,6 @@ def working_calendar() -> Calendar:
     return calendar
 
 
-def _public_keys(folder: Path) -> list[Verifier]:
-    """What signed before stays published, so that nothing signed by it is ever lost; revoked keys say so."""
-    return [_as_it_stands(path) for path in sorted(folder.glob("*.pem"))]
-
-
-def _as_it_stands(path: Path) -> Verifier:
-    key, revocation = keys.load_public(path.read_bytes()), path.with_suffix(_REVOKED)
-    if not revocation.exists():
-        return key
-    try:
-        return Revoked(key, datetime.fromisoformat(orjson.loads(revocation.read_bytes())["revoked_at"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise OperatorProblem("key.unusable", got=revocation.name, expected="revoked_at and reason") from error
-
-
 def _spare_memory() -> None:
     """Two malloc arenas instead of eight per core: with many threads, glibc otherwise keeps what each once needed."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's own; elsewhere there is nothing to spare
@@ -233,82 +211,21 @@ def read_witnessed(place: str) -> str:
         raise OperatorProblem("config.invalid", got="BROKER_WITNESS_CHECKPOINT", expected="a witness's note") from error
 
 
-def _signer(path: Path) -> keys.PrivateKey | Pkcs11Signer:
-    """The key of a file, or the one on a token that ``receipt.pkcs11`` refers to where ``receipt.pem`` would be."""
-    reference = path.with_suffix(SUFFIX)
-    return open_signer(reference) if reference.exists() else keys.load_private(_key_file(path))
+def _held(folder: Folder, role: KeyRole) -> list[Verifier]:
+    """What signs, will sign, or has signed: all of it is published, so that nothing signed by it is ever lost."""
+    found = [one for listed in folder.kept() for one in listed if one.role is role]
+    return list({one.verifier.key_id: _as_kept(one) for one in reversed(found)}.values())[::-1]
 
 
-def _next_keys(folder: Path, names: Sequence[str]) -> list[Verifier]:
-    """What will sign soon is published before, so that whoever keeps the key set has it in time."""
-    found = [folder / _NEXT / name for name in names]
-    return [keys.load_private(_key_file(path)).verifier() for path in found if path.exists()]
-
-
-def _once(found: Sequence[Verifier]) -> list[Verifier]:
-    return list({one.key_id: one for one in found}.values())
-
-
-def prepare_key(folder: Path, name: str, algorithm: Algorithm | None) -> str:
-    """Make the successor of a key, which is published from the next start on and signs nothing yet; its key id.
-
-    Of the same algorithm unless another is named. Raises ``OperatorProblem`` ``register.exists`` where one is prepared.
-    """
-    current = keys.load_private(_key_file(folder / name))
-    (folder / _NEXT).mkdir(exist_ok=True, mode=0o700)
-    made = keys.generate(algorithm or current.algorithm)
-    try:
-        keys.save_private(folder / _NEXT / name, made)
-    except FileExistsError as error:
-        raise OperatorProblem("register.exists", got=name) from error
-    return made.key_id
-
-
-def rotate_key(folder: Path, name: str) -> tuple[str, str]:
-    """Let the prepared key sign from the next start on; the old one's public half stays published for ever.
-
-    Dead in between: the old key signs on, and its public half is published twice, which is once.
-    """
-    current, following = folder / name, folder / _NEXT / name
-    old, new = (keys.load_private(_key_file(path)) for path in (current, following))
-    retired = folder / (_RETIRED if name == _SIGNER else _RETIRED_LOG)
-    retired.mkdir(exist_ok=True)
-    kept = retired / f"{old.key_id}.pem"
-    with kept.open("wb") as file:
-        file.write(keys.public_pem(old))
-        file.flush()
-        os.fsync(file.fileno())
-    following.replace(current)
-    return old.key_id, new.key_id
-
-
-def revoke_key(folder: Path, key_id: str, reason: str, now: datetime) -> None:
-    """Publish from the next start on that a retired receipt key was revoked: what it signs counts no more by itself.
-
-    Raises ``OperatorProblem``: ``key.in-use`` for a key that still signs, or will; ``register.unknown``;
-    ``register.exists`` where it was revoked before, since the first moment stands.
-    """
-    present = [folder / name for name in ROTATED] + [folder / _NEXT / name for name in ROTATED]
-    if any(keys.load_private(path.read_bytes()).key_id == key_id for path in present if path.exists()):
-        raise OperatorProblem("key.in-use", got=key_id)
-    retired = sorted((folder / _RETIRED).glob("*.pem"))
-    known = [path for path in retired if keys.load_public(path.read_bytes()).key_id == key_id]
-    if not known:
-        raise OperatorProblem("register.unknown", got=key_id)
-    try:
-        with known[0].with_suffix(_REVOKED).open("xb") as file:
-            file.write(orjson.dumps({"revoked_at": now.isoformat(timespec="milliseconds"), "reason": reason}))
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise OperatorProblem("register.exists", got=key_id) from error
+def _as_kept(one: KeptKey) -> Verifier:
+    return one.verifier if one.revoked_at is None else Revoked(one.verifier, one.revoked_at)
 
 
 def make_keys(folder: Path, algorithm: Algorithm) -> list[str]:
     """Make the deployment's keys where there are none; returns the names of those made. Existing ones stay."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = []
-    for name, kind in ((_SIGNER, algorithm), (_LOG_KEYS[0], Algorithm.ED25519), (_LOG_KEYS[1], Algorithm.SM2)):
+    for name, kind in ((RECEIPT, algorithm), (LOG[0], Algorithm.ED25519), (LOG[1], Algorithm.SM2)):
         if not (folder / name).exists() and not (folder / name).with_suffix(SUFFIX).exists():
             keys.save_private(folder / name, keys.generate(kind))
             made.append(name)
@@ -369,16 +286,8 @@ def _credential(folder: Path, value: Any) -> str:
     return str(value)
 
 
-def _key_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        expected = "a key file; broker keys init makes them"
-        raise OperatorProblem("key.unusable", got=path.name, expected=expected) from error
-
-
 def _secret(path: Path) -> bytes:
-    data = _key_file(path)
+    data = key_file(path)
     if len(data) != KEY_BYTES:
         raise OperatorProblem("key.unusable", got=path.name, expected=f"{KEY_BYTES} bytes")
     return data

@@ -31,7 +31,7 @@ from typing import Any
 
 from broker.core import checkpoint, merkle
 from broker.core.checkpoint import Checkpoint
-from broker.core.cosignature import WitnessKey, cosign
+from broker.core.cosignature import WitnessKey, behind, cosign
 from broker.core.envelope import Algorithm, Verifier, canonical
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.signing import http_message, keys
@@ -101,8 +101,8 @@ class Witness:
         files = sorted((self._folder / _SEEN).glob("*.note"))
         if not files:
             return None
-        note = files[-1].read_text("utf-8")
-        return checkpoint.verify(note, self.config["origin"], self._log_keys, at_least=1), note
+        note = files[-1].read_text("utf-8")  # our own: a key that was revoked since signed it before
+        return checkpoint.verify(note, self.config["origin"], behind(self._log_keys), at_least=1), note
 
     # --- looking
 
@@ -209,7 +209,7 @@ class Witness:
         last = self.latest()
         if last is not None:
             try:
-                checkpoint.verify(last[1], self.config["origin"], log_keys, at_least=1)
+                checkpoint.verify(last[1], self.config["origin"], behind(log_keys), at_least=1)
             except CallerProblem as problem:
                 raise OperatorProblem(
                     "config.invalid", got=problem.code, expected=f"keys that signed the checkpoint of {last[0].size}"

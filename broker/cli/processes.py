@@ -16,7 +16,7 @@ from granian.server import Server
 
 from broker import log
 from broker.bootstrap import Office
-from broker.cli.shared import current_settings, office, require_schema, require_witnessed, told
+from broker.cli.shared import adopt, current_settings, office, require_schema, require_witnessed, told
 from broker.core.errors import OperatorProblem
 from broker.flow.publish import edition_digest
 from broker.housekeeping import Housekeeping
@@ -36,6 +36,7 @@ def serve(*, accept_edition: bool) -> None:
             require_witnessed(opened)
         if not accept_edition:
             _require_edition(opened, Path(settings.catalog_file))
+        adopt(opened)
     server = Server(
         "broker.web.wsgi:application",
         factory=True,
@@ -72,6 +73,7 @@ def sweep() -> None:
     with told(), office(settings, waking=True) as opened:
         require_schema(opened)
         require_witnessed(opened)
+        adopt(opened)
         housekeeping = Housekeeping(opened.parts, settings.sweep_seconds)
         _on_stop(housekeeping.stop_soon)
         housekeeping.start()

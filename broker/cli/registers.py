@@ -7,17 +7,19 @@ from pathlib import Path
 
 import click
 
-from broker.bootstrap import ROTATED, make_keys, prepare_key, read_client_key, revoke_key, rotate_key
+from broker.bootstrap import make_keys, read_client_key
 from broker.cli.shared import current_settings, office, told
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.envelope import Algorithm
 from broker.core.identifiers import is_credit_code
+from broker.core.receipt import moment
 from broker.core.roles import Role
-from broker.flow import register
+from broker.flow import own_keys, register
 from broker.ports import Client, ClientKey
 from broker.signing import keys
+from broker.signing.key_folder import NAMES
 
 
 @click.group("keys")
@@ -36,31 +38,63 @@ def keys_init(algorithm: str) -> None:
     click.echo("\n".join(made) if made else "密钥均已存在 / all keys exist")
 
 
+@keys_group.command("list")
+def keys_list() -> None:
+    """Every signing key: its id, file, state, and the time in which what it signs counts."""
+    with told(), office(current_settings()) as opened:
+        own_keys.adopt_keys(opened.parts, opened.folder)
+        for own, state in own_keys.all_keys(opened.parts):
+            times = " – ".join(moment(at) if at else "…" for at in (own.not_before, own.not_after))
+            click.echo(f"{own.verifier.key_id} {own.name or own.role.value} {state.value} {times}")
+
+
 @keys_group.command("prepare")
-@click.argument("name", type=click.Choice(ROTATED))
+@click.argument("name", type=click.Choice(NAMES))
 @click.option("--algorithm", type=click.Choice([one.value for one in Algorithm]), help="Default: as the present key.")
-def keys_prepare(name: str, algorithm: str | None) -> None:
-    """Make the successor of a key: published from the next restart on, signing only after `broker keys rotate`."""
-    with told():
-        click.echo(prepare_key(Path(current_settings().keys_folder), name, Algorithm(algorithm) if algorithm else None))
+@click.option("--days", type=click.IntRange(1), help="How long it may sign, from now on. Default: until replaced.")
+def keys_prepare(name: str, algorithm: str | None, days: int | None) -> None:
+    """Make the successor of a key, or take the one that lies in next/: published at once, signing only once rotated.
+
+    For a key on a token, create it there, and put its reference into next/ before.
+    """
+    lifetime = None if days is None else timedelta(days=days)
+    chosen = Algorithm(algorithm) if algorithm else None
+    with told(), office(current_settings()) as opened:
+        click.echo(own_keys.prepare_key(opened.parts, opened.folder, name, chosen, lifetime))
 
 
 @keys_group.command("rotate")
-@click.argument("name", type=click.Choice(ROTATED))
-def keys_rotate(name: str) -> None:
+@click.argument("name", type=click.Choice(NAMES))
+@click.option("--overlap-hours", type=click.FloatRange(0), default=24.0, show_default=True,
+              help="Until when processes that were not started again may sign with the old key.")  # fmt: skip
+def keys_rotate(name: str, overlap_hours: float) -> None:
     """Let the prepared key sign from the next restart on; the old one stays published, and all it signed verifies."""
-    with told():
-        old, new = rotate_key(Path(current_settings().keys_folder), name)
+    with told(), office(current_settings()) as opened:
+        old, new = own_keys.rotate_key(opened.parts, opened.folder, name, timedelta(hours=overlap_hours))
     click.echo(f"{old} -> {new}")
+
+
+@keys_group.command("limit")
+@click.argument("key_id")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), required=True, help="UTC.")
+def keys_limit(key_id: str, until: datetime) -> None:
+    """Let a key expire; what it signed before counts on. Once said, the end may come sooner, never later."""
+    with told(), office(current_settings()) as opened:
+        own_keys.adopt_keys(opened.parts, opened.folder)
+        own_keys.limit_key(opened.parts, key_id, until.replace(tzinfo=UTC))
 
 
 @keys_group.command("revoke")
 @click.argument("key_id")
-@click.option("--reason", required=True, help="For those who run the broker; it is not published.")
+@click.option("--reason", required=True, help="The log keeps it; it is not published.")
 def keys_revoke(key_id: str, reason: str) -> None:
-    """Revoke a receipt key that signs no more, as after a theft: its receipts then hold with their log proof only."""
-    with told():
-        revoke_key(Path(current_settings().keys_folder), key_id, reason, datetime.now(UTC))
+    """Revoke a key that is not the one that signs, as after a theft: at once, everywhere, and for ever.
+
+    What it signed counts only where it is shown to be older: receipts by their log proof, checkpoints by a witness.
+    """
+    with told(), office(current_settings()) as opened:
+        own_keys.adopt_keys(opened.parts, opened.folder)
+        own_keys.revoke_own_key(opened.parts, key_id, reason)
     click.echo(f"{key_id} 已吊销 / revoked")
 
 
@@ -106,10 +140,11 @@ def client_add_key(client_id: str, public_pem: Path, days: int | None) -> None:
 
 @client_group.command("revoke-key")
 @click.argument("key_id")
-def client_revoke_key(key_id: str) -> None:
+@click.option("--reason", default="", help="The log keeps it.")
+def client_revoke_key(key_id: str, reason: str) -> None:
     """Revoke a key at once."""
     with told(), office(current_settings()) as opened:
-        register.revoke_key(opened.parts, key_id)
+        register.revoke_key(opened.parts, key_id, reason)
 
 
 @click.group("grant")

@@ -16,9 +16,11 @@ from broker.config import Settings, settings_from
 from broker.core.cosignature import Seen, WitnessKey, witness_key
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.errors import CallerProblem, OperatorProblem, Problem
+from broker.core.own_key import KeyRole
 from broker.core.problems import PROBLEMS
 from broker.core.receipt import VerifiedReceipt, moment
 from broker.flow.adopt import require_history
+from broker.flow.own_keys import adopt_keys, adopt_source_keys
 from broker.signing import keys
 from broker.store.migrate import current, head
 
@@ -53,11 +55,17 @@ def require_schema(opened: Office) -> None:
         raise OperatorProblem("config.invalid", got=found or "no schema", expected=f"{newest}: run broker migrate")
 
 
+def adopt(opened: Office) -> None:
+    """Write into the register, and so into the log, which keys this process finds that are not there yet."""
+    adopt_keys(opened.parts, opened.folder)
+    adopt_source_keys(opened.parts)
+
+
 def require_witnessed(opened: Office) -> None:
     """Refuse to continue a log that is behind, or another than, the one a witness has seen."""
     place = opened.settings.witness_checkpoint
     if place:
-        require_history(opened.parts, read_witnessed(place), opened.log_keys)
+        require_history(opened.parts, read_witnessed(place), opened.parts.published(KeyRole.LOG, opened.log_keys))
 
 
 @contextmanager

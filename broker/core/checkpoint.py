@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from broker.core.envelope import Algorithm, Signer, Verifier
+from broker.core.envelope import Algorithm, Revoked, Signer, Verifier
 from broker.core.errors import BrokerProblem, CallerProblem
 from broker.core.merkle import HASH_SIZE, TILE_WIDTH
 
@@ -139,12 +139,14 @@ def open_note(note: str, name: str, verifiers: Sequence[Verifier], *, at_least: 
 
     Known are the ``verifiers`` under ``name``; lines of any other key are ignored. ``at_least`` of them must have
     signed, by default all: so an SM2 line cannot be dropped unseen. Give 1 to read old notes with a key history.
-    Where no key is known, nothing is verified, hence nothing opened.
+    Where no key is known, nothing is verified, hence nothing opened. Revoked keys are not known: ``counting`` tells
+    which of them a witness makes good.
     Raises ``CallerProblem`` ``log.checkpoint-malformed``, ``log.checkpoint-signature`` or ``log.checkpoint-unsigned``.
     """
-    needed = max(1, len(verifiers) if at_least is None else at_least)
+    standing = [one for one in verifiers if not isinstance(one, Revoked)]
+    needed = max(1, len(standing) if at_least is None else at_least)
     text, signatures = split_note(note)  # (1)
-    known = {(name, key_hash(name, verifier)): verifier for verifier in verifiers}
+    known = {(name, key_hash(name, verifier)): verifier for verifier in standing}
     signed = set()
     for key, signature in signatures:
         if key in known:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from broker.core.checkpoint import KEY_HASH_SIZE, require_name, split_note
-from broker.core.envelope import Algorithm, Signer, Verifier
+from broker.core.envelope import Algorithm, Revoked, Signer, Verifier
 from broker.core.errors import CallerProblem
 
 SIGNATURE_TYPE = b"\x04"
@@ -103,6 +103,24 @@ def seen_by(note: str, witnesses: Sequence[tuple[WitnessKey, Verifier]]) -> list
 def line_key_hash(line: str) -> bytes:
     """The key hash that a line begins with; the line is one that ``seen_by`` has verified."""
     return base64.b64decode(line.rstrip("\n").rpartition(" ")[2])[:KEY_HASH_SIZE]
+
+
+def counting(log_keys: Sequence[Verifier], seen: Sequence[Seen]) -> list[Verifier]:
+    """The log's keys whose lines count under a note that these witnesses saw.
+
+    A line by a key that was revoked counts where a witness had seen the note before that: nobody who stole the key
+    later can have written it. Without, such a line counts nothing, since it bears no time.
+    """
+    earliest = min((one.seconds for one in seen), default=None)
+    return [
+        key.key if isinstance(key, Revoked) and earliest is not None and earliest < key.at.timestamp() else key
+        for key in log_keys
+    ]
+
+
+def behind(log_keys: Sequence[Verifier]) -> list[Verifier]:
+    """The same keys, what was revoked included: for notes that are known by other means to be old, or ours."""
+    return [key.key if isinstance(key, Revoked) else key for key in log_keys]
 
 
 def _signed(text: str, seconds: int) -> bytes:

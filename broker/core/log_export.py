@@ -27,7 +27,7 @@ from typing import Any
 
 from broker.core import checkpoint, merkle
 from broker.core.cells import csv_text, plain
-from broker.core.cosignature import Seen, WitnessKey, seen_by
+from broker.core.cosignature import Seen, WitnessKey, counting, seen_by
 from broker.core.envelope import Verifier, canonical, parse
 from broker.core.errors import CallerProblem
 from broker.core.receipt import moment
@@ -140,7 +140,8 @@ def verify_export(
     """What an export's lines (of bytes, JSON or CSV) prove, needing nothing but the log's published keys.
 
     (1) a head, entries in ascending places, and an end that counts them;
-    (2) the checkpoint is signed by the log that the head names, and of the size that it says;
+    (2) the checkpoint is signed by the log that the head names (by a revoked key of it, only where a known witness saw
+        it before), and of the size that it says;
     (3) whole: the entries are all there and make the root; else each is included under it by its own proof.
     Raises ``CallerProblem`` ``export.malformed``, ``export.entry`` or ``log.checkpoint-…``.
     """
@@ -148,8 +149,8 @@ def verify_export(
     head = next(documents, {})
     if head.get("export") != 1 or not isinstance(head.get("checkpoint"), str) or not isinstance(head.get("log"), str):
         raise CallerProblem("export.malformed", expected="a head")  # (1)
-    signed = checkpoint.verify(head["checkpoint"], head["log"], log_keys, at_least=1)  # (2)
     seen = tuple(seen_by(head["checkpoint"], witnesses))
+    signed = checkpoint.verify(head["checkpoint"], head["log"], counting(log_keys, seen), at_least=1)  # (2)
     whole = head.get("whole") is True
     if signed.size != head.get("size"):
         raise CallerProblem("export.malformed", expected="the checkpoint's size")

@@ -17,10 +17,11 @@ from typing import Any
 from broker.core import checkpoint, merkle
 from broker.core.case import Request
 from broker.core.catalog import Edition
-from broker.core.cosignature import Seen, WitnessKey, seen_by
+from broker.core.cosignature import Seen, WitnessKey, counting, seen_by
 from broker.core.decide import Decision, Kind, Tried
 from broker.core.envelope import Revoked, Signer, Verifier, canonical, parse, seal, unb64, unseal
 from broker.core.errors import CallerProblem
+from broker.core.own_key import timely
 from broker.core.plan import Plan
 
 RECEIPT_TYPE = "exemption-receipt+jws"
@@ -176,10 +177,13 @@ def verify_bundle(
 
     (1) the receipt's signature by a known key, over the bytes as received;
     (2) the entry names exactly these receipt bytes by digest, and this verification;
-    (3) the checkpoint is signed by the log that the receipt names, and no line of a known witness is false;
+    (3) the checkpoint is signed by the log that the receipt names – by a key of the log that was revoked, only where a
+        known witness saw it before – and no line of a known witness is false;
     (4) the entry is included in that checkpoint's tree;
-    (5) where the key was revoked, the entry is older than that: without its proof, such a receipt shows nothing.
-    Without a proof only (1) is shown. Raises ``CallerProblem`` with the code of the first thing that does not hold.
+    (5) where the key was revoked, the entry is older than that: without its proof, such a receipt shows nothing;
+    (6) the receipt, and its entry, say that they were made in the key's time.
+    Without a proof only (1) and (6) are shown, the latter by the receipt's word. Raises ``CallerProblem`` with the code
+    of the first thing that does not hold.
     """
     known = {name: key.key if isinstance(key, Revoked) else key for name, key in keys.items()}
     payload = parse(unseal(bundle.receipt, known, RECEIPT_TYPE), limit=MAX_RECEIPT)  # (1)
@@ -187,6 +191,8 @@ def verify_bundle(
     revoked_at = signer.at if isinstance(signer, Revoked) else None
     if not isinstance(payload, dict) or not {"verification", "log"} <= payload.keys():
         raise CallerProblem("envelope.malformed", expected="a receipt")
+    if not timely(signer, payload.get("decided_at")):
+        raise CallerProblem("receipt.key-time", got=signer.key_id)  # (6)
     if not bundle.proof:
         if revoked_at is not None:
             raise CallerProblem("receipt.key-revoked", expected="the receipt with its log proof")  # (5)
@@ -196,13 +202,15 @@ def verify_bundle(
     if named != (receipt_digest(bundle.receipt), payload["verification"]):
         raise CallerProblem("receipt.entry")  # (2)
     proof = checkpoint.parse_proof(bundle.proof)
-    head = checkpoint.verify(proof.checkpoint, payload["log"], log_keys, at_least=1)  # (3)
     seen = tuple(seen_by(proof.checkpoint, witnesses))
+    head = checkpoint.verify(proof.checkpoint, payload["log"], counting(log_keys, seen), at_least=1)  # (3)
     leaf = merkle.leaf_hash(bundle.entry)
     if not merkle.verify_inclusion(leaf, proof.index, head.size, list(proof.hashes), head.root):  # (4)
         raise CallerProblem("receipt.inclusion")
     if revoked_at is not None and not _before(entry.get("at"), revoked_at):
         raise CallerProblem("receipt.key-revoked", expected=f"an entry before {moment(revoked_at)}")  # (5)
+    if not timely(signer, entry.get("at")):
+        raise CallerProblem("receipt.key-time", got=signer.key_id)  # (6)
     return VerifiedReceipt(payload, proof.index, head.size, seen, revoked_at)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker.core import checkpoint, merkle
+from broker.core.cosignature import behind
 from broker.core.envelope import Verifier
 from broker.core.errors import OperatorProblem
 from broker.flow.parts import Parts
@@ -21,7 +22,7 @@ def require_history(parts: Parts, note: str, log_keys: Sequence[Verifier]) -> in
     Raises ``OperatorProblem`` ``log.behind`` where more was seen than we have, ``log.forked`` where it was another log;
     ``CallerProblem`` ``log.checkpoint-…`` where the note is none of ours.
     """
-    seen = checkpoint.verify(note, parts.log_origin, log_keys, at_least=1)
+    seen = checkpoint.verify(note, parts.log_origin, behind(log_keys), at_least=1)  # it was kept elsewhere
     with parts.store.read() as work:
         ours = work.latest_checkpoint()
         size = checkpoint_size(ours) if ours else 0

@@ -157,7 +157,7 @@ def bundle_by_digest(parts: Parts, number: str, digest: str) -> dict[str, str]:
     sheet = sheet_by_digest(parts, number, digest)
     with parts.store.read() as work:
         kind = "pending" if sheet.receipt["status"] == "preliminary" else "decided"
-        return proved(work, number, kind, sheet.token).document()
+        return proved(parts, work, number, kind, sheet.token).document()
 
 
 def _sheet(parts: Parts, work: Work, number: str, sees: Sees, *, preliminary: bool) -> Sheet:

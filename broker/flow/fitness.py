@@ -18,7 +18,7 @@ from broker.core.envelope import Verifier, seal, unseal
 from broker.core.errors import OperatorProblem, Problem
 from broker.core.gate import Gate
 from broker.core.health import Day, merged, source_view
-from broker.flow.parts import Parts
+from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
 
 WEEK: Final = timedelta(days=7)  # how far back the last success or failure is looked for
@@ -122,8 +122,12 @@ def _timed(name: str, tried: Callable[[], bool]) -> Check:
 
 
 def _signs(parts: Parts, keys: Mapping[str, Verifier]) -> bool:
-    """Each key in use makes a signature that its published half verifies."""
+    """Each key in use makes a signature that its published half verifies, and may sign by the register."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
     for signer in (parts.signer, *parts.log_signers):
+        require_signing(policy, signer, pulse.now)
         unseal(seal(b"{}", signer, _PROOF_TYPE), keys, _PROOF_TYPE)
     return True
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from broker.core.entry import entry
 from broker.core.errors import BrokerProblem, CallerProblem
+from broker.core.own_key import KeyRole
 from broker.flow import jobs
 from broker.flow.parts import Parts
 from broker.flow.review import verify_log
@@ -61,7 +62,7 @@ def work_off(parts: Parts) -> bool:
                 raise _Cancelled
 
     try:
-        report = verify_log(parts, parts.log_keys, heard)
+        report = verify_log(parts, parts.published(KeyRole.LOG, parts.log_keys), heard)
         result = {"holds": True, "size": report.size, "root": report.root.hex(), "waiting": report.unsequenced}
     except _Cancelled:
         return True

@@ -20,6 +20,7 @@ from broker.core.errors import OperatorProblem
 from broker.core.gate import Breaker
 from broker.core.grant_application import Terms
 from broker.core.misuse import MisuseRules
+from broker.core.own_key import KeyRole
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 from broker.ports.health import CredentialReference, Roads, Travelled
@@ -89,6 +90,13 @@ class Parts:
             known = self._policy = work.policy(pulse.version)
         return known
 
+    def published(self, role: KeyRole, held: Sequence[Verifier]) -> list[Verifier]:
+        """Our keys of a role as whoever verifies must take them now: the register's, and those ``held`` besides."""
+        with self.store.read() as work:
+            own = self.policy(work, work.pulse()).own_keys
+        registered = [one.published() for one in own.values() if one.role is role]
+        return [*(one for one in held if one.key_id not in own), *registered]
+
     def edition(self, work: Work, number: int) -> Edition:
         """An edition by number; read and parsed once per process."""
         known = self._editions.get(number)
@@ -108,6 +116,13 @@ class Parts:
         """Connector and connection of a source, None where this deployment has not connected it."""
         connector, connection = self.connectors.get(source.connector), self.connections.get(source.platform)
         return None if connector is None or connection is None else (connector, connection)
+
+
+def require_signing(policy: Policy, signer: Signer, now: datetime) -> None:
+    """Raise ``OperatorProblem`` ``key.expired`` where a key of ours may not sign any more; asked where it signs."""
+    own = policy.own_keys.get(signer.key_id)
+    if own is not None:
+        own.require_signing(now)
 
 
 def new_id(now: datetime) -> str:

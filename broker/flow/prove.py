@@ -6,7 +6,9 @@ from functools import cache
 
 from broker.core import checkpoint, merkle
 from broker.core.errors import BrokerProblem, CallerProblem
+from broker.core.own_key import KeyRole
 from broker.core.receipt import Bundle
+from broker.flow.parts import Parts
 from broker.ports import Work
 
 
@@ -28,16 +30,29 @@ def checkpoint_size(note: str) -> int:
     return int(note.split("\n", 2)[1])
 
 
-def proved(work: Work, number: str, kind: str, receipt: str) -> Bundle:
+def _stands(parts: Parts, work: Work, note: str) -> bool:
+    """Whether a key of the log that was not revoked has signed a checkpoint of ours."""
+    own = parts.policy(work, work.pulse()).own_keys.values()
+    revoked = [one.verifier for one in own if one.role is KeyRole.LOG and one.revoked_at is not None]
+    if not revoked:
+        return True
+    gone = {(parts.log_origin, checkpoint.key_hash(parts.log_origin, key)) for key in revoked}
+    lines = {key for key, _ in checkpoint.split_note(note)[1] if key[0] == parts.log_origin}
+    return bool(lines - gone)
+
+
+def proved(parts: Parts, work: Work, number: str, kind: str, receipt: str) -> Bundle:
     """The receipt with its proof in the newest checkpoint that a witness signed, or else in the latest.
 
+    A checkpoint that only revoked keys of the log have signed is passed over: it would need the witness's word.
     Its entry is of the kind of the verification's state.
 
     Raises ``CallerProblem`` ``log.not-yet`` until the sequencer has come by.
     """
     place, note = work.place_of(number, kind), work.witnessed_checkpoint()
     position, entry = place or (None, b"")
-    if note is None or position is None or position >= checkpoint_size(note):  # no witness has seen it yet
+    seen = note is not None and position is not None and position < checkpoint_size(note)
+    if not seen or not _stands(parts, work, note or ""):  # no witness has seen it yet, or its signers are gone
         note = work.latest_checkpoint()
     if position is None or note is None or position >= checkpoint_size(note):
         raise CallerProblem("log.not-yet", retry_after=1)

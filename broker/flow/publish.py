@@ -24,7 +24,7 @@ from broker.core.person import person
 from broker.core.receipt import moment
 from broker.flow.annotate import require_text
 from broker.flow.caller import Identify, identified
-from broker.flow.parts import Parts, new_id
+from broker.flow.parts import Parts, new_id, require_signing
 from broker.ports import Draft, NewEdition, Pulse, Work
 from broker.ports.editions import Remark, Story
 
@@ -242,8 +242,9 @@ def _publish(
         raise CallerProblem("edition.outdated", got=str(told.base), expected=str(newest))
     if standing and standing.digest == digest:
         raise OperatorProblem("register.exists", got=str(newest))
+    require_signing(parts.policy(work, pulse), parts.signer, pulse.now)
     effective = effective_at or pulse.now
-    signed = edition_seal(parts.issuer, number, digest, effective, parts.signer)
+    signed = edition_seal(parts.issuer, number, digest, effective, parts.signer, pulse.now)
     edition = NewEdition(number, digest, effective, told.by, body, signed)
     if not work.add_edition(edition, pulse.now):
         raise CallerProblem("edition.outdated", got=str(newest), expected=str(number))

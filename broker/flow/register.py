@@ -11,6 +11,7 @@ from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.grant_application import withheld
+from broker.core.receipt import moment
 from broker.flow.admit import check_unit
 from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
@@ -37,13 +38,17 @@ def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
             raise OperatorProblem("register.unknown", got=key.client)
     number = key.verifier.key_id
     _change(parts, lambda work, _: work.add_client_key(number, key, pem), "register.exists", number,
-            lambda now: entry("key_registered", now, client=key.client, key=number))  # fmt: skip
+            lambda now: entry("key_registered", now, client=key.client, key=number, not_before=moment(key.not_before),
+                              not_after=moment(key.not_after) if key.not_after else None))  # fmt: skip
 
 
-def revoke_key(parts: Parts, key_id: str) -> None:
-    """No signature by this key counts from now on."""
+def revoke_key(parts: Parts, key_id: str, reason: str = "") -> None:
+    """No signature by this key counts from now on. Raises ``OperatorProblem`` ``register.unknown``."""
+    with parts.store.read() as work:
+        known = parts.policy(work, work.pulse()).keys.get(key_id)
+    client = None if known is None else known.client
     _change(parts, lambda work, now: work.revoke_client_key(key_id, now), "register.unknown", key_id,
-            lambda now: entry("key_revoked", now, key=key_id))  # fmt: skip
+            lambda now: entry("key_revoked", now, client=client, key=key_id, reason=reason))  # fmt: skip
 
 
 def register_grant(parts: Parts, grant: Grant) -> None:

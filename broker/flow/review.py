@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from broker.core import checkpoint, merkle
+from broker.core.cosignature import behind
 from broker.core.envelope import Verifier
 from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
@@ -35,7 +36,8 @@ def _unheard(done: int, total: int) -> None:
 def verify_log(parts: Parts, log_keys: Sequence[Verifier], heard: Heard = _unheard) -> LogReport:
     """Hold the entries against what was signed, and prove that they are the same.
 
-    (1) the newest checkpoint is signed by the log's keys, and every older one that is kept too;
+    (1) the newest checkpoint is signed by the log's keys, and every older one that is kept too, there also by keys that
+        were revoked since: (4) holds it to the newest;
     (2) the entries in their places hash to the newest checkpoint's root, and its places are all there are;
     (3) every stored tile is what those entries make it;
     (4) each older checkpoint is of the size its row says, and of the same entries: a prefix;
@@ -90,7 +92,7 @@ def _hashes(tile: bytes) -> list[bytes]:
 
 def _hold_checkpoints(parts: Parts, work: Work, log_keys: Sequence[Verifier], tiles: _Tiles) -> None:
     for size, note in _checkpoints(work):
-        head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=len(parts.log_signers))  # (1)
+        head = checkpoint.verify(note, parts.log_origin, behind(log_keys), at_least=len(parts.log_signers))  # (1)
         if head.size != size or head.root != merkle.root(size, lambda level, index: tiles[level, index]):  # (4)
             raise _damaged(f"checkpoint {size}")
 

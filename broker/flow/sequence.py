@@ -10,7 +10,7 @@ import orjson
 
 from broker.core import checkpoint, merkle
 from broker.core.errors import BrokerProblem
-from broker.flow.parts import Parts
+from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
 from broker.ports.proof import Indexed
 
@@ -30,10 +30,13 @@ def sequence(parts: Parts) -> int:
             return edge[level, index]
 
         _require_signed_state(parts, work, size, read_edge)
+        pulse = work.pulse()
+        for signer in parts.log_signers:
+            require_signing(parts.policy(work, pulse), signer, pulse.now)
         growth = merkle.grow(size, [merkle.leaf_hash(body) for _, body in waiting], read_edge)
         head = checkpoint.Checkpoint(parts.log_origin, growth.size, growth.root)
         note = checkpoint.sign(head, parts.log_signers)
-        work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, work.pulse().now)
+        work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, pulse.now)
         work.index_entries(_indexed(size, waiting))
         # Crash before this commit: the entries still wait, the next run gives them the same places. After it: done.
         work.commit()

@@ -18,7 +18,7 @@ from broker.core.receipt import Circumstances, receipt_digest, receipt_payload, 
 from broker.flow.consented import consented, told
 from broker.flow.evidence import exempt_before, progress_of, regressions, reuses
 from broker.flow.matters import Known, Matters, due_lookups, finding_of, matters_of
-from broker.flow.parts import Parts, new_id
+from broker.flow.parts import Parts, new_id, require_signing
 from broker.flow.promises import promised
 from broker.log import fault
 from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
@@ -127,6 +127,7 @@ def carry_on(
         return
     if progress.pending and matters.preliminary is not None:
         return  # what is known of it stands in the preliminary receipt; the rest, in the final one
+    require_signing(policy, parts.signer, now)
     before = {} if progress.pending else exempt_before(work, matters, progress.decisions)
     receipt, concluded = conclude(parts, matters, progress.decisions, before, now)
     if progress.pending:

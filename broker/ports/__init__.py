@@ -14,6 +14,7 @@ from broker.core.authorise import Grant
 from broker.core.catalog import Source
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
+from broker.core.own_key import OwnKey
 from broker.core.roles import Role
 from broker.ports.audit import AuditWork
 from broker.ports.console import ConsoleWork
@@ -21,6 +22,7 @@ from broker.ports.editions import EditionWork
 from broker.ports.figures import FiguresWork
 from broker.ports.grants import GrantsWork, Parties
 from broker.ports.health import HealthWork
+from broker.ports.own_keys import OwnKeysWork
 from broker.ports.proof import ProofWork
 from broker.ports.sessions import SessionWork
 from broker.ports.waiting import WaitingWork
@@ -175,6 +177,7 @@ class Policy:
     editions: Sequence[tuple[int, datetime]]  # number, effective from; ascending
     stopped: frozenset[str] = frozenset()  # operators whom a rule against misuse has stopped
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # 数据异议: about whom, by source
+    own_keys: Mapping[str, OwnKey] = field(default_factory=dict)  # the broker's signing keys, by key id
 
     def edition_at(self, now: datetime) -> int | None:
         """The number of the edition in force."""
@@ -409,7 +412,7 @@ class Draft:
 
 class Work(
     WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, AuditWork, EditionWork,
-    Protocol,
+    OwnKeysWork, Protocol,
 ):  # fmt: skip
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 

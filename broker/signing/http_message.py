@@ -24,10 +24,12 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from broker.core.envelope import Algorithm, Signer, Verifier
 from broker.core.errors import CallerProblem
+from broker.core.own_key import timely
 from broker.signing.keys import KEY_ID
 
 MAX_SKEW: Final = 30  # seconds: clocks of servers with NTP differ by less than one; the rest is the network's. It is
@@ -132,7 +134,8 @@ def verify_request(
     (6) Content-Digest is that of the bytes received: ``signature.digest``;
     (7) the key made it over these very values: ``signature.invalid``;
     (8) its nonce has our form: ``signature.nonce``;
-    (9) it was made within MAX_SKEW of now: ``signature.stale``, ``signature.future``.
+    (9) it was made within MAX_SKEW of now: ``signature.stale``, ``signature.future``; and in the key's time, where that
+        is known: ``signature.unknown-key``.
     """
     claim = _claim(headers, REQUEST_TAG, _REQUEST_PARAMETERS)  # (1) (2)
     with_body = claim.parts == REQUEST_PARTS_WITH_BODY
@@ -146,7 +149,7 @@ def verify_request(
     nonce = claim.parameters["nonce"]
     if _NONCE.fullmatch(nonce) is None:  # (8)
         raise CallerProblem("signature.nonce", expected=_NONCE.pattern)
-    return VerifiedRequest(key.key_id, nonce, _fresh(claim, now))  # (9)
+    return VerifiedRequest(key.key_id, nonce, _fresh(claim, now, key))  # (9)
 
 
 def sign_response(
@@ -186,7 +189,7 @@ def verify_response(
     key = _key(claim, find_key)  # (4) (5)
     content = _content_base(_checked_digest(headers, body), headers.get("content-type"))  # (6)
     _check_signature(claim, _response_base(status, content, question, bound), key)  # (7)
-    return VerifiedResponse(key.key_id, _fresh(claim, now))  # (9)
+    return VerifiedResponse(key.key_id, _fresh(claim, now, key))  # (9)
 
 
 def content_digest(body: bytes) -> str:
@@ -283,12 +286,14 @@ def _check_signature(claim: _Claim, base: str, key: Verifier) -> None:
         raise CallerProblem("signature.invalid")
 
 
-def _fresh(claim: _Claim, now: int) -> int:
+def _fresh(claim: _Claim, now: int, key: Verifier) -> int:
     created = int(claim.parameters["created"])
     if created < now - MAX_SKEW:
         raise CallerProblem("signature.stale", expected=f"at most {MAX_SKEW} s old")
     if created > now + MAX_SKEW:
         raise CallerProblem("signature.future", expected=f"at most {MAX_SKEW} s ahead")
+    if not timely(key, datetime.fromtimestamp(created, UTC).isoformat()):
+        raise CallerProblem("signature.unknown-key")
     return created
 
 

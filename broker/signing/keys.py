@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from broker.core.envelope import Algorithm, Revoked, Verifier, b64, canonical, unb64
 from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.own_key import Dated
 from broker.signing import ed25519, p256, sm2
 
 PrivateKey: TypeAlias = ed25519.Ed25519Signer | p256.P256Signer | sm2.Sm2Signer
@@ -120,11 +121,17 @@ def jwk(key: PrivateKey | Verifier) -> dict[str, str]:
 
 
 def published(key: PrivateKey | Verifier) -> dict[str, str]:
-    """The JWK as our key set shows it; a revoked one has ``status`` ``revoked``, and says since when."""
-    if not isinstance(key, Revoked):
-        return jwk(key)
-    at = key.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{key.at.microsecond // 1000:03d}Z"
-    return {**jwk(key), "status": "revoked", "revoked_at": at}
+    """The JWK as our key set shows it, with its time where it has one; a revoked one says so, and since when."""
+    told = jwk(key)
+    dated = key.key if isinstance(key, Revoked) else key
+    if isinstance(dated, Dated):
+        times = {"not_before": dated.not_before, "not_after": dated.not_after}
+        told |= {name: _moment(at) for name, at in times.items() if at is not None}
+    return {**told, "status": "revoked", "revoked_at": _moment(key.at)} if isinstance(key, Revoked) else told
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def jwks(keys: Iterable[PrivateKey | Verifier]) -> dict[str, list[dict[str, str]]]:
@@ -154,9 +161,9 @@ def from_jwk(document: Mapping[str, Any]) -> PublicKey:
 def from_jwks(document: Mapping[str, Any], role: str | None = None) -> dict[str, Verifier]:
     """The verifiers of a JWK set by key id; with a role (``receipt``, ``log``), those whose ``roles`` admit it.
 
-    Revoked ones are ``Revoked``. For the role ``log`` they are left out: another key signs the same checkpoints.
-    Kinds of key we do not know are passed over, as RFC 7517 §5 asks, so that a peer may begin to use a new
-    algorithm; a broken key of a kind we do know, or two with one id, is refused with the whole set.
+    Those with a time are ``Dated``, revoked ones ``Revoked``. Kinds of key we do not know are passed over, as RFC 7517
+    §5 asks, so that a peer may begin to use a new algorithm; a broken key of a kind we do know, or two with one id, is
+    refused with the whole set.
     """
     members = document.get("keys")
     if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
@@ -168,17 +175,26 @@ def from_jwks(document: Mapping[str, Any], role: str | None = None) -> dict[str,
         key = from_jwk(member)
         if key.key_id in found:
             raise OperatorProblem("key.unusable", got=key.key_id, expected="one key to an id")
-        found[key.key_id] = key if "revoked_at" not in member else Revoked(key, _revoked_at(member))
-    return {name: key for name, key in found.items() if role != "log" or not isinstance(key, Revoked)}
+        found[key.key_id] = _as_told(key, member)
+    return found
 
 
-def _revoked_at(member: Mapping[str, Any]) -> datetime:
+def _as_told(key: Verifier, member: Mapping[str, Any]) -> Verifier:
+    """The key with what its member says of its time and its end."""
+    begins, ends, revoked = (_told_moment(member, name) for name in ("not_before", "not_after", "revoked_at"))
+    dated = key if begins is None and ends is None else Dated(key, begins, ends)
+    return dated if revoked is None else Revoked(dated, revoked)
+
+
+def _told_moment(member: Mapping[str, Any], name: str) -> datetime | None:
+    if name not in member:
+        return None
     try:
-        at = datetime.fromisoformat(member["revoked_at"])
+        at = datetime.fromisoformat(member[name])
     except (TypeError, ValueError) as error:
-        raise OperatorProblem("key.unusable", pointer="/revoked_at", expected="a moment") from error
+        raise OperatorProblem("key.unusable", pointer=f"/{name}", expected="a moment") from error
     if at.tzinfo is None:
-        raise OperatorProblem("key.unusable", pointer="/revoked_at", expected="a moment with its zone")
+        raise OperatorProblem("key.unusable", pointer=f"/{name}", expected="a moment with its zone")
     return at
 
 

@@ -64,11 +64,14 @@ def reference_from(path: Path) -> KeyReference:
         raise OperatorProblem("key.unusable", got=path.name, expected=expected) from error
 
 
-def open_signer(path: Path) -> Pkcs11Signer:
-    """The signer of the key that a file refers to. Raises ``OperatorProblem`` ``key.unusable``."""
+def open_signer(path: Path, folder: Path | None = None) -> Pkcs11Signer:
+    """The signer of the key that a file refers to; the PIN's file is sought from ``folder``, by default beside it.
+
+    Raises ``OperatorProblem`` ``key.unusable``.
+    """
     reference = reference_from(path)
     try:
-        pin = (path.parent / reference.pin_file).read_text("ascii").strip()
+        pin = ((folder or path.parent) / reference.pin_file).read_text("ascii").strip()
         return Pkcs11Signer(TokenSlot(reference.module, reference.token, pin), reference.label, reference.algorithm)
     except (OSError, RuntimeError) as error:  # all that a module raises is a RuntimeError
         raise OperatorProblem("key.unusable", got=path.name, expected="a token that opens with its PIN") from error

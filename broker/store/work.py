@@ -52,6 +52,7 @@ from broker.store.engine import Database
 from broker.store.figures_rows import FiguresRows
 from broker.store.grants_rows import GrantsRows, parties_from, parties_text
 from broker.store.health_rows import HealthRows
+from broker.store.own_key_rows import OwnKeyRows
 from broker.store.proof_rows import ProofRows
 from broker.store.session_rows import SessionRows
 from broker.store.statements import Statements
@@ -91,7 +92,16 @@ class SqlStore:
 
 
 class SqlWork(
-    WaitingRows, GrantsRows, ProofRows, HealthRows, SessionRows, ConsoleRows, FiguresRows, AuditRows, EditionRows
+    WaitingRows,
+    GrantsRows,
+    ProofRows,
+    HealthRows,
+    SessionRows,
+    ConsoleRows,
+    FiguresRows,
+    AuditRows,
+    EditionRows,
+    OwnKeyRows,
 ):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 
@@ -119,7 +129,8 @@ class SqlWork(
         )
         stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action is Action.STOP)
         numbers = [(row.number, row.effective_at) for row in editions]
-        return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks())
+        own = self._own_keys(self._read_key)
+        return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks(), own)
 
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)

@@ -121,7 +121,7 @@ class Api:
     def _bundle(self, number: str) -> Bundle:
         with reading(self._parts, self._signed()) as (work, caller):
             stored = _found(work, caller, number)
-            return proved(work, stored.id, stored.state, _decided(stored))
+            return proved(self._parts, work, stored.id, stored.state, _decided(stored))
 
     def _waited(self, stored: StoredVerification) -> tuple[StoredVerification, Mapping[str, str]]:
         """The verification after the time the caller prefers to wait, and the header that says so."""

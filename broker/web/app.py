@@ -19,7 +19,6 @@ from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import StoredVerification
 from broker.ports.console import IdentityProvider
-from broker.signing import keys
 from broker.web import errors
 from broker.web.api import Api
 from broker.web.audit import Audit
@@ -33,6 +32,7 @@ from broker.web.grants import Grants
 from broker.web.guard import sign_answer
 from broker.web.guide_pages import GuidePages
 from broker.web.health import Health
+from broker.web.key_book import KeyBook, key_set
 from broker.web.log import Log
 from broker.web.objections import Objections
 from broker.web.openapi import docs_page, openapi_document, read_schema
@@ -83,11 +83,10 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Objections(parts, public_url, read_schema(surface.schemas_folder, "objection")).add_to(app)
     Orders(parts, public_url, read_schema(surface.schemas_folder, "order")).add_to(app)
     GuidePages(parts).add_to(app)
-    VerifyPages(parts, surface.keys, surface.log_keys).add_to(app)
-    Public(parts, published_keys(surface), document, docs_page(document)).add_to(app)
-    Health(parts, public_url, {one.key_id: one for one in (*surface.keys, *surface.log_keys)}, surface.queue).add_to(
-        app
-    )
+    book = KeyBook(parts, surface.keys, surface.log_keys)
+    VerifyPages(parts, book).add_to(app)
+    Public(parts, book.key_set, document, docs_page(document)).add_to(app)
+    Health(parts, public_url, book, surface.queue).add_to(app)
     errors.register(app)
     add_console(app, Console(parts, public_url, examine, surface.provider, surface.keys, surface.log_keys))
 
@@ -104,12 +103,8 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
 
 
 def published_keys(surface: Surface) -> dict[str, Any]:
-    """The JWK set. ``roles`` says what a key is for: ``receipt`` (receipts and answers), ``log`` (checkpoints)."""
-    found: dict[str, dict[str, Any]] = {}
-    for role, verifiers in (("receipt", surface.keys), ("log", surface.log_keys)):
-        for verifier in verifiers:
-            found.setdefault(verifier.key_id, {**keys.published(verifier), "roles": []})["roles"].append(role)
-    return {"keys": list(found.values())}
+    """The JWK set of the keys that this process holds, without what the register knows of them."""
+    return key_set(surface.keys, surface.log_keys, {})
 
 
 def list_check(surface: Surface) -> Check:

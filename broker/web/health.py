@@ -26,6 +26,7 @@ from broker.core.roles import Role
 from broker.flow.fitness import fitness, sources_seen, states
 from broker.flow.parts import Parts
 from broker.web.guard import JSON, Signed, read_body, reading
+from broker.web.key_book import KeyBook
 
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_SECONDS: Final = 1.0  # anybody may ask for the examination: more often than this it is not made
@@ -35,11 +36,11 @@ _WATCHERS: Final = tuple(role for role in Role if role not in {Role.WITNESS, Rol
 class Health:
     """The routes of health; one object per process."""
 
-    def __init__(self, parts: Parts, public_url: str, keys: Mapping[str, Verifier], queue: Callable[[], bool]) -> None:
-        """``keys`` are the published ones; ``queue`` tells whether the queue answers."""
+    def __init__(self, parts: Parts, public_url: str, book: KeyBook, queue: Callable[[], bool]) -> None:
+        """``book`` has the published keys; ``queue`` tells whether the queue answers."""
         self._parts = parts
         self._public_url = public_url
-        self._examine = _Rarely(lambda: fitness(parts, keys, queue))
+        self._examine = _Rarely(lambda: fitness(parts, {**book.receipt(), **_by_id(book.log())}, queue))
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""
@@ -71,6 +72,10 @@ class Health:
         response = Response(generate_latest(registry), content_type=METRICS)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _by_id(keys: Iterable[Verifier]) -> dict[str, Verifier]:
+    return {one.key_id: one for one in keys}
 
 
 class _Rarely:

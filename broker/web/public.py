@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -23,10 +23,12 @@ _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 class Public:
     """The open routes; one object per process."""
 
-    def __init__(self, parts: Parts, jwks: Mapping[str, Any], openapi: Mapping[str, Any], docs: str) -> None:
-        """The documents do not change while the process lives, so they are bytes from the beginning."""
+    def __init__(
+        self, parts: Parts, key_set: Callable[[], Mapping[str, Any]], openapi: Mapping[str, Any], docs: str
+    ) -> None:
+        """The documents do not change while the process lives, so they are bytes from the beginning; the keys may."""
         self._parts = parts
-        self._jwks = orjson.dumps(jwks)
+        self._key_set = key_set
         self._openapi = orjson.dumps(openapi)
         self._docs = docs.encode()
 
@@ -79,7 +81,8 @@ class Public:
 
     def jwks(self) -> Response:
         """The public keys, historic ones included, by which receipts, answers and checkpoints are verified."""
-        return Response(self._jwks, content_type="application/jwk-set+json", headers={"Cache-Control": _MINUTE})
+        body = orjson.dumps(self._key_set())
+        return Response(body, content_type="application/jwk-set+json", headers={"Cache-Control": _MINUTE})
 
     def openapi(self) -> Response:
         """The OpenAPI 3.1 document."""

@@ -7,14 +7,13 @@ shown what it must say. No script runs, nothing is kept, and no page names a per
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from flask import Flask, Response, render_template, request
 
 from broker.core.decide import Kind
-from broker.core.envelope import Verifier
 from broker.core.errors import CallerProblem
 from broker.core.receipt import MAX_RECEIPT, VerifiedReceipt, bundle_from, receipt_digest, verify_bundle
 from broker.core.receipt_text import DECISIONS, words
@@ -25,6 +24,7 @@ from broker.web.errors import problem_response
 from broker.web.guide_pages import STYLE_VERSION
 from broker.web.guide_words import WORDS
 from broker.web.handed_in import handed_in
+from broker.web.key_book import KeyBook
 from broker.web.public_page import public_page
 from broker.web.verify_words import VERIFY_WORDS
 
@@ -37,11 +37,10 @@ _FORM = 16 * 1024  # what a form adds around the receipt
 class VerifyPages:
     """The pages; one object per process."""
 
-    def __init__(self, parts: Parts, keys: Sequence[Verifier], log_keys: Sequence[Verifier]) -> None:
-        """``keys`` are those of receipts, historic ones included."""
+    def __init__(self, parts: Parts, book: KeyBook) -> None:
+        """``book`` has our keys, historic ones included."""
         self._parts = parts
-        self._keys = {one.key_id: one for one in keys}
-        self._log_keys = list(log_keys)
+        self._book = book
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""
@@ -78,7 +77,7 @@ class VerifyPages:
         request.max_content_length = 2 * MAX_RECEIPT + _FORM
         bundle = handed_in()
         try:
-            proven = verify_bundle(bundle_from(bundle), self._keys, self._log_keys)
+            proven = verify_bundle(bundle_from(bundle), self._book.receipt(), self._book.log())
         except CallerProblem as problem:
             told = orjson.loads(problem_response(problem).get_data())
             return _rendered("verify.html", lang, proven=None, problem=told)

@@ -1,7 +1,6 @@
 """Verifies what the broker signs; written from docs/proof.md and schemas/ alone, and importing nothing of the broker.
 
     python independent_verifier.py receipt|edition|export FILE --keys JWKS [--seal SEAL] [--witness-keys NAMES]
-
 Ends with 0 and what is proved, or with 1. As a module: any exception means that it is not proved.
 """
 
@@ -13,6 +12,7 @@ import hashlib
 import json
 import re
 import sys
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-Key = tuple[str, bytes]  # the algorithm, or a witness's name, and the raw public key
+LIFE = {"not_before": "", "not_after": "9999-12-31", "revoked_at": "9999-12-31"}  # of a key that says nothing of it
+Key = tuple[str, bytes, dict[str, Any]]  # the algorithm, or a witness's name, the raw public key, the key's member
 
 
 def must(holds: object, why: str) -> None:
@@ -35,8 +36,7 @@ def unb64(text: str, alphabet: bytes = b"+/") -> bytes:
     """Base64, or with ``-_`` base64url without padding; one spelling of each value."""
     padded = text + "=" * (-len(text) % 4) * (alphabet == b"-_")
     data = base64.b64decode(padded, altchars=alphabet, validate=True)
-    one_spelling = base64.b64encode(data, altchars=alphabet).decode() == padded
-    must(one_spelling and (alphabet == b"+/" or "=" not in text), "another spelling of base64")
+    must(text == base64.b64encode(data, altchars=alphabet).decode().rstrip("=" * (alphabet == b"-_")), "spelling")
     return data
 
 
@@ -79,17 +79,16 @@ def times(factor: int, point: Point) -> Point:
 
 def check_sm2(public: bytes, message: bytes, r: int, s: int) -> None:
     x, y = int.from_bytes(public[1:33], "big"), int.from_bytes(public[33:], "big")
-    must(x < P and y < P and (y * y - x * x * x + 3 * x - B) % P == 0, "not a point of SM2")
-    must(0 < r < N and 0 < s < N and (r + s) % N, "range")
+    must(x < P and y < P and (y * y - x * x * x + 3 * x - B) % P == 0 and 0 < r < N and 0 < s < N, "range")
     curve = b"".join(value.to_bytes(32, "big") for value in (P - 3, B, GX, GY, x, y))
     za = hashlib.new("sm3", b"\x00\x801234567812345678" + curve).digest()
     point = add(times(s, (GX, GY)), times((r + s) % N, (x, y)))
     e = int.from_bytes(hashlib.new("sm3", za + message).digest(), "big")
-    must(point and (e + point[0]) % N == r, "signature")
+    must(point and (r + s) % N and (e + point[0]) % N == r, "signature")
 
 
 def check(key: Key, message: bytes, signature: bytes) -> None:
-    algorithm, public = key
+    algorithm, public, _ = key
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     must(len(signature) == 64, "signature")
     if algorithm == "SM2-SM3":
@@ -104,31 +103,34 @@ def check(key: Key, message: bytes, signature: bytes) -> None:
 KINDS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("EC", "SM2"): "SM2-SM3"}
 
 
-def keys_of(jwks: dict[str, Any], role: str, revoked: bool = False) -> dict[str, Key]:
+def keys_of(jwks: dict[str, Any], role: str) -> dict[str, Key]:
     found: dict[str, Key] = {}
     for one in jwks["keys"]:
         algorithm = KINDS.get((one.get("kty"), one.get("crv")))
-        if algorithm is None or role not in one["roles"] or ("revoked_at" in one and not revoked):
-            continue
-        must(one["alg"] == algorithm and one["kid"] not in found, "key set")
-        raw = [unb64(one[name], b"-_") for name in ("x", "y") if name in one]
-        found[one["kid"]] = algorithm, raw[0] if algorithm == "EdDSA" else b"\x04" + raw[0] + raw[1]
+        if algorithm and role in one["roles"]:
+            must(one["alg"] == algorithm and one["kid"] not in found, "key set")
+            raw = [unb64(one[name], b"-_") for name in ("x", "y") if name in one]
+            found[one["kid"]] = algorithm, b"\x04" * (len(raw) - 1) + b"".join(raw), {**LIFE, **one}
     return found
 
 
-def unseal(token: str, keys: dict[str, Key], typ: str) -> dict[str, Any]:
+def in_time(member: dict[str, Any], at: str) -> bool:
+    return bool(member["not_before"] <= at < member["not_after"])
+
+
+def unseal(token: str, keys: dict[str, Key], typ: str) -> tuple[dict[str, Any], dict[str, Any]]:
     head, payload, signature = [unb64(part, b"-_") for part in token.split(".")] if token.count(".") == 2 else [b""] * 3
     header = strict(head)
-    must(header.keys() == {"alg", "kid", "typ"} and header["typ"] == typ, "header")
-    key = keys[header["kid"]]
-    must(header["alg"] == key[0], "the key decides the algorithm")
+    key = keys[header["kid"]]  # which decides the algorithm
+    must(header.keys() == {"alg", "kid", "typ"} and (header["typ"], header["alg"]) == (typ, key[0]), "header")
     check(key, token.rpartition(".")[0].encode(), signature)
-    return {**strict(payload), "kid": header["kid"]}
+    return strict(payload), key[2]
 
 
 TYPES = {"EdDSA": b"\x01", "SM2-SM3": b"\xffexemption-broker/note/SM2-SM3", "ES256": b"\xffexemption-broker/note/ES256"}
 LINE = re.compile(r"— ([^\s+\x00-\x1f]+) ([A-Za-z0-9+/=]+)")
-PROOF = re.compile(r"c2sp\.org/tlog-proof@v1\n(?:extra ([A-Za-z0-9+/=]+)\n)?index (0|[1-9][0-9]{0,17})\n"
+SIZE = r"0|[1-9][0-9]{0,17}"
+PROOF = re.compile(r"c2sp\.org/tlog-proof@v1\n(?:extra ([A-Za-z0-9+/=]+)\n)?index (" + SIZE + r")\n"
                    r"((?:[A-Za-z0-9+/]{43}=\n){0,63})\n(.+)", re.DOTALL)  # fmt: skip
 
 
@@ -140,31 +142,29 @@ def witness_from(line: str) -> Key:
     name, hashed, encoded = line.strip().split("+", 2)
     public = unb64(encoded)[1:]
     must(unb64(encoded)[:1] == b"\x04" and key_hash(name, b"\x04", public).hex() == hashed, "witness key")
-    return name, public
+    return name, public, {}
 
 
 def checkpoint(note: str, origin: str, keys: dict[str, Key], witnesses: list[Key] | None) -> tuple[Any, ...]:
     text, blank, lines = note.rpartition("\n\n")
-    fine = blank and lines.endswith("\n") and len(note.encode()) <= 1 << 17
-    must(fine and not re.search(r"[\x00-\x09\x0b-\x1f]", note), "note")
-    text, seen, signed = f"{text}\n", [], False
+    must(blank and lines.endswith("\n") and len(note.encode()) <= 1 << 17, "note")
+    must(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "control character")
+    text, seen, dates, signed = f"{text}\n", [], [1 << 36], False
     logs = {(origin, key_hash(origin, TYPES[key[0]], key[1])): key for key in keys.values()}
-    names = {(name, key_hash(name, b"\x04", public)): public for name, public in witnesses or []}
-    for line in lines[:-1].split("\n"):
-        name, encoded = match.groups() if (match := LINE.fullmatch(line)) else ("", "")
-        data = unb64(encoded)
-        known = name, data[:4]
-        must(len(data) > 4, "signature line")
-        if known in logs:
-            check(logs[known], text.encode(), data[4:])
+    names = {(name, key_hash(name, b"\x04", public)): public for name, public, _ in witnesses or []}
+    found = [match.groups() if (match := LINE.fullmatch(line)) else ("", "") for line in lines[:-1].split("\n")]
+    parsed = [((name, unb64(encoded)[:4]), unb64(encoded)[4:]) for name, encoded in found]
+    must(all(data for _, data in parsed), "signature line")
+    for known, data in sorted(parsed, key=lambda one: one[0] not in names):  # witnesses first
+        if known in names:
+            dates.append(int.from_bytes(data[:8], "big"))
+            check(("EdDSA", names[known], {}), f"cosignature/v1\ntime {dates[-1]}\n{text}".encode(), data[8:])
+            seen.append(known[0])
+        elif known in logs and min(dates) < datetime.fromisoformat(logs[known][2]["revoked_at"]).timestamp():
+            check(logs[known], text.encode(), data)
             signed = True
-        elif known in names:
-            said = f"cosignature/v1\ntime {int.from_bytes(data[4:12], 'big')}\n{text}"
-            check(("EdDSA", names[known]), said.encode(), data[12:])
-            seen.append(name)
     told, root = text[:-1].split("\n"), unb64(text.split("\n")[2])
-    sized = re.fullmatch(r"0|[1-9][0-9]{0,17}", told[1])
-    must(signed and all(told) and told[0] == origin and sized and len(root) == 32, "checkpoint")
+    must(signed and all(told) and told[0] == origin and len(root) == 32 and re.fullmatch(SIZE, told[1]), "checkpoint")
     return int(told[1]), root, seen
 
 
@@ -186,14 +186,15 @@ def included(entry: bytes, index: int, size: int, path: list[bytes], root: bytes
 
 def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
     bundle = strict(data) if data.strip().startswith(b"{") else {"receipt": data.decode().strip()}
-    payload = unseal(bundle["receipt"], keys_of(jwks, "receipt", revoked=True), "exemption-receipt+jws")
-    until = next((one.get("revoked_at") for one in jwks["keys"] if one["kid"] == payload["kid"]), None)
-    must(until is None or (bundle["proof"] and strict(bundle["entry"].encode())["at"] < until), "the key is revoked")
+    payload, key = unseal(bundle["receipt"], keys_of(jwks, "receipt"), "exemption-receipt+jws")
+    must(in_time(key, payload["decided_at"]), "not in the key's time")
     if not bundle.get("proof"):
+        must(key["revoked_at"] == LIFE["revoked_at"], "the key is revoked")
         return {"verification": payload["verification"], "position": None}
     entry, match = strict(bundle["entry"].encode()), PROOF.fullmatch(bundle["proof"])
     must(entry["receipt"] == sha256(bundle["receipt"].encode()).hexdigest(), "the entry names another receipt")
     must(entry["verification"] == payload["verification"], "the entry is another verification's")
+    must(in_time(key, entry["at"]) and entry["at"] < key["revoked_at"], "not in the key's time, or revoked")
     extra, index, path, note = match.groups() if match else ("", "", "", "")
     must(match and unb64(extra or "") is not None, "proof")
     size, root, seen = checkpoint(note, payload["log"], keys_of(jwks, "log"), witnesses)
@@ -201,8 +202,9 @@ def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = Non
     return {"verification": payload["verification"], "position": int(index), "size": size, "seen": seen}
 
 
-def edition(data: bytes, seal: str, jwks: dict[str, Any]) -> dict[str, Any]:
-    said = unseal(seal, keys_of(jwks, "receipt"), "sharing-list-edition+jws")
+def edition(data: bytes, jwks: dict[str, Any], seal: str) -> dict[str, Any]:
+    said, key = unseal(seal, keys_of(jwks, "receipt"), "sharing-list-edition+jws")
+    must(key["revoked_at"] == LIFE["revoked_at"] and in_time(key, said.get("sealed_at", key["not_before"])), "time")
     must(said["digest"] == sha256(data).hexdigest(), "another list")
     return {"number": said["number"]}
 
@@ -237,10 +239,8 @@ def main() -> None:
     data, jwks = said.file.read_bytes(), json.loads(said.keys.read_bytes())
     names = said.witness_keys.read_text("utf-8").split() if said.witness_keys else []
     try:
-        if said.kind == "edition":
-            found = edition(data, said.seal.read_text("ascii").strip(), jwks)
-        else:
-            found = {"receipt": receipt, "export": export}[said.kind](data, jwks, [*map(witness_from, names)])
+        beside: Any = said.seal.read_text("ascii").strip() if said.seal else [*map(witness_from, names)]
+        found = globals()[said.kind](data, jwks, beside)
     except (InvalidSignature, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         sys.exit(f"not proved: {error!r}")
     sys.stdout.write(f"{json.dumps(found)}\n")

@@ -21,7 +21,8 @@ from broker.core.edition import EDITION_TYPE, digest_of, edition_seal
 from broker.core.entry import entry
 from broker.core.envelope import Algorithm, Revoked, Signer, b64, canonical, seal, unb64
 from broker.core.log_export import Filter, Head, Line, as_json_lines
-from broker.core.receipt import RECEIPT_TYPE, receipt_digest
+from broker.core.own_key import Dated
+from broker.core.receipt import RECEIPT_TYPE, moment, receipt_digest
 from broker.signing import der, keys
 from broker.signing.ed25519 import SPKI_PREFIX
 
@@ -51,6 +52,8 @@ OTHER_LOG = fixed_key(Algorithm.ED25519, "log-stranger")
 RETIRED = fixed_key(Algorithm.P256, "receipt-retired")
 LEAKED, LEAKED_LOG = (fixed_key(Algorithm.ED25519, name) for name in ("receipt-leaked", "log-leaked"))
 REVOKED_AT = NOW + timedelta(hours=1)
+TIMED = fixed_key(Algorithm.P256, "receipt-timed")
+BEGINS, ENDS = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 STRANGER = fixed_key(Algorithm.ED25519, "stranger")
 WITNESS_SIGNER, OTHER_WITNESS = (fixed_key(Algorithm.ED25519, name) for name in ("witness", "other-witness"))
 WITNESS_KEY = WitnessKey(WITNESS, WITNESS_SIGNER.public)
@@ -58,11 +61,12 @@ VERIFICATION = f"{7:032x}"
 
 
 def key_set() -> dict[str, Any]:
-    """The published keys: a receipt key of each algorithm, a retired one, and two of the log."""
+    """The published keys: of receipts by each algorithm, retired and with a time; of the log; revoked ones."""
     told: list[tuple[Any, str]] = [(one, "receipt") for one in (*SIGNERS.values(), RETIRED)] + [
         (one, "log") for one in LOG_SIGNERS
     ]
     told += [(Revoked(one.verifier(), REVOKED_AT), role) for one, role in ((LEAKED, "receipt"), (LEAKED_LOG, "log"))]
+    told.append((Dated(TIMED.verifier(), BEGINS, ENDS), "receipt"))
     return {"keys": [{**keys.published(one), "roles": [role]} for one, role in told]}
 
 
@@ -132,10 +136,14 @@ class World:
 
 
 def world(
-    signer: Signer = SIGNERS[Algorithm.ED25519], size: int = SIZE, place: int = PLACE, at: datetime = NOW
+    signer: Signer = SIGNERS[Algorithm.ED25519],
+    size: int = SIZE,
+    place: int = PLACE,
+    at: datetime = NOW,
+    decided_at: datetime = NOW,
 ) -> World:
     """A log of so many entries with a receipt's at one place."""
-    receipt = token(signer)
+    receipt = token(signer, decided_at=moment(decided_at))
     bodies = [entry("asked", NOW, case=f"案-{number}", attempt=1).body for number in range(size)]
     bodies[place] = entry("decided", at, verification=VERIFICATION, receipt=receipt_digest(receipt)).body
     grown = merkle.grow(0, [merkle.leaf_hash(body) for body in bodies], lambda *_: b"")
@@ -173,14 +181,22 @@ def receipts() -> list[dict[str, Any]]:
         "the signature of another algorithm's key": ".".join([*token(RETIRED).split(".")[:2], signature]),
         "empty": "",
         "by a revoked key, without proof": token(LEAKED),
+        "made before its key's time": token(TIMED, decided_at=moment(BEGINS - _INSTANT)),
+        "made at the end of its key's time": token(TIMED, decided_at=moment(ENDS)),
+        "of no time, by a key that has one": token(TIMED, decided_at="today"),
         "text": "no receipt at all",
     }  # fmt: skip
     return [
         *(_vector("receipt", f"receipt by {one.value}", True, token(signer)) for one, signer in SIGNERS.items()),
         _vector("receipt", "receipt by a retired key", True, token(RETIRED)),
+        _vector("receipt", "receipt of its key's first moment", True, token(TIMED, decided_at=moment(BEGINS))),
+        _vector("receipt", "receipt of its key's last moment", True, token(TIMED, decided_at=moment(ENDS - _INSTANT))),
         _vector("receipt", "receipt in a bundle without proof", True, json.dumps({"receipt": good})),
         *(_vector("receipt", f"receipt: {name}", False, data) for name, data in bad.items()),
     ]
+
+
+_INSTANT = timedelta(milliseconds=1)
 
 
 def _next(letter: str) -> str:
@@ -214,12 +230,25 @@ def bundles() -> list[dict[str, Any]]:
         "bundle with something extra": one.bundle(extra=b"more"),
         "bundle of a key revoked since": world(LEAKED).bundle(),
         "bundle signed by one key of the log, and one revoked": one.bundle(note=one.note([LOG_SIGNERS[0], LEAKED_LOG])),
+        "bundle by a key within its time": world(TIMED).bundle(),
+        "bundle signed by a revoked key of the log alone, which a witness had seen before": one.bundle(
+            note=(old := one.note([LEAKED_LOG])) + cosign(old, WITNESS, WITNESS_SIGNER, SECONDS)
+        ),
         "bundle signed by one key of the log": one.bundle(note=one.note(LOG_SIGNERS[:1])),
         "bundle with a stranger's line too": one.bundle(note=checkpoint.signed_also(note, "else.example", [STRANGER])),
     }
     document = json.loads(one.bundle())
     bad = {
         "of a revoked key, its entry of the very moment": world(LEAKED, at=REVOKED_AT).bundle(),
+        "of an entry behind the end of its key's time": world(TIMED, at=ENDS).bundle(),
+        "of an entry before its key's time": world(TIMED, at=BEGINS - _INSTANT).bundle(),
+        "with the entry in its key's time, and itself not": world(TIMED, decided_at=ENDS).bundle(),
+        "signed by a revoked key of the log, which a witness saw since": one.bundle(
+            note=old + cosign(old, WITNESS, WITNESS_SIGNER, int(REVOKED_AT.timestamp()))),
+        "signed by a revoked key of the log, which a witness saw that nobody named": one.bundle(
+            note=old + cosign(old, WITNESS, OTHER_WITNESS, SECONDS)),
+        "of a revoked key, in a log whose key was revoked too": (both := world(LEAKED)).bundle(
+            note=both.note([LEAKED_LOG])),
         "signed by a revoked key of the log alone": one.bundle(note=one.note([LEAKED_LOG])),
         "another receipt": one.bundle(receipt=token(case="b")),
         "an altered entry": one.bundle(entry=one.entry.decode().replace("decided", "refused")),
@@ -271,7 +300,7 @@ def _spoilt(note: str) -> str:
 def editions() -> list[dict[str, Any]]:
     """Lists with their seals."""
     body = '{"items":{},"说明":"一份清单"}'.encode()
-    good = {one: edition_seal("broker.example", 3, digest_of(body), NOW, signer) for one, signer in SIGNERS.items()}
+    good = {one: _sealed(body, signer) for one, signer in SIGNERS.items()}
     seal_, text = good[Algorithm.ED25519], body.decode()
     return [
         *(_vector("edition", f"edition by {one.value}", True, text, seal=told) for one, told in good.items()),
@@ -279,9 +308,29 @@ def editions() -> list[dict[str, Any]]:
         _vector("edition", "edition: a line feed more", False, f"{text}\n", seal=seal_),
         _vector("edition", "edition: a receipt as seal", False, text, seal=token(digest=digest_of(body))),
         _vector("edition", "edition: sealed by a stranger", False, text,
-                seal=edition_seal("broker.example", 3, digest_of(body), NOW, STRANGER)),
+                seal=_sealed(body, STRANGER)),
+        _vector("edition", "edition sealed in its key's time", True, text, seal=_sealed(body, TIMED)),
+        _vector("edition", "edition of a seal that tells no time", True, text, seal=_untimed(body, TIMED)),
+        _vector("edition", "edition: sealed after its key's time", False, text, seal=_sealed(body, TIMED, ENDS)),
+        _vector("edition", "edition: sealed by a revoked key", False, text, seal=_sealed(body, LEAKED)),
         _vector("edition", "edition: the seal altered", False, text, seal=seal_[:-4] + "AAAA"),
     ]  # fmt: skip
+
+
+def _sealed(body: bytes, signer: Signer, at: datetime = NOW) -> str:
+    return edition_seal("broker.example", 3, digest_of(body), NOW, signer, at)
+
+
+def _untimed(body: bytes, signer: Signer) -> str:
+    """As releases sealed whose keys had no time."""
+    said = {
+        "version": 1,
+        "issuer": "broker.example",
+        "number": 3,
+        "digest": digest_of(body),
+        "effective_at": moment(NOW),
+    }
+    return seal(canonical(said), signer, EDITION_TYPE)
 
 
 def exports() -> list[dict[str, Any]]:
@@ -298,6 +347,9 @@ def exports() -> list[dict[str, Any]]:
         "export of the whole log": whole,
         "export of two entries": some,
         "export of no entries": empty,
+        "export signed by a revoked key of the log, which a witness had seen before": one.export(
+            note=(old := one.note([LEAKED_LOG])) + cosign(old, WITNESS, WITNESS_SIGNER, SECONDS)
+        ),
         "export with a witness": one.export(note=one.note() + cosign(one.note(), WITNESS, WITNESS_SIGNER, SECONDS)),
     }
     bad = {
@@ -319,6 +371,7 @@ def exports() -> list[dict[str, Any]]:
         "part: places that descend": joined([few[0], few[2], few[1], few[3]]),
         "a false checkpoint": one.export(note=_spoilt(one.note())),
         "another log": whole.replace('"log":"broker', '"log":"breaker', 1),
+        "signed by a revoked key of the log": one.export(note=old),
         "signed by a stranger": one.export(note=one.note([OTHER_LOG])),
     }
     return [*(_vector("export", name, True, data) for name, data in good.items()),

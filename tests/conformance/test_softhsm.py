@@ -21,6 +21,7 @@ from broker.core.envelope import Algorithm, seal, unseal
 from broker.core.errors import OperatorProblem
 from broker.core.receipt import RECEIPT_TYPE
 from broker.signing import http_message
+from broker.signing.key_folder import Folder, open_key
 from broker.signing.pkcs11 import Pkcs11Signer, TokenSlot, open_signer
 from tests.flow import kit
 
@@ -132,6 +133,26 @@ def test_a_broker_is_opened_with_all_its_signing_keys_but_sm2_on_a_token(drawer:
     published = {one.key_id for one in (*office.receipt_keys, *office.log_keys)}
     assert {one.key_id for one in signers} < published
     office.close()
+
+
+def test_a_key_file_is_replaced_by_a_key_on_a_token_and_that_one_by_a_file(drawer: Drawer) -> None:
+    made = drawer.make("rotated", Algorithm.P256)[0]
+    path = drawer.folder / "rotated-keys"
+    make_keys(path, Algorithm.ED25519)
+    shutil.copy(drawer.folder / "pin", path / "pin")
+    (path / "next").mkdir()
+    shutil.copy(made, path / "next" / "receipt.pkcs11")
+    folder = Folder(path)
+    before = open_key(path / "receipt.pem").key_id
+    coming = folder.prepare("receipt.pem", None).verifier.key_id
+    folder.change_over("receipt.pem")
+    on_token = open_key(path / "receipt.pem")
+    assert (isinstance(on_token, Pkcs11Signer), on_token.key_id) == (True, coming)
+    assert not (path / "receipt.pem").exists()
+    folder.prepare("receipt.pem", Algorithm.ED25519)
+    folder.change_over("receipt.pem")
+    assert not (path / "receipt.pkcs11").exists()
+    assert {one.verifier.key_id for one in folder.kept()[2]} == {before, coming}
 
 
 def test_a_wrong_pin_is_refused_and_does_not_lock_the_token(drawer: Drawer) -> None:

@@ -47,7 +47,7 @@ def independent(vector: dict[str, Any]) -> dict[str, Any]:
     """What the other one finds proved."""
     data, witnesses = vector["data"].encode(), [independent_verifier.witness_from(one) for one in DOCUMENT["witnesses"]]
     if vector["kind"] == "edition":
-        return independent_verifier.edition(data, vector["seal"], KEYS)
+        return independent_verifier.edition(data, KEYS, vector["seal"])
     judge = {"receipt": independent_verifier.receipt, "export": independent_verifier.export}[vector["kind"]]
     return judge(data, KEYS, witnesses)
 
@@ -83,6 +83,8 @@ def test_a_witness_is_seen_only_where_it_signed() -> None:
         "bundle with a witness": [make_vectors.WITNESS],
         "bundle with an unknown witness": [],
         "export with a witness": [make_vectors.WITNESS],
+        "bundle signed by a revoked key of the log alone, which a witness had seen before": [make_vectors.WITNESS],
+        "export signed by a revoked key of the log, which a witness had seen before": [make_vectors.WITNESS],
     }
 
 

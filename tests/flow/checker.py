@@ -34,12 +34,14 @@ _IDENTIFIER = re.compile(rb"999999(?:19|20)[0-9]{9}[0-9X]|91999999MA[0-9A-Z]{8}|
 _GRANT_KINDS = {"grant_in_force": "in_force", "grant_suspended": "suspended", "grant_revoked": "revoked"}
 _CONSENT_STATES = {"requested": "requested", "shown": "waiting", "granted": "granted", "refused": "refused",
                    "revoked": "revoked", "expired": "expired"}  # fmt: skip
+_LINES = 2  # of the log under each checkpoint, by whichever keys signed then
 _ORDER_ENDS = ("order_answered", "order_overdue", "order_stopped")
 _LINE = ("region", "department", "scene", "item", "material", "mode", "decision", "source", "reach", "count")
 _PAPER_LINE = ("region", "department", "scene", "item", "material", "standing", "reason", "original", "count")
 _POLICY_KINDS = {
     "published", "edition_withdrawn", "client_registered", "key_registered", "key_revoked", "grant_registered",
     *_GRANT_KINDS,
+    "own_key_registered", "own_key_prepared", "own_key_rotated", "own_key_limited", "own_key_revoked",
     "operator_stopped", "operator_released", "record_marked", "record_unmarked", "record_corrected",
 }  # fmt: skip
 
@@ -87,14 +89,15 @@ class Checker:
         "case_file",
         "client",
         "client_key",
-        "consent",
         "conduct",
+        "consent",
         "delivery",
         "draft",
         "draft_remark",
         "edition",
         "edition_origin",
         "edition_withdrawal",
+        "embargo",
         "entry",
         "entry_queue",
         "errand",
@@ -107,11 +110,10 @@ class Checker:
         "holder_usage",
         "job",
         "log_checkpoint",
-        "log_index",
-        "log_related",
         "log_cosignature",
-        "embargo",
+        "log_index",
         "log_leaf",
+        "log_related",
         "log_tile",
         "lookup",
         "misuse_cursor",
@@ -119,6 +121,7 @@ class Checker:
         "nonce",
         "objection",
         "objection_words",
+        "own_key",
         "paper",
         "paper_month",
         "paper_report",
@@ -132,6 +135,7 @@ class Checker:
         "session",
         "source_gate",
         "source_health",
+        "source_key",
         "verification",
         "work_order",
     )
@@ -244,6 +248,12 @@ class Checker:
         cleared = Counter(one["flag"] for _, one in picture.of_kind("flag_cleared", "operator_released"))
         _must(cleared == Counter(row["id"] for row in tables["misuse_flag"] if row["state"] == "cleared"),
               "I3: cleared flags and their entries differ")  # fmt: skip
+        known = Counter(one["key"] for _, one in picture.of_kind("own_key_registered", "own_key_prepared"))
+        _must(known == Counter(row["key_id"] for row in tables["own_key"]), "I3: our keys and their entries differ")
+        gone = Counter(one["key"] for _, one in picture.of_kind("own_key_revoked", "own_key_registered")
+                       if one["kind"] == "own_key_revoked" or one["state"] == "revoked")  # fmt: skip
+        _must(gone == Counter(row["key_id"] for row in tables["own_key"] if row["revoked_at"] is not None),
+              "I3: revoked keys of ours and their entries differ")  # fmt: skip
         delivered = Counter(one["delivery"] for _, one in picture.of_kind("delivered"))
         _must(delivered == Counter(row["id"] for row in tables["delivery"] if row["state"] == "delivered"),
               "I3: deliveries and their entries differ")  # fmt: skip
@@ -291,7 +301,9 @@ class Checker:
         heads = sorted(tables["log_checkpoint"], key=lambda row: row["size"])
         _must((heads[-1]["size"] if heads else 0) == len(leaves), "I4: the last checkpoint is not of the whole log")
         for row in heads:
-            head = self.heads.get(row["note"]) or checkpoint.verify(row["note"], self.log_origin, self.log_keys)
+            head = self.heads.get(row["note"]) or checkpoint.verify(
+                row["note"], self.log_origin, self.log_keys, at_least=_LINES
+            )
             self.heads[row["note"]] = head
             _must(head.size == row["size"], "I4: a checkpoint's size is not its row's")
             _must(head.root == _root(leaves[: head.size]), f"I4: the first {head.size} entries have another root")

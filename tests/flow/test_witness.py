@@ -18,6 +18,7 @@ from sqlalchemy import text
 from broker.cli import main
 from broker.core import checkpoint
 from broker.core.cosignature import seen_by, witness_key
+from broker.core.envelope import Algorithm, Revoked
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.roles import Role
 from broker.flow import register
@@ -395,7 +396,7 @@ def test_the_commands_check_a_receipt_and_take_new_keys(watch: Watch, tmp_path: 
     key_set.write_text(json.dumps(watch.witness.config["jwks"]))
     row = watch.broker.rows("SELECT id, receipt FROM verification WHERE receipt IS NOT NULL")[0]
     with watch.broker.parts.store.read() as work:
-        bundle = proved(work, row.id, "decided", row.receipt)
+        bundle = proved(watch.broker.parts, work, row.id, "decided", row.receipt)
     whole.write_text(json.dumps(bundle.document()))
     bare.write_text(bundle.receipt)
     names = tmp_path / "names"
@@ -417,3 +418,25 @@ def test_the_commands_check_a_receipt_and_take_new_keys(watch: Watch, tmp_path: 
     assert "receipt.unwitnessed" in typed(*verify, str(whole), "--require-witness")[1], "no witness was named"
     seen = typed(*verify, str(whole), "--require-witness", "--witness-keys", str(names))
     assert (seen[0], NAME in seen[1]) == (0, True), seen[1]
+
+
+def test_a_key_of_the_log_that_was_revoked_signs_nothing_for_the_witness_who_was_told(watch: Watch) -> None:
+    """What it kept it goes on from: its own line under that says when it was seen."""
+    watch.grow(1)
+    assert watch.look() is None
+    seen = watch.seen()
+    known = keys.from_jwks(watch.witness.config["jwks"], "log")
+    told = [{**keys.published(Revoked(one, datetime.now(UTC))), "roles": ["log"]} for one in known.values()]
+    new = [keys.generate(one) for one in (Algorithm.ED25519, Algorithm.SM2)]
+    watch.witness.trust({"keys": [*told, *({**keys.jwk(one.verifier()), "roles": ["log"]} for one in new)]})
+    assert Witness(watch.folder, watch.send).latest() == watch.witness.latest()
+    assert watch.look() is Kind.FORGED  # the broker signs on with what was revoked
+    watch.witness.clear()
+    watch.broker.office.parts.log_signers, before = new, watch.broker.office.parts.log_signers
+    watch.broker.checker.log_keys = [*watch.broker.checker.log_keys, *(one.verifier() for one in new)]
+    watch.grow(2)
+    assert watch.look() is None
+    assert watch.seen() > seen
+    watch.broker.office.parts.log_signers = before
+    with pytest.raises(OperatorProblem, match=r"config\.invalid"):
+        watch.witness.trust({"keys": told[:0]})

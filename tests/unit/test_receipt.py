@@ -321,7 +321,7 @@ def test_by_itself_nothing_of_a_revoked_key_counts() -> None:
         unseal(made().bundle.receipt, _revoked(NOW + timedelta(days=1)), RECEIPT_TYPE)
 
 
-def test_a_key_set_tells_of_revocation_and_the_logs_revoked_keys_are_left_out() -> None:
+def test_a_key_set_tells_of_revocation() -> None:
     one, other = keys.generate(Algorithm.ED25519).verifier(), keys.generate(Algorithm.ED25519).verifier()
     at = NOW.replace(microsecond=123_000)
     document = {"keys": [keys.published(Revoked(one, at)), keys.published(other)]}
@@ -329,7 +329,7 @@ def test_a_key_set_tells_of_revocation_and_the_logs_revoked_keys_are_left_out() 
     told = found[one.key_id]
     assert isinstance(told, Revoked)
     assert (told.at, told.public, isinstance(found[other.key_id], Revoked)) == (at, one.public, False)
-    assert keys.from_jwks(document, "log").keys() == {other.key_id}
+    assert isinstance(keys.from_jwks(document, "log")[one.key_id], Revoked)
     for broken in ("yesterday", None, "2026-11-22T00:00:00"):
         document["keys"][0]["revoked_at"] = broken  # type: ignore[assignment]
         with pytest.raises(OperatorProblem, match=r"key\.unusable"):

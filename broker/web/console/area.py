@@ -15,6 +15,7 @@ from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports.console import IdentityProvider
 from broker.web.console.lists import Lists
+from broker.web.key_book import KeyBook
 
 ROOT = "/console"
 MAX_FORM = 512 * 1024  # an item's row whole is below 100 KB
@@ -37,6 +38,11 @@ class Console:
     def lists(self) -> Lists:
         """Editions and drafts as all areas read them: one memory, since a list is large."""
         return Lists(self.parts, self.check)
+
+    @property
+    def book(self) -> KeyBook:
+        """The same keys as the register has them by now."""
+        return KeyBook(self.parts, self.keys, self.log_keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,7 @@ class _Cases:
     def __init__(self, console: Console) -> None:
         self._parts = console.parts
         self._url = console.public_url
-        self._keys = {one.key_id: one for one in console.keys}
-        self._log_keys = list(console.log_keys)
+        self._book = console.book
 
     # --- search
 
@@ -81,7 +80,7 @@ class _Cases:
         """A receipt or bundle, pasted or as a file: verified here and now, and kept nowhere."""
         try:
             bundle = bundle_from(handed_in())
-            proven = verify_bundle(bundle, self._keys, self._log_keys)
+            proven = verify_bundle(bundle, self._book.receipt(), self._book.log())
             return self._proven(bundle, proven)
         except CallerProblem as problem:
             return shown(

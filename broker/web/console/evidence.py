@@ -8,9 +8,11 @@ from typing import IO, Any
 
 from broker.core import merkle
 from broker.core.log_export import COLUMNS, verify_export
+from broker.core.own_key import KeyRole
 from broker.core.receipt import MAX_RECEIPT, Bundle, VerifiedReceipt, bundle_from, verify_bundle
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
+from broker.web.key_book import KeyBook
 
 MOST_BYTES = 64 * 1024 * 1024  # some 50,000 entries of an export; larger ones are for `broker log verify-export`
 _CSV = ",".join(COLUMNS).encode()
@@ -37,8 +39,8 @@ def verified(parts: Parts, file: IO[bytes]) -> Found:
     if start.startswith(_CSV) or b'"export"' in start:
         return _export(parts, file)
     bundle = bundle_from(file.read(2 * MAX_RECEIPT))
-    known = {one.key_id: one for one in parts.receipt_keys}
-    return _receipt(parts, bundle, verify_bundle(bundle, known, parts.log_keys))
+    book = KeyBook(parts, parts.receipt_keys, parts.log_keys)
+    return _receipt(parts, bundle, verify_bundle(bundle, book.receipt(), book.log()))
 
 
 def _receipt(parts: Parts, bundle: Bundle, proved: VerifiedReceipt) -> Found:
@@ -51,7 +53,7 @@ def _receipt(parts: Parts, bundle: Bundle, proved: VerifiedReceipt) -> Found:
 
 
 def _export(parts: Parts, file: IO[bytes]) -> Found:
-    found = verify_export(file, parts.log_keys)
+    found = verify_export(file, parts.published(KeyRole.LOG, parts.log_keys))
     with parts.store.read() as work:
         note = work.latest_checkpoint()
         ours = None
