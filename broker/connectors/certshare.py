@@ -77,6 +77,8 @@ class _Inquiry:
         self._now = now
         self._type = service_of(source, connection)
         self._by_consent = source.options.get("consent", connection.options.get("consent", False)) is True
+        named = [one for one in question.certificates if certificate_type_of(one) == self._type]
+        self._named = named[0] if len(named) == 1 else ""  # several: which one is meant, nobody has said
         self._cause = use_cause(question.matter, connection.options.get("use_cause", "object"))
 
     def answer(self) -> Generator[HttpRequest, HttpResponse, Reply]:
@@ -87,7 +89,8 @@ class _Inquiry:
         document = yield from self._certificates()
         if isinstance(document, Waiting):
             return document
-        record, answer = _certificate(records_of(self._sound(document)), self._question, self._source, self._now)
+        records = self._asked_for(records_of(self._sound(document)))
+        record, answer = _certificate(records, self._question, self._source, self._now)
         if self._question.form is Form.QUERY or answer.outcome is not Outcome.HELD:
             return answer
         found = yield from file_fields(self._platform, record, self._question, self._source, self._cause)
@@ -100,13 +103,21 @@ class _Inquiry:
             return (yield from consented(self._platform, question, self._type, self._cause, self._now))
         if question.token:
             return self._of_our_type((yield from self._shown()))
-        named = [one for one in question.certificates if certificate_type_of(one) == self._type]
-        if len(named) == 1:
-            asked: dict[str, Any] = {"certIdentifier": named[0], "useCause": self._cause}
+        if self._named:
+            asked: dict[str, Any] = {"certIdentifier": self._named, "useCause": self._cause}
             return _listed((yield from self._platform.call("queryCertInfo", asked)))
         subject = question.subject
         asked = {"holderCode": subject.number, "holderTypeCode": subject.id_type, "certTypeCode": self._type}
         return (yield from self._platform.call("queryCertInfoByHolderCode", asked | {"useCause": self._cause}))
+
+    def _asked_for(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The faces, each of the type asked for, and of the number where one was: another is no answer to us."""
+        by_number = self._named if not self._question.token else ""
+        for record in records:
+            identifier = text_of(at(record, "cert_identifier")) or ""
+            if f".{self._type}." not in identifier or (by_number and identifier != by_number):
+                settle(Reason.MALFORMED, "0")
+        return records
 
     def _shown(self) -> Generator[HttpRequest, HttpResponse, Any]:
         asked = {"qrcode": self._question.token, "useCause": self._cause}
@@ -152,7 +163,11 @@ def _certificate(records: Sequence[Record], question: Question, source: Source, 
     if valid:
         one = the_one(valid, source.options)
         return one, told(one, question, source, "0")
-    reason, record = standing[0]
+    if len({reason for reason, _ in standing}) > 1:
+        record = the_one(records, source.options)  # expired, or not active yet? Not for us to choose
+        reason = _standing(record, source, now)
+    else:
+        reason, record = standing[0]
     return record, replace(told(record, question, source, "0"), reason=reason)
 
 

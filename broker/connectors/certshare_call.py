@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -22,6 +23,9 @@ Decrypt: TypeAlias = Callable[[str, bytes], bytes]
 """Private key (PEM) and C1‖C2‖C3 to plaintext; ``SourceProblem`` when the text is not for this key."""
 
 OK: Final = frozenset({0})
+
+_FAILED: Final = 99  # "other exception": the one status that may be gone a moment later
+_BACK_OFF: Final = (0.2, 0.6)  # seconds before a question that met it is asked again
 
 _DOES: Final = frozenset({"queryCertInfoByQRcode", "ChannelVerify/begin/verify"})
 """Operations that do something there: a 用证码 is spent, the holder's phone rings. All others may be asked twice."""
@@ -78,15 +82,25 @@ class Platform:
         self, operation: str, data: Mapping[str, Any], good: Collection[int] = OK
     ) -> Generator[HttpRequest, HttpResponse, Any]:
         """The decrypted data of an answer whose status is good; any other ends the conversation."""
-        response = yield self._request(self.connection.endpoint, operation, data)
-        return self._data(response, good)
+        return (yield from self._asked(self.connection.endpoint, operation, data, good))
 
     def beside(
         self, operation: str, data: Mapping[str, Any], good: Collection[int] = OK
     ) -> Generator[HttpRequest, HttpResponse, Any]:
         """A call of what stands beside ``/CertShare`` on the same platform, ``/ChannelVerify`` for one."""
         base = self.connection.options.get("base") or self.connection.endpoint.rpartition("/")[0]
-        response = yield self._request(base, operation, data)
+        return (yield from self._asked(base, operation, data, good))
+
+    def _asked(
+        self, base: str, operation: str, data: Mapping[str, Any], good: Collection[int]
+    ) -> Generator[HttpRequest, HttpResponse, Any]:
+        request = self._request(base, operation, data)
+        response = yield request
+        if request.repeat is Repeat.SAFE:
+            for pause in _BACK_OFF:
+                if _status_of(response) != _FAILED:
+                    break
+                response = yield replace(request, after=pause)
         return self._data(response, good)
 
     def _request(self, base: str, operation: str, data: Mapping[str, Any]) -> HttpRequest:
@@ -123,6 +137,10 @@ class Platform:
             settle(Reason.UNTRUSTED)
         except OperatorProblem:
             settle(Reason.NOT_CONFIGURED)
+
+
+def _status_of(response: HttpResponse) -> int:
+    return number_of(at(json_of(body_of(response)), "head.status"))
 
 
 def use_cause(matter: Matter, shape: str) -> dict[str, str] | str:

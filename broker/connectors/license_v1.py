@@ -198,9 +198,14 @@ def _licence(platform: _Platform, question: Question, source: Source) -> Generat
         return _Found(*_inlined(listed, inline, source))
     matching = [summary for summary in listed if text_of(summary.get("license_item_code")) == service]
     valid = [summary for summary in matching if _status(summary, platform.connection) is Reason.VALID]
-    code = text_of(the_one(valid or matching[:1], source.options).get("auth_code")) or settle(Reason.MALFORMED)
+    agreed = len({_status(summary, platform.connection) for summary in matching}) == 1  # revoked, whichever is meant
+    chosen = the_one(valid or (matching[:1] if agreed else matching), source.options)
+    code = text_of(chosen.get("auth_code")) or settle(Reason.MALFORMED)
     document = yield from platform.call("/license/get_license", {"auth_code": code})
-    return _Found(_whole(object_of(document.get("data"))), code)
+    whole = _whole(object_of(document.get("data")))
+    if text_of(whole.get("license_item_code")) not in {None, service}:
+        settle(Reason.MALFORMED)  # another licence than the summary said
+    return _Found(whole, code)
 
 
 def _listed(platform: _Platform, question: Question) -> Generator[HttpRequest, HttpResponse, Sequence[Record]]:

@@ -5,7 +5,7 @@ One row per source and day. A batch is a :class:`Day` of its own, added to what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -30,6 +30,28 @@ FAULTS: Final = frozenset(
     | {Reason.NOT_PERMITTED, Reason.SOURCE_REFUSED_QUESTION}
 )
 """Reasons for which somebody must act at the source or in its settings; all others are what a source is there for."""
+
+REACTIONS: Final[Mapping[Reason, tuple[str, str]]] = {
+    Reason.NOT_PERMITTED: ("向数源申请该证照或数据的权限", "Apply to the source for this certificate or data"),
+    Reason.AUTHENTICATION: (
+        "立即检查平台账户和密钥；不会自动重试",
+        "Check the account and its keys now; nothing retries it",
+    ),
+    Reason.CATALOGUE_DRIFT: (
+        "请清单管理员按数源现行目录更新清单",
+        "The list's editor must follow the source's catalogue",
+    ),
+    Reason.SOURCE_CONFIGURATION: (
+        "向数源报障：其证照状态配置有误",
+        "Open a ticket at the source: its own set-up is broken",
+    ),
+    Reason.SOURCE_REFUSED_QUESTION: ("检查该数源的参数映射", "Check how the source's parameters are mapped"),
+    Reason.UNTRUSTED: ("核对数源的证书、签名和时钟", "Compare the source's certificate, signature and clock"),
+    Reason.WRONG_PERSON: ("向数源报障：答复的不是所查当事人", "Open a ticket at the source: it answers about others"),
+    Reason.MALFORMED: ("向数源报障：答复不符合约定", "Open a ticket at the source: its answers break the contract"),
+    Reason.THROTTLED: ("核对约定的调用频次", "Compare the agreed calls per second and day"),
+}
+"""What the operator is to do about a source's last failure; of those left out, it comes back by itself."""
 
 UNASKED: Final = frozenset({Reason.NOT_CONFIGURED, Reason.INSUFFICIENT})  # of these the source heard nothing
 
@@ -140,6 +162,7 @@ def source_view(source: str, name: Any, day: Day | None, gate: Gate | None) -> d
         "last_ok_at": _moment(told.last_ok_at),
         "last_fail_at": _moment(told.last_fail_at),
         "last_failure": told.last_failure or None,
+        "reaction": _reaction(told.last_failure),
         "today": {
             "day": told.day,
             "calls": gate.calls if gate and gate.day == told.day else 0,
@@ -156,6 +179,11 @@ def source_view(source: str, name: Any, day: Day | None, gate: Gate | None) -> d
             "p95": told.p95_ms,
         },
     }
+
+
+def _reaction(reason: str) -> dict[str, str] | None:
+    known = REACTIONS.get(Reason(reason)) if reason else None
+    return None if known is None else {"zh": known[0], "en": known[1]}
 
 
 def is_barred(rule: str | None) -> bool:

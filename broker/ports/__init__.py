@@ -40,7 +40,8 @@ class Repeat(StrEnum):
 class HttpRequest:
     """What a connector wants sent. The URL never carries a person's data where the protocol allows a body.
 
-    Whoever does not say that it may be repeated has it sent once.
+    Whoever does not say that it may be repeated has it sent once. ``after``: seconds to wait before it is sent, where
+    the source itself has asked to try again; a conversation whose budget has no room for that ends SOURCE_DOWN.
     """
 
     method: str
@@ -48,6 +49,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     repeat: Repeat = Repeat.EFFECT
+    after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

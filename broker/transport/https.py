@@ -106,8 +106,9 @@ class HttpsTransport:
                 request = conversation.send(self._exchange(request, trip))
         except StopIteration as end:
             reply: Reply = end.value
-            if isinstance(reply, Answer) and reply.reason is Reason.THROTTLED:
-                trip.pause = BRIEFLY
+            if isinstance(reply, Answer):
+                sound = reply.reason is not Reason.SOURCE_DOWN  # it answered that it cannot: as good as no answer
+                trip.pause = BRIEFLY if reply.reason is Reason.THROTTLED else 0.0
             return reply
         except Road as road:
             sound, trip.pause = road.sound, road.pause
@@ -137,6 +138,7 @@ class HttpsTransport:
         place, host, target = _place(request.url)
         raw = written(request.method, target, host, {**_HEADERS, **request.headers}, request.body)
         pool = self._pool(place)
+        _wait(request.after)
         safe = request.repeat is Repeat.SAFE
         try:
             try:
@@ -247,6 +249,15 @@ def _moment() -> float:
 def _fits(pause: float) -> bool:
     """Whether a pause leaves the repeated request at least as much time as it took itself."""
     return pause * 2 <= deadline.remaining()
+
+
+def _wait(seconds: float) -> None:
+    """What a connector wants to wait, and up to a half more by chance, so that a crowd spreads."""
+    if seconds:
+        pause = _CHANCE.uniform(seconds, seconds * 1.5)
+        if not _fits(pause):
+            raise Road(Reason.SOURCE_DOWN, sent=False)
+        time.sleep(pause)
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:

@@ -73,6 +73,7 @@ _SOURCE = _object(
     last_ok_at=_MAYBE_MOMENT,
     last_fail_at=_MAYBE_MOMENT,
     last_failure={"type": ["string", "null"]},
+    reaction={"oneOf": [{"type": "null"}, _object(zh=_TEXT, en=_TEXT)]},
     today=_object(
         day=_TEXT, calls=_INTEGER, held=_INTEGER, not_held=_INTEGER, unknown=_INTEGER, failed=_INTEGER, barred=_INTEGER
     ),

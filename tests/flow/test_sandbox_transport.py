@@ -261,6 +261,30 @@ def test_the_roads_are_told_of_each_conversation_whatever_the_source_says() -> N
         transport.close()
 
 
+def test_what_a_source_cannot_do_is_a_failure_of_its_road_and_a_pause_must_fit() -> None:
+    """Whoever answers "exception" is no better than who does not answer; and nobody waits beyond the budget."""
+    roads = SourceRoads()
+    transport = HttpsTransport(roads=roads)
+    try:
+        with scripted(sending(whole())) as server:
+            for _ in range(FAILURES):
+                assert timed(transport, excepting(server.port, 0.01)).reason is Reason.SOURCE_DOWN
+            travelled = roads.travelled(SOURCE.key)
+            assert (travelled.breaker, travelled.calls) == (Breaker.OPEN, 2 * FAILURES)
+            assert timed(transport, excepting(server.port, BUDGET)).reason is Reason.SOURCE_DOWN
+            assert roads.travelled(SOURCE.key).calls == 1
+    finally:
+        transport.close()
+
+
+def excepting(port: int, pause: float) -> Generator[HttpRequest, HttpResponse, Answer]:
+    """A conversation whose source asks for patience, and then says that it cannot."""
+    request = HttpRequest("POST", f"http://{LOOPBACK}:{port}/x", repeat=Repeat.SAFE)
+    yield request
+    yield replace(request, after=pause)
+    return Answer(Reason.SOURCE_DOWN, source_code="99")
+
+
 DATED = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 

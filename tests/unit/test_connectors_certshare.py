@@ -112,6 +112,22 @@ def test_one_of_several_certificates_is_found_by_its_identifier(road: MemoryRoad
     assert operations(road)[-1] == "queryCertInfo"
 
 
+def test_another_certificate_than_the_one_named_is_no_answer(road: MemoryRoad) -> None:
+    """A platform that answers a question by number with something else has answered another question."""
+    owner = party(road.roles["person_two_titles"])
+    named = identifier(road, TITLE, "person_two_titles")
+    source = SOURCES[TITLE]
+    connection = replace(road.connections[source.platform], credentials={"account": "demo", "password": "pass_demo"})
+    asked = replace(question(TITLE, Form.QUERY, owner), certificates=(named,))
+    for other, reason in ((named, Reason.VALID), (named.replace(".001.", ".002."), Reason.MALFORMED)):
+        face = HELD[TITLE][owner.number][-1]["face"] | {"cert_identifier": other}
+        conversation = CertShare(lambda *_: True, decrypt).ask(asked, source, connection, datetime.now(UTC))
+        next(conversation)
+        with pytest.raises(StopIteration) as end:
+            conversation.send(HttpResponse(200, {}, orjson.dumps({"head": {"status": 0}, "data": face})))
+        assert end.value.value.reason is reason
+
+
 @pytest.mark.parametrize(
     ("role", "change", "reason"),
     [

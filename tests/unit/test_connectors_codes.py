@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.connectors import certshare, exchange, shape_soap
+from broker.connectors import certshare, certshare_call, exchange, shape_soap
 from broker.connectors.reading import moment
 from broker.core.answer import Answer, Outcome, Reason
 from broker.core.case import Party
@@ -74,7 +74,10 @@ def answered(
 def from_certshare(envelope: object, form: Form = Form.QUERY, source: str = "ecert-business-licence") -> Answer:
     connection = replace(CERTSHARE, options={"services": {source: "11370499000000000X001"}})
     connector = certshare.CertShare(ANSWER_OK, no_decrypt)
-    return answered(connector, connection, SOURCES[source], form, [orjson.dumps(envelope)])
+    head = envelope.get("head") if isinstance(envelope, dict) else None
+    failed = isinstance(head, dict) and certshare_call.number_of(head.get("status")) == 99
+    times = 3 if failed else 1  # "other exception": asked again and again
+    return answered(connector, connection, SOURCES[source], form, [orjson.dumps(envelope)] * times)
 
 
 def from_exchange(
@@ -220,6 +223,9 @@ CERTIFICATE = {
 }
 
 
+OTHER_TYPE = "1.2.156.3005.2.11370499000000000X002.11370499MB0000000X.0001.001.0"
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
@@ -251,6 +257,20 @@ def test_each_status_has_its_reason(status: int, reason: Reason, form: Form) -> 
     answer = from_certshare({"head": {"status": status, "message": "…"}, "data": None}, form)
     assert (answer.reason, answer.source_code) == (reason, str(status))
     assert from_certshare({"head": {"status": str(status)}}, form) == answer
+
+
+def test_another_exception_is_asked_again_later_and_later_and_then_no_more() -> None:
+    connection = replace(CERTSHARE, options={"services": {"ecert-business-licence": "11370499000000000X001"}})
+    source = SOURCES["ecert-business-licence"]
+    asked = question(source.key, Form.QUERY, SHOP)
+    exception, good = ({"head": {"status": 99}}, {"head": {"status": 0}, "data": [CERTIFICATE]})
+    conversation = certshare.CertShare(ANSWER_OK, no_decrypt).ask(asked, source, connection, NOW)
+    sent = [next(conversation)]
+    sent += [conversation.send(HttpResponse(200, {}, orjson.dumps(exception))) for _ in range(2)]
+    assert sent[0].after == 0 < sent[1].after < sent[2].after
+    with pytest.raises(StopIteration) as end:
+        conversation.send(HttpResponse(200, {}, orjson.dumps(good)))
+    assert end.value.value.reason is Reason.VALID
 
 
 @pytest.mark.parametrize(
@@ -328,6 +348,10 @@ def certificates(*entries: Mapping[str, object]) -> dict[str, object]:
         ([{"zzyxqjzrq": "2024-01-01"}, {}], Reason.VALID),
         ([{"zzyxqjzrq": "2024-01-01"}, {"zzyxqjzrq": "2025-01-01"}], Reason.EXPIRED),
         ([{}, {}], Reason.AMBIGUOUS),
+        ([{"zzyxqjzrq": "2024-01-01"}, {"zzyxqqsrq": "2099-01-01"}], Reason.AMBIGUOUS),  # expired, or not active yet?
+        ([{"cert_identifier": OTHER_TYPE}], Reason.MALFORMED),
+        ([{}, {"cert_identifier": OTHER_TYPE}], Reason.MALFORMED),
+        ([{"cert_identifier": None}], Reason.MALFORMED),
         ([{"zzyxqjzrq": "2026-13-01"}], Reason.MALFORMED),
         ([{"holder": 7}], Reason.MALFORMED),
     ],
@@ -360,7 +384,8 @@ def test_only_asked_fields_leave_the_connector() -> None:
     asked = replace(question("ecert-id-card", Form.QUERY, MAN), fields=("holder_name",))
     conversation = connector.ask(asked, source, CERTSHARE, NOW)
     next(conversation)
-    face = CERTIFICATE | {"csrq": "1966-01-10", "zz": "…", "zzyxqjzrq": "2038-05-01"}
+    ours = CERTIFICATE["cert_identifier"].replace("11370499000000000X001", source.service or "")
+    face = CERTIFICATE | {"cert_identifier": ours, "csrq": "1966-01-10", "zz": "…", "zzyxqjzrq": "2038-05-01"}
     with pytest.raises(StopIteration) as end:
         conversation.send(HttpResponse(200, {}, orjson.dumps({"head": {"status": 0}, "data": [face]})))
     assert end.value.value.fields == {"holder_name": SHOP.name}

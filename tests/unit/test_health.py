@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.answer import Answer, Reason
 from broker.core.gate import Breaker, new_gate
-from broker.core.health import BOUNDS_MS, Day, day_of_batch, merged, source_view, state_of
+from broker.core.health import BOUNDS_MS, FAULTS, Day, day_of_batch, merged, source_view, state_of
 from tests.asking import SOURCES
 
 NOW = datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
@@ -18,6 +19,15 @@ NOW = datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
 
 def batch(*reasons: Reason, durations: tuple[int, ...] = (), barred: int = 0, now: datetime = NOW) -> Day:
     return day_of_batch("s", now.date().isoformat(), [Answer(reason) for reason in reasons], barred, durations, now)
+
+
+@pytest.mark.parametrize("reason", sorted(FAULTS))
+def test_whoever_looks_at_a_failure_is_told_what_to_do_unless_it_mends_itself(reason: Reason) -> None:
+    day = day_of_batch("s", "2026-11-22", [Answer(reason)], 0, [], NOW)
+    told = source_view("s", {}, day, None)["reaction"]
+    passing = {Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.STALE}
+    assert (told is None) == (reason in passing)
+    assert told is None or all(told.values())
 
 
 def test_business_answers_are_no_failures_and_faults_are() -> None:
