@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.core.catalog import Text
 from broker.core.diff import Change, Difference, Document, Teller
@@ -50,7 +50,14 @@ def _group(teller: Teller, row: Where, lines: Iterable[Change], effects: Iterabl
                   for language in ("zh", "en")}  # fmt: skip
     if not key:
         name = SECTIONS.get(section, {"zh": "清单", "en": "list"})
-    return Group(section, key, name, tuple(lines), tuple(sorted(effects, key=lambda one: (one.kind, one.zh))))
+    told = tuple(_without(one, teller, row) for one in lines) if key else tuple(lines)
+    return Group(section, key, name, told, tuple(sorted(effects, key=lambda one: (one.kind, one.zh))))
+
+
+def _without(line: Change, teller: Teller, row: Where) -> Change:
+    """A line under the name of its row, which it need not say again."""
+    zh = line.zh.removeprefix(teller.subject(row, "zh")).lstrip("： ")
+    return replace(line, zh=zh, en=line.en.removeprefix(teller.subject(row, "en")).lstrip(": "))
 
 
 def _causes(effect: Change, rows: Iterable[Where], documents: tuple[Document, Document]) -> Iterator[Where]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from broker.core.errors import Problem
 from broker.core.people import ConsoleRole
@@ -95,6 +97,38 @@ def test_what_was_never_asked_stays_unsure_and_its_fields_are_told(small: House,
     assert not result["lost"]
     assert [(one["change"], one["field"], one["count"]) for one in result["fields"]] == [("gained", "address", HELD)]
     assert totals(result, catalogue.POPULATION) == [HELD, HELD]
+
+
+def test_what_others_changed_since_is_not_told_of_the_draft(small: House, asked: kit.Broker) -> None:
+    """A grant that was suspended, a record that was marked, an edition that came: both sides are under today's."""
+    document = catalogue.document()
+    document["materials"]["identity"]["chain"][0]["state"] = "proposed"
+    steps.publish(small.parts, document, None, "editor")
+    result = result_of(small, begun(small, draft_of(small, document)))
+    assert not any(result[name] for name in ("gained", "lost", "not_met", "unsure", "fields", "refused"))
+    with small.office.database.engine.begin() as connection:
+        suspended = text("UPDATE access_grant SET state = 'suspended' WHERE source = :source")
+        connection.execute(suspended, {"source": catalogue.REGISTER})
+        connection.execute(text("UPDATE policy SET version = version + 1"))
+    result = result_of(small, begun(small, draft_of(small, document)))
+    assert not any(result[name] for name in ("gained", "lost", "not_met", "unsure", "fields", "refused"))
+    assert totals(result, catalogue.LICENCES) == [HELD, HELD]
+    assert catalogue.REGISTER not in result["calls"], "nobody may ask it today"
+
+
+def test_a_marked_record_is_unknown_to_the_replay_as_it_is_to_the_flow(small: House, asked: kit.Broker) -> None:
+    """The register's answer about one licence holder is disputed: what rests on it falls back, draft or no draft."""
+    with small.office.database.engine.begin() as connection:
+        found = text("SELECT about FROM lookup WHERE source = :source")
+        about = connection.execute(found, {"source": catalogue.POPULATION}).scalars().all()
+    with small.parts.store.read() as work:
+        policy = small.parts.policy(work, work.pulse())
+    small.parts._policy = replace(policy, marks={catalogue.POPULATION: frozenset(about[:1])})
+    left = HELD - about.count(about[0])
+    document = catalogue.document()
+    document["materials"]["identity"]["chain"][0]["state"] = "proposed"
+    result = result_of(small, begun(small, draft_of(small, document)))
+    assert sum(one["count"] for one in result["lost"]) == left, "the disputed one is exempt on neither side"
 
 
 def test_an_item_that_leaves_the_list_refuses_its_requests(small: House, asked: kit.Broker) -> None:

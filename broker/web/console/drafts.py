@@ -10,6 +10,7 @@ from flask import Response, request
 
 from broker.config import ROOT as REPOSITORY
 from broker.core.day import CHINA
+from broker.core.diff import Change
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.findings import ERROR, Finding
 from broker.core.list_rows import THEIRS, RowKey
@@ -26,7 +27,7 @@ from broker.store.catalog_file import MAX_BYTES, read_catalog, read_row
 from broker.web.console.area import LIST_KEEPERS, Area, Console, Nav, only
 from broker.web.console.draft_rows import DraftRows
 from broker.web.console.list_words import ACTS, DRAFT_STATES
-from broker.web.console.lists import Lists, Seen
+from broker.web.console.lists import Listing, Lists, Seen
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.row_form import SECTIONS, as_yaml
 from broker.web.console.visit import visitor
@@ -229,12 +230,22 @@ class _Drafts:
                 raise CallerProblem("edition.unknown", got=number)
             draft, body = kept
             merged = ways.merged_onto(work, draft, body, newest)
+        words = [self._words(draft, other) for other in (self._lists.listing(draft.digest, body), newest)]
         rows = [
-            (one, *("" if row is None else as_yaml(row) for row in (one.base, one.mine, one.theirs)))
+            (one, *("" if row is None else as_yaml(row) for row in (one.base, one.mine, one.theirs)),
+             *(side.get((one.section, one.key), ()) for side in words))
             for one in merged.conflicts
-        ]
+        ]  # fmt: skip
         return shown("drafts/rebase.html", status=status, draft=draft, newest=newest, rows=rows, wrong=wrong,
                      section_words=SECTION_WORDS, names=_names(merged.document), theirs=THEIRS)  # fmt: skip
+
+    def _words(self, draft: Draft, other: Listing | int) -> dict[RowKey, tuple[Change, ...]]:
+        """What the draft, or the edition, made of each row of the edition that the draft stands on."""
+        if not draft.base:
+            return {}
+        after = other if isinstance(other, Listing) else self._lists.edition(other)
+        told = self._lists.difference(self._lists.edition(draft.base), after, self._lists.today())
+        return {(one.section, one.key): one.lines for one in told.groups} if told else {}
 
     def remark(self, number: str) -> Response:
         """Say something of it, or of one row in it."""

@@ -98,7 +98,12 @@ class Block:
     path: Where = ()
     moves: bool = False  # its order among its neighbours means something
     removes: bool = False
+    folds: bool = False  # seldom filled in: shown when asked for
     adds: Mapping[str, Text | str] | None = None  # what can be added to the list or mapping at ``path``
+
+    def filled(self, row: Any) -> bool:
+        """Whether any of its fields has a value."""
+        return any(field.shown(row) for field in self.fields)
 
     @property
     def name(self) -> str:
@@ -223,8 +228,13 @@ def _need(position: int, entry: Mapping[str, Any], materials: Mapping[str, Text 
         *_optional(_both("condition", "text", (*base, "when"))),
     )
     inner = (
-        Block(PROPERTIES["requirement"]["when"], when, path=(*base, "when")),
-        Block(PROPERTIES["requirement"]["effective"], tuple(_period((*base, "effective"))), path=(*base, "effective")),
+        Block(PROPERTIES["requirement"]["when"], when, path=(*base, "when"), folds=True),
+        Block(
+            PROPERTIES["requirement"]["effective"],
+            tuple(_period((*base, "effective"))),
+            path=(*base, "effective"),
+            folds=True,
+        ),
     )
     return Block(_text(materials.get(key, key)), fields, inner, base, moves=True, removes=True)
 
