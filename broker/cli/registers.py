@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def keys_revoke(key_id: str, reason: str) -> None:
     click.echo(f"{key_id} 已吊销 / revoked")
 
 
+_by = click.option("--by", default=getpass.getuser, show_default="the system's user", help="Who does it; for the log.")
+_reason = click.option("--reason", default="", help="Why; for the log.")
+
+
 @click.group("client")
 def client_group() -> None:
     """Systems, their roles and their keys."""
@@ -112,21 +117,29 @@ def client_group() -> None:
               default=(Role.APPROVAL.value,), show_default=True, help="What it may do; may be repeated.")  # fmt: skip
 @click.option("--also-unit", "units", multiple=True,
               help="Credit code of a further body for whose people it may ask; may be repeated.")  # fmt: skip
+@_by
 def client_add(
-    name_id: str, name: str, unit: str, callback_url: str | None, roles: tuple[str, ...], units: tuple[str, ...]
+    name_id: str,
+    name: str,
+    unit: str,
+    callback_url: str | None,
+    roles: tuple[str, ...],
+    units: tuple[str, ...],
+    by: str,
 ) -> None:
     """Register an approval system, or the system of those who keep the list, under an id."""
     if not all(map(is_credit_code, (unit, *units))):
         raise click.ClickException("统一社会信用代码校验不通过 / the credit code's check digit is wrong")
     with told(), office(current_settings()) as opened:
-        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active", roles, units))
+        register.register_client(opened.parts, Client(name_id, name, unit, callback_url, "active", roles, units), by)
 
 
 @client_group.command("add-key")
 @click.argument("client_id")
 @click.argument("public_pem", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--days", type=int, help="How long the key may be used. Default: until revoked.")
-def client_add_key(client_id: str, public_pem: Path, days: int | None) -> None:
+@_by
+def client_add_key(client_id: str, public_pem: Path, days: int | None, by: str) -> None:
     """Register a public key (SPKI PEM; Ed25519, P-256 or SM2) of an approval system; prints its key id."""
     with told(), office(current_settings()) as opened:
         pem = public_pem.read_text("ascii")
@@ -134,17 +147,18 @@ def client_add_key(client_id: str, public_pem: Path, days: int | None) -> None:
         now = datetime.now(UTC)
         end = now + timedelta(days=days) if days else None
         key = ClientKey(client_id, read_client_key(pem, verifier.key_id), now - timedelta(minutes=1), end, None)
-        register.register_key(opened.parts, key, pem)
+        register.register_key(opened.parts, key, pem, by)
         click.echo(verifier.key_id)
 
 
 @client_group.command("revoke-key")
 @click.argument("key_id")
-@click.option("--reason", default="", help="The log keeps it.")
-def client_revoke_key(key_id: str, reason: str) -> None:
+@_by
+@_reason
+def client_revoke_key(key_id: str, by: str, reason: str) -> None:
     """Revoke a key at once."""
     with told(), office(current_settings()) as opened:
-        register.revoke_key(opened.parts, key_id, reason)
+        register.revoke_key(opened.parts, key_id, reason, by)
 
 
 @click.group("grant")
@@ -165,6 +179,8 @@ def grant_group() -> None:
 @click.option("--days", type=int, default=365, show_default=True, help="Validity from now on.")
 @click.option("--daily-calls", type=int, help="Cap of calls per day, as days run in China.")
 @click.option("--distinct-holders", type=int, help="Cap of persons that one operator may ask about per day.")
+@_by
+@_reason
 def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     grant_id: str,
     client: str,
@@ -178,6 +194,8 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
     days: int,
     daily_calls: int | None,
     distinct_holders: int | None,
+    by: str,
+    reason: str,
 ) -> None:
     """Write a grant directly, with no application: for the operator, to set a deployment up or to mend it.
 
@@ -194,13 +212,15 @@ def grant_add(  # noqa: PLR0913, PLR0917 - one parameter per option
         distinct_holders=distinct_holders,
     )  # fmt: skip
     with told(), office(current_settings()) as opened:
-        register.register_grant(opened.parts, grant)
+        register.register_grant(opened.parts, grant, by, reason)
 
 
 @grant_group.command("set")
 @click.argument("grant_id")
 @click.argument("state", type=click.Choice([IN_FORCE, SUSPENDED, REVOKED]))
-def grant_set(grant_id: str, state: str) -> None:
+@_by
+@_reason
+def grant_set(grant_id: str, state: str, by: str, reason: str) -> None:
     """Change a grant's state directly: for the operator, in an emergency; what is queued under it is not asked.
 
     A revoked grant stays revoked. The entry says that it was done directly; a department's person uses `broker grant
@@ -208,6 +228,6 @@ def grant_set(grant_id: str, state: str) -> None:
     force, already is left as it is, and the command says so.
     """
     with told(), office(current_settings()) as opened:
-        changed = register.set_grant_state(opened.parts, grant_id, state)
+        changed = register.set_grant_state(opened.parts, grant_id, state, by, reason)
     if not changed:
         click.echo(f"{grant_id} 已是此状态，未作改动 / is {state} already, nothing was changed")

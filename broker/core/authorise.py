@@ -34,6 +34,7 @@ class Grant:
     distinct_holders: int | None = None  # of one operator on one day
     state: str = IN_FORCE
     purpose: str = ""
+    suspended_by: str = ""  # the department's code, centre, or operator; "" unless it is suspended
     application: str = ""  # how it came about; "" where an administrator registered it
 
     def covers(self, lookup: PlannedLookup, request: Request) -> bool:
@@ -102,7 +103,15 @@ def authorise(
     return Refusal(next(rule for rule in _TELLING if rule in misses))
 
 
-def kept_back(source: Source, lookup: PlannedLookup) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a lookup the negative list looks at."""
+
+    fields: tuple[str, ...]
+    items: tuple[str, ...]
+
+
+def kept_back(source: Source, lookup: PlannedLookup | Wanted) -> bool:
     """Whether the negative list of the edition in force keeps back what is asked, whatever older grants say."""
     kept = source.withheld
     return source.sharing == "none" or not (

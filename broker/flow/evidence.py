@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from broker.core.answer import Finding
-from broker.core.authorise import Permit, still_in_force
+from broker.core.authorise import Grant, Permit, asker, still_in_force
 from broker.core.case import Basis, Party
 from broker.core.catalog import Mode
 from broker.core.day import day_of
@@ -45,6 +45,8 @@ def _earlier(parts: Parts, work: Work, policy: Policy, matters: Matters, key: st
         return None  # the holder agreed to something else, elsewhere: they are asked anew
     if not isinstance(permit, Permit) or still_in_force(policy.grants.get(permit.grant), now):
         return None
+    if _is_stopped(work, policy, matters):
+        return None
     fresh_since = now - timedelta(days=matters.edition.catalog.sources[planned.source].freshness_days)
     subject = about(parts.vault, planned.subject, planned.related)
     for row in work.evidence(subject, planned.source, permit.grant, fresh_since):
@@ -56,8 +58,37 @@ def _earlier(parts: Parts, work: Work, policy: Policy, matters: Matters, key: st
             continue  # its case was deleted: what cannot be read any more is no evidence
         fresh = answer.as_of is None or answer.as_of >= fresh_since
         if fresh and set(planned.fields) <= answer.fields.keys():
+            if not _counted(parts, work, policy.grants[permit.grant], matters, planned, now):
+                return None
             return Finding(answer, row.digest, row.asked_at, row.answered_at, row.verification)
     return None
+
+
+def _is_stopped(work: Work, policy: Policy, matters: Matters) -> bool:
+    """Whether a source would not be asked any more: then what it said before is not looked at either."""
+    operator = matters.request.operator
+    if policy.stopped and asker(matters.client, operator.unit, operator.id) in policy.stopped:
+        return True
+    case = work.find_case(matters.client, matters.request.case_number)
+    return case is not None and case.state != "open"
+
+
+def _counted(parts: Parts, work: Work, grant: Grant, matters: Matters, planned: PlannedLookup, now: datetime) -> bool:
+    """Whether the grant's cap of persons lets the operator see these; they are counted as if they were asked about.
+
+    Nothing is locked, since verifications are by now: two at once may go beyond the cap by their own persons.
+    """
+    if grant.distinct_holders is None:
+        return True
+    day, operator = day_of(now).isoformat(), matters.request.operator
+    who = asker(matters.client, operator.unit, operator.id)
+    whom = {parts.vault.pseudonym(planned.subject.subject), *related_in(parts.vault, planned.related)}
+    seen = work.holders([grant.id], [who], day).get((grant.id, who), set())
+    fresh = sorted(whom - seen)
+    if fresh and len(seen) + len(fresh) > grant.distinct_holders:
+        return False
+    work.add_holders([(grant.id, who, one) for one in fresh], day)
+    return True
 
 
 def _of_form(key: str, planned: PlannedLookup) -> bool:

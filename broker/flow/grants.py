@@ -40,6 +40,7 @@ from broker.core.grant_application import (
 )
 from broker.core.receipt import moment
 from broker.core.roles import Role
+from broker.flow.admit import check_unit
 from broker.flow.caller import Caller, Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Client, Policy, Pulse, Work
@@ -69,12 +70,15 @@ class Verdict:
 def apply(parts: Parts, wish: Wish, actor: Actor, identify: Identify | None = None) -> Application:
     """Keep an application; its deadline runs from today.
 
-    Raises ``CallerProblem``: ``application.scope``, ``application.withheld``, ``application.renewal``.
+    Raises ``CallerProblem``: ``application.scope``, ``application.withheld``, ``application.renewal``, ``request.unit``
+    where the system that signs does not act for the applicant's department.
     """
     check_actor(actor)
     with parts.store.write() as work:
         pulse = work.pulse()
         policy, caller = _identified(parts, work, pulse, identify)
+        if caller is not None:
+            check_unit(caller.client, actor.unit)  # else its own department could decide what it applies for
         catalog = parts.edition_in_force(work, policy, pulse.now).catalog
         check_scope(catalog, wish.source, wish.scope)
         source = catalog.sources[wish.source]
@@ -140,7 +144,8 @@ def withdraw(
 ) -> None:  # fmt: skip
     """Suspend, revoke or restore a grant, effective at once: lookups already queued under it are not asked.
 
-    By the source's department, or by the centre, which must stop over-broad access at once. Raises ``CallerProblem``:
+    By the source's department, or by the centre, which must stop over-broad access at once – and restores only what it
+    has suspended itself: what the department took away, the department gives back. Raises ``CallerProblem``:
     ``application.grant``, ``application.grant-state``, ``application.owner``, ``application.reason``.
     """
     check_actor(actor)
@@ -157,7 +162,10 @@ def withdraw(
             check_owner(owner, actor)
             _speaks_for(caller, actor, owner)
             _console_lets(vouched, actor, owner)
-        if found.state not in _FROM[state] or not work.change_grant_state(grant, found.state, state):
+        if state == IN_FORCE and by_centre and found.suspended_by != Role.CENTRE and actor.unit != owner:
+            raise CallerProblem("application.owner", got=Role.CENTRE.value, expected=owner or found.suspended_by)
+        who = Role.CENTRE.value if by_centre else actor.unit
+        if found.state not in _FROM[state] or not work.change_grant_state(grant, found.state, state, who):
             raise CallerProblem("application.grant-state", got=found.state, expected=" or ".join(_FROM[state]))
         work.move_policy()
         told = {"grant": grant, "by": actor.by, "unit": actor.unit, "comment": reason, **_signed(caller)}

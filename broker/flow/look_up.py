@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from broker.core.answer import (
     Waiting,
     checked,
 )
-from broker.core.authorise import asker, still_in_force
+from broker.core.authorise import Wanted, asker, kept_back, still_in_force
+from broker.core.case import request_from
 from broker.core.catalog import Source
 from broker.core.consent import OPEN, UNCONSENTED, ConsentState, standing
 from broker.core.day import day_of
@@ -27,7 +29,9 @@ from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
 from broker.core.gate import BARRED, Passage, new_gate, passage
 from broker.core.health import is_barred
+from broker.core.plan import plan
 from broker.core.receipt import moment
+from broker.core.timeline import made_at
 from broker.flow.matters import related_in
 from broker.flow.parts import Parts
 from broker.flow.passing import remember
@@ -94,7 +98,10 @@ def _claim(parts: Parts, source: str) -> _Batch:
         opened, unasked = _agreed(work, opened, pulse.now)
         opened, ended = _still_wanted(policy, opened, pulse.now)
         opened, passage = _let_through(parts, work, policy, opened, pulse.now)
-        lookups = [*unasked, *ended, *opened]
+        # Those locks may have been waited for: what was revoked, closed or kept back meanwhile must not be overtaken.
+        opened, overtaken = _still_wanted(parts.policy(work, work.pulse()), _renewed(work, opened), pulse.now)
+        opened, kept = _kept_back(parts, work, opened, pulse.now)
+        lookups = [*unasked, *ended, *overtaken, *kept, *opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
         # Crash before this commit: no lease, no entry, no call counted, nobody asked. After it: the entries say
         # `asked`, the lease runs out and the lookups are asked again, under the same lookup id, with another entry.
@@ -130,11 +137,46 @@ def _still_wanted(policy: Policy, opened: Sequence[_Lookup], now: datetime) -> t
         closed = None if one.claim.case_state == "open" or _checks_promise(one.claim) else "case.closed"
         misuse = "misuse.stopped" if policy.stopped and _asker(one) in policy.stopped else None
         rule = closed or misuse or still_in_force(policy.grants.get(one.claim.grant), now)
-        if rule is None:
+        if rule is None or one.stopped is not None:
             wanted.append(one)
         else:
             ended.append(replace(one, stopped=rule))
     return wanted, ended
+
+
+def _renewed(work: Work, opened: Sequence[_Lookup]) -> list[_Lookup]:
+    """The same, with their cases as they stand now."""
+    states = work.case_states([one.claim.verification for one in opened])
+    return [replace(one, claim=replace(one.claim, case_state=states[one.claim.verification])) for one in opened]
+
+
+def _kept_back(
+    parts: Parts, work: Work, opened: Sequence[_Lookup], now: datetime
+) -> tuple[list[_Lookup], list[_Lookup]]:
+    """Those that may go on, and those that the negative list keeps back since: the list in force counts, not theirs."""
+    number = parts.policy(work, work.pulse()).edition_at(now)
+    if number is None or all(one.claim.edition == number for one in opened):
+        return list(opened), []  # admission has looked at this very list
+    sources = parts.edition(work, number).catalog.sources
+    free: list[_Lookup] = []
+    kept: list[_Lookup] = []
+    for one in opened:
+        source = sources.get(one.claim.source)
+        barred = one.stopped is None and source is not None and kept_back(source, _wanted(parts, work, one, source))
+        (kept if barred else free).append(replace(one, stopped="grant.withheld") if barred else one)
+    return free, kept
+
+
+def _wanted(parts: Parts, work: Work, one: _Lookup, source: Source) -> Wanted:
+    """Fields and items of a lookup; the items are looked up in its plan, where the list keeps back any."""
+    if not source.withheld.items:
+        return Wanted(one.question.fields, ())
+    [(_, request, wrapped)] = work.requests_of([one.claim.verification])
+    document = json.loads(parts.vault.decrypt(parts.vault.unwrap(wrapped), request, one.claim.verification))
+    day = day_of(made_at(one.claim.verification))
+    planned = plan(parts.edition(work, one.claim.edition), request_from(document), day)
+    known = planned.lookups.get(one.claim.key.removeprefix(PROMISE))
+    return Wanted(one.question.fields, () if known is None else known.items)
 
 
 def _let_through(

@@ -18,14 +18,14 @@ from broker.flow.parts import Parts
 from broker.ports import Client, ClientKey, Work
 
 
-def register_client(parts: Parts, client: Client) -> None:
+def register_client(parts: Parts, client: Client, by: str = "") -> None:
     """A new system, with its roles. Raises ``OperatorProblem`` ``register.exists``."""
     _change(parts, lambda work, now: work.add_client(client, now), "register.exists", client.id,
             lambda now: entry("client_registered", now, client=client.id, unit=client.unit,
-                              roles=list(client.roles), units=list(client.units)))  # fmt: skip
+                              roles=list(client.roles), units=list(client.units), by=by))  # fmt: skip
 
 
-def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
+def register_key(parts: Parts, key: ClientKey, pem: str, by: str = "") -> None:
     """A further key of a client; old ones stay valid until they end or are revoked.
 
     Raises ``OperatorProblem`` ``register.revoked`` for one that is revoked already: nobody needs it, and an entry that
@@ -38,20 +38,21 @@ def register_key(parts: Parts, key: ClientKey, pem: str) -> None:
             raise OperatorProblem("register.unknown", got=key.client)
     number = key.verifier.key_id
     _change(parts, lambda work, _: work.add_client_key(number, key, pem), "register.exists", number,
-            lambda now: entry("key_registered", now, client=key.client, key=number, not_before=moment(key.not_before),
+            lambda now: entry("key_registered", now, client=key.client, key=number, by=by,
+                              not_before=moment(key.not_before),
                               not_after=moment(key.not_after) if key.not_after else None))  # fmt: skip
 
 
-def revoke_key(parts: Parts, key_id: str, reason: str = "") -> None:
+def revoke_key(parts: Parts, key_id: str, reason: str = "", by: str = "") -> None:
     """No signature by this key counts from now on. Raises ``OperatorProblem`` ``register.unknown``."""
     with parts.store.read() as work:
         known = parts.policy(work, work.pulse()).keys.get(key_id)
     client = None if known is None else known.client
     _change(parts, lambda work, now: work.revoke_client_key(key_id, now), "register.unknown", key_id,
-            lambda now: entry("key_revoked", now, client=client, key=key_id, reason=reason))  # fmt: skip
+            lambda now: entry("key_revoked", now, client=client, key=key_id, reason=reason, by=by))  # fmt: skip
 
 
-def register_grant(parts: Parts, grant: Grant) -> None:
+def register_grant(parts: Parts, grant: Grant, by: str = "", reason: str = "") -> None:
     """A grant that the operator writes directly, with no application; in force within its validity.
 
     Raises ``CallerProblem`` ``application.withheld``.
@@ -63,7 +64,7 @@ def register_grant(parts: Parts, grant: Grant) -> None:
             _shareable(parts.edition_in_force(work, policy, pulse.now).catalog, grant)
     _change(parts, lambda work, _: work.add_grant(grant), "register.exists", grant.id,
             lambda now: entry("grant_registered", now, grant=grant.id, client=grant.client, source=grant.source,
-                              basis_reference=grant.legal_reference, directly=True))  # fmt: skip
+                              basis_reference=grant.legal_reference, directly=True, by=by, comment=reason))  # fmt: skip
 
 
 def _shareable(catalog: Catalog, grant: Grant) -> None:
@@ -73,7 +74,7 @@ def _shareable(catalog: Catalog, grant: Grant) -> None:
         raise CallerProblem("application.withheld", got=kept)
 
 
-def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
+def set_grant_state(parts: Parts, grant: str, state: str, by: str = "", reason: str = "") -> bool:
     """The operator suspends, revokes or restores a grant directly; what is queued under it is stopped unasked.
 
     False where the grant is in force, or suspended, already: nothing is done, so no entry says that anything was.
@@ -87,10 +88,10 @@ def set_grant_state(parts: Parts, grant: str, state: str) -> bool:
             raise OperatorProblem("register.unknown", got=grant)
         if found.state == state != REVOKED:
             return False
-        if found.state == REVOKED or not work.change_grant_state(grant, found.state, state):
+        if found.state == REVOKED or not work.change_grant_state(grant, found.state, state, "operator"):
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
         work.move_policy()
-        work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True)])
+        work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True, by=by, comment=reason)])
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
     return True

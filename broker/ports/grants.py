@@ -86,8 +86,8 @@ class GrantsWork(Protocol):
         """Keep what has become of an application; the caller has locked it."""
         ...
 
-    def change_grant_state(self, grant: str, before: str, after: str) -> bool:
-        """False where the grant's state is no longer the one from before."""
+    def change_grant_state(self, grant: str, before: str, after: str, by: str) -> bool:
+        """False where its state is no longer the one from before. ``by``: a department, or the role that acts."""
         ...
 
     def permits_of(self, verification: str) -> str:
@@ -148,6 +148,10 @@ class GrantsWork(Protocol):
 
     def requests_of(self, verifications: Sequence[str]) -> list[tuple[str, bytes, bytes]]:
         """Id, encrypted request and wrapped case key of these verifications."""
+        ...
+
+    def case_states(self, verifications: Sequence[str]) -> dict[str, str]:
+        """The state of each verification's case as it stands now."""
         ...
 
     def forget_conduct(self, before: datetime) -> None:

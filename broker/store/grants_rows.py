@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, exists, func, insert, select, update
 
+from broker.core.authorise import SUSPENDED
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, scope_from, scope_values
 from broker.core.misuse import Action, Evidence, RuleName
 from broker.ports.grants import ConductRow, Flag, Parties
@@ -41,7 +42,7 @@ class GrantsRows(Rows):
         """Further (grant, operator, subject); the caller has the grants' usage locked."""
         if asked:
             rows = [{"grant_id": grant, "day": day, "operator": who, "subject": whom} for grant, who, whom in asked]
-            self.connection.execute(insert(g.holder_usage), rows)
+            self.connection.execute(self._sql.once(g.holder_usage), rows)
 
     def change_parties(self, case: str, before: Parties, after: Parties) -> bool:
         """False where the case's parties are no longer those from before."""
@@ -71,10 +72,12 @@ class GrantsRows(Rows):
         one = g.grant_application.c.id == application.id
         self._run(update(g.grant_application).where(one).values(_application_row(application)))
 
-    def change_grant_state(self, grant: str, before: str, after: str) -> bool:
+    def change_grant_state(self, grant: str, before: str, after: str, by: str) -> bool:
         """False where the grant's state is no longer the one from before."""
         standing = (t.access_grant.c.id == grant, t.access_grant.c.state == before)
-        return self._added(update(t.access_grant).where(*standing).values(state=after))
+        return self._added(
+            update(t.access_grant).where(*standing).values(state=after, suspended_by=by if after == SUSPENDED else "")
+        )
 
     def permits_of(self, verification: str) -> str:
         """What was permitted at admission, as JSON: lookup key → grant or rule."""
@@ -176,6 +179,12 @@ class GrantsRows(Rows):
         sealed = select(t.verification.c.id, t.verification.c.request, t.case_file.c.wrapped_key)
         found = sealed.select_from(t.verification.join(t.case_file)).where(t.verification.c.id.in_(verifications))
         return [(row.id, row.request, row.wrapped_key) for row in self._run(found)]
+
+    def case_states(self, verifications: Sequence[str]) -> dict[str, str]:
+        """The state of each verification's case as it stands now."""
+        found = select(t.verification.c.id, t.case_file.c.state).select_from(t.verification.join(t.case_file))
+        rows = self._run(found.where(t.verification.c.id.in_(sorted(set(verifications)))))
+        return {row.id: row.state for row in rows}
 
     def forget_conduct(self, before: datetime) -> None:
         """Forget what operators did before."""

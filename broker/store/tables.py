@@ -135,6 +135,7 @@ access_grant = Table(
     Column("valid_from", Moment, nullable=False),
     Column("valid_to", Moment, nullable=False),
     Column("state", Text, nullable=False),
+    Column("suspended_by", Text, nullable=False, server_default=text("''")),
 )
 
 grant_usage = Table(

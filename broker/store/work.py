@@ -530,6 +530,7 @@ def grant_from(row: Any) -> Grant:
         daily_calls=scope["daily_calls"],
         distinct_holders=scope.get("distinct_holders"),  # not there in grants of the first release
         state=row.state,
+        suspended_by=row.suspended_by,
         purpose=scope.get("purpose", ""),
         application=scope.get("application", ""),
     )

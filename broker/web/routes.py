@@ -161,8 +161,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", "/v1/grants/applications", "apply", "Apply to a source's department for a grant, or for its renewal.",
-        {201: ("The application.", _JSON, "application")}, (*_APPLIED, "request.identifier"), (), "application.new",
-        roles=_APPROVAL,
+        {201: ("The application.", _JSON, "application")}, (*_APPLIED, "request.identifier", "request.unit"), (),
+        "application.new", roles=_APPROVAL,
     ),
     Route(
         "GET", "/v1/grants/applications/{number}", "read_application", "An application as it stands.",

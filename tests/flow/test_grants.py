@@ -167,6 +167,46 @@ def test_who_may_not_decide_so_changes_nothing(
 
 
 @ON_SQLITE
+def test_a_system_applies_for_its_own_bodies_only_and_two_systems_of_one_body_are_one_department(owned: Broker) -> None:
+    """Else a department's second system could apply as anybody, and its first approve."""
+    register.register_client(owned.parts, Client("police-desk", "公安窗口", OWNER, None, "active"))
+
+    def apply(actor: Actor) -> Application:
+        return steps.apply(owned.parts, WISH, actor, kit.as_client("police-desk"))
+
+    assert unchanged(owned, lambda: apply(APPLICANT)) == "request.unit"
+    assert unchanged(owned, lambda: apply(Actor("赵某", OTHER))) == "request.unit"
+    made = apply(Actor("李某", OWNER))
+    refused = unchanged(owned, lambda: steps.decide(owned.parts, made.id, YES, DECIDER, kit.as_client("police")))
+    assert refused == "application.self-approval"
+
+
+@ON_SQLITE
+def test_the_centre_restores_what_it_suspended_and_not_what_the_department_did(owned: Broker) -> None:
+    made = steps.apply(owned.parts, WISH, APPLICANT)
+    steps.decide(owned.parts, made.id, YES, DECIDER)
+    centre = Actor("钱某", OTHER)
+
+    def change(state: str, actor: Actor, system: str) -> None:
+        steps.withdraw(owned.parts, made.id, state, "核查", actor, kit.as_client(system))
+
+    change("suspended", DECIDER, "police")
+    assert unchanged(owned, lambda: change("in_force", centre, "centre")) == "application.owner"
+    change("in_force", DECIDER, "police")
+    change("suspended", centre, "centre")
+    change("in_force", centre, "centre")
+    assert [one["by"] for one in owned.entries("grant_suspended", "grant_in_force")] == ["王某", "王某", "钱某", "钱某"]
+
+
+@ON_SQLITE
+def test_what_an_administrator_does_names_them_and_their_reason(owned: Broker) -> None:
+    register.register_grant(owned.parts, kit.grant(POPULATION, id="g-by-hand"), "root", "纸质批复")
+    register.set_grant_state(owned.parts, "g-by-hand", "suspended", "root", "演练")
+    told = [owned.entries(kind)[-1] for kind in ("grant_registered", "grant_suspended")]
+    assert [(one["by"], one["comment"]) for one in told] == [("root", "纸质批复"), ("root", "演练")]
+
+
+@ON_SQLITE
 def test_the_centres_platform_vouches_for_the_departments_people(owned: Broker) -> None:
     made = steps.apply(owned.parts, WISH, APPLICANT)
     decided = steps.decide(owned.parts, made.id, YES, DECIDER, kit.as_client("centre"))

@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,9 +15,10 @@ from broker.core.answer import Answer, Question, Reason
 from broker.flow import register
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits
+from broker.flow.publish import publish
 from broker.flow.sweep import sweep
-from tests.flow import kit
-from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
+from tests.flow import catalogue, kit
+from tests.flow.catalogue import LICENCES, POPULATION, REGISTER, SHOP
 from tests.flow.kit import Broker, Crash, just
 
 IDENTITY = "identity@legal_representative"
@@ -509,3 +511,48 @@ def test_a_commit_lost_at_the_recording_keeps_one_finding_and_one_decision(broke
     assert max(broker.sources.asked.values()) == (2 if fault == "before" else 1)
     assert len(broker.entries("answered")) == len(broker.entries("decided")) == 1
     assert broker.decisions(number)[IDENTITY] == ("exempt", "held.valid")
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", ["revoked", "closed"])
+def test_what_is_revoked_or_closed_while_a_claim_waits_for_its_gate_is_not_asked(broker: Broker, change: str) -> None:
+    broker.admit(1, materials=[IDENTITY])
+    broker.work_off()
+    broker.admit(2, materials=[IDENTITY])
+    asked = len(broker.sources.of(POPULATION))
+    holder, changer = broker.another(), broker.another()
+    with ThreadPoolExecutor(1) as pool:
+        with holder.parts.store.write() as work:
+            assert work.gate(POPULATION) is not None  # locked until this transaction ends
+            waiting = pool.submit(look_up, broker.parts, POPULATION)
+            _until_somebody_waits(broker)
+            if change == "revoked":
+                register.set_grant_state(changer.parts, f"g-{POPULATION}", "revoked")
+            else:
+                register.close_case(changer.parts, kit.closing("case-2", "approved"), kit.as_client())
+        waiting.result()
+    assert len(broker.sources.of(POPULATION)) == asked, "nobody was asked"
+    assert broker.entries("stopped")[-1]["rule"] == {"revoked": "grant.revoked", "closed": "case.closed"}[change]
+    for one in (holder, changer):
+        one.office.close()
+
+
+def _until_somebody_waits(broker: Broker) -> None:
+    """Until another session of this database waits for a lock."""
+    for _ in range(1000):
+        if broker.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", [{"fields": ["match"]}, {"items": [SHOP]}])
+def test_what_the_negative_list_keeps_back_meanwhile_is_not_asked(broker: Broker, kept: dict[str, Any]) -> None:
+    broker.admit(1, materials=[IDENTITY])
+    listed = catalogue.document()
+    listed["sources"][POPULATION]["withheld"] = kept
+    publish(broker.parts, listed, None, "editor")
+    broker.finish()
+    assert broker.sources.of(POPULATION) == []
+    assert [one["rule"] for one in broker.entries("stopped")] == ["grant.withheld"]

@@ -160,3 +160,22 @@ def test_another_case_has_nothing_to_lose(broker: Broker) -> None:
     broker.finish()
     assert broker.decisions(second)["licence"][0] == "submit"
     assert broker.entries("exemption_lost") == []
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_nothing_is_reused_about_more_persons_than_the_operator_may_ask_about(city: Broker) -> None:
+    """Whoever may not ask about a person any more is not shown what was said of them before either."""
+    for source in (LICENCES, REGISTER):
+        register.set_grant_state(city.parts, f"g-{source}", "revoked")
+        register.register_grant(city.parts, kit.grant(source, id=f"g-limited-{source}", distinct_holders=1))
+    for number in (1, 2):
+        city.admit(number, operator={**kit.request(0)["operator"], "id": f"clerk-{number}"})
+    city.work_off()
+    away(city)
+    found = []
+    for number in (1, 2):
+        people = {name: kit.request(number)[name] for name in ("applicant", "parties")}
+        found.append(city.submit(other_case(10 + number, **people)).verification.id)
+        city.work_off()
+    city.sequence_all()
+    assert [city.decisions(one)["licence"][0] for one in found] == ["exempt", "submit"]
