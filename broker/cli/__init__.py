@@ -8,6 +8,7 @@ from broker import __version__
 from broker.cli.catalog import catalog_group
 from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
+from broker.cli.consents import consent_group
 from broker.cli.editions import edition_group
 from broker.cli.explain import explain_command
 from broker.cli.figures import figures_group
@@ -44,9 +45,8 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    objection_group, order_group, plan_command, explain_command, flag_group, figures_group, receipt_group, log_group,
-    retention_group,
-    source_group, user_group,
+    consent_group, objection_group, order_group, plan_command, explain_command, flag_group, figures_group,
+    receipt_group, log_group, retention_group, source_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from broker.core.catalog import Edition
@@ -16,11 +16,13 @@ from broker.core.errors import CallerProblem
 from broker.core.explain import Told
 from broker.core.receipt import moment, receipt_digest
 from broker.core.timeline import Hop, hop_of, made_at
+from broker.flow.consents import standing_in
 from broker.flow.explain import explanation_of, payload_of
 from broker.flow.parts import Parts
 from broker.flow.prove import proved
 from broker.ports import LookupRow, StoredVerification, Work
 from broker.ports.cases import CaseLine, VerificationLine
+from broker.ports.consents import Consent
 
 MAX_FOUND = 20  # cases of one number; each system numbers its own
 MAX_VERIFICATIONS = 100  # of the cases found, the newest
@@ -35,6 +37,7 @@ class SeenCase:
     case: CaseLine
     verifications: tuple[VerificationLine, ...]
     system: str  # the approval system's name
+    consents: tuple[Consent, ...] = ()  # what its holders were asked for
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,10 @@ def one_case(parts: Parts, case: str, sees: Sees) -> SeenCase:
         if found is None:
             raise CallerProblem("case.unknown")
         seen = _seen(parts, work, found, work.verifications_in([case], MAX_VERIFICATIONS).get(case, []), sees)
+        consents = tuple(standing_in(work, found.client, found.number))
     if not seen.verifications:
         raise CallerProblem("case.unknown")
-    return seen
+    return replace(seen, consents=consents)
 
 
 def _seen(parts: Parts, work: Work, case: CaseLine, lines: list[VerificationLine], sees: Sees) -> SeenCase:

@@ -74,6 +74,19 @@ def show_consents(parts: Parts, subject: Party, identify: Identify) -> list[Cons
     return [replace(one, state=standing(ConsentState(one.state), one.until, pulse.now)) for one in shown]
 
 
+def consents_of_case(parts: Parts, client: str, case: str) -> list[Consent]:
+    """Every consent of a system's case as it stands now, the oldest first; persons are pseudonyms."""
+    with parts.store.read() as work:
+        return standing_in(work, client, case)
+
+
+def standing_in(work: Work, client: str, case: str) -> list[Consent]:
+    """The same in a transaction of the caller's."""
+    now = work.pulse().now
+    found = work.consents_in(client, case)
+    return [replace(one, state=standing(ConsentState(one.state), one.until, now)) for one in found]
+
+
 def decide_consent(parts: Parts, number: str, decided: Decided, identify: Identify) -> Consent:
     """Grant, refuse or revoke, as the holder declared at the portal, whose key signs.
 

@@ -13,6 +13,7 @@ from broker.core.case import Party
 from broker.core.consent import ConsentDecision
 from broker.core.errors import CallerProblem
 from broker.flow import consents, register
+from broker.flow.cases import find, one_case
 from broker.flow.consents import Decided, Statement
 from broker.ports import Client
 from broker.ports.consents import Consent
@@ -216,3 +217,15 @@ def test_a_consent_that_was_granted_and_is_over_may_be_asked_for_again(resting: 
     run(broker)
     broker.submit(kit.request(1, item=KITCHEN, request_id="again", basis=CONSENT))
     assert [one.state for one in kept(broker)] == ["expired", "waiting"]
+
+
+@ON_SQLITE
+def test_a_case_shows_what_its_holders_were_asked_for(asking: Broker) -> None:
+    asking.sources.script[LICENCES] = until(REFUSED)
+    asking.submit(shown())
+    run(asking)
+    [found] = consents.consents_of_case(asking.parts, kit.CLIENT, "case-1")
+    assert (found.state, found.sources) == ("refused", (LICENCES,))
+    assert found.lookup is not None
+    [case] = find(asking.parts, "case-1", lambda _: True)
+    assert one_case(asking.parts, case.case.id, lambda _: True).consents == (found,)

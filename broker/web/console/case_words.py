@@ -15,6 +15,14 @@ BASES: Mapping[str, Text] = {
     "holder_consent": {"zh": "持证人授权", "en": "consent of the holder"},
     "delegation": {"zh": "委托", "en": "delegation"},
 }
+CONSENT_STATES: Mapping[str, Text] = {
+    "requested": {"zh": "已请求", "en": "requested"},
+    "waiting": {"zh": "等待持证人", "en": "waiting for the holder"},
+    "granted": {"zh": "已同意", "en": "granted"},
+    "refused": {"zh": "已拒绝", "en": "refused"},
+    "expired": {"zh": "已过期", "en": "expired"},
+    "revoked": {"zh": "已撤回", "en": "revoked"},
+}
 FORMS: Mapping[str, Text] = {
     "query": {"zh": "查询", "en": "query"},
     "verify": {"zh": "核验", "en": "verification"},

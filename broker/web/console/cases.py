@@ -25,7 +25,14 @@ from broker.flow import cases as steps
 from broker.flow.cases import Path, Sheet
 from broker.flow.objections import objections_about
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.case_words import BASES, CASE_STATES, ENTRY_KINDS, FORMS, OBJECTION_STATES
+from broker.web.console.case_words import (
+    BASES,
+    CASE_STATES,
+    CONSENT_STATES,
+    ENTRY_KINDS,
+    FORMS,
+    OBJECTION_STATES,
+)
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
 from broker.web.console.words import LANGUAGES, told
@@ -102,7 +109,7 @@ class _Cases:
         seen = steps.one_case(self._parts, number, sees)
         case = seen.case
         viewed(self._parts, case.applicant, page="case", case=case.number, client=case.client)
-        return shown("cases/case.html", seen=seen, case=case, **_terms())
+        return shown("cases/case.html", seen=seen, case=case, consent_states=CONSENT_STATES, **_terms())
 
     def verification(self, number: str) -> Response:
         """One verification: its materials, the hops to the sources, every entry, and its receipts."""
