@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def test_what_dies_at_a_send_or_never_hears_an_answer_is_taken_up(
     postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     """One point of each path and fault; `make faults` takes all."""
-    with stand(postgres_url) as broker, prepared(broker, redis_url, tmp_path) as found:
+    with stand(postgres_url) as broker, prepared(lambda: nullcontext(broker), redis_url, tmp_path) as found:
         found.run(f01_kill_sends.FAULT, SAMPLE)
         found.run(f02_lost_replies.FAULT, SAMPLE)
         assert found.tally.clean, str(found)

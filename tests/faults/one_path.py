@@ -1,9 +1,9 @@
 """One step of the path in a process of its own, to be killed; a process that has loaded everything forks them.
 
-``python -m tests.faults.one_path`` reads lines ``<path> <number>`` and answers each with the child's pid and, when it
-has ended, with its status. The child waits for a tracer before it does anything, and its system calls from
-there on are those of a process that was started for the step. The environment names the database, Redis, the keys, and
-the file that is told what the scripted sources are asked.
+``python -m tests.faults.one_path`` reads lines ``<path> <number> <database> <keys>`` and answers each with the child's
+pid and, when it has ended, with its status. The child waits for a tracer before it does anything, and its system calls
+from there on are those of a process that was started for the step. The environment names Redis, and the file that is
+told what the scripted sources are asked.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PATHS = ("admit", "look_up", "sweep", "publish", "sequence")
 TRACED_SECONDS = 30.0
 
 
-def step(path: str, number: int) -> None:
+def step(path: str, number: int, database: str, folder: Path) -> None:
     """Do it once, waking in this very thread: a tracer counts the calls of each thread by itself."""
     redis_url = os.environ["REDIS"]
-    settings = kit.settings(os.environ["DATABASE"], Path(os.environ["KEYS"]), redis_url=redis_url)
+    settings = kit.settings(database, folder, redis_url=redis_url)
     broker = kit.wired(open_office(settings, wake=FleetWake(redis_url)))
     broker.sources.meanwhile = _noted
     if path == "admit":
@@ -71,12 +71,12 @@ def main() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _child(path: str, number: str) -> None:
+def _child(path: str, number: str, database: str, folder: str) -> None:
     """Leaves by ``_exit``: the parent's buffers are the parent's."""
     status = 1
     try:
         _wait_for_tracer()
-        step(path, int(number))
+        step(path, int(number), database, Path(folder))
         status = 0
     except BaseException:  # noqa: BLE001 - the process's edge: whatever it was, the harness is shown it
         traceback.print_exc()

@@ -13,18 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import redis
 
-from broker.sandbox.servers import start_redis
+from broker.sandbox.servers import fresh_database, start_postgres, start_redis
 from tests.faults.figure import Scale, Tally
 from tests.faults.one_path import PATHS
-from tests.faults.stand import stand_on_postgres
+from tests.faults.stand import stand
 from tests.flow.kit import Broker
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,9 +54,10 @@ class Steps:
         self._forker.kill()
         self._forker.communicate()
 
-    def faulty(self, path: str, number: int, injected: str) -> bool:
+    def faulty(self, path: str, number: int, broker: Broker, injected: str) -> bool:
         """Take a step with a fault in it; whether that happened: past the last such call, the step runs through."""
-        child = int(self._said(f"{path} {number}\n"))
+        settings = broker.office.settings
+        child = int(self._said(f"{path} {number} {settings.database_url} {settings.keys_folder}\n"))
         call = injected.partition(":")[0]
         traced = [
             "strace", "-f", "-qq", "-o", str(self._traced), "-e", f"trace={call}", "-e", f"inject={injected}",
@@ -88,47 +89,53 @@ class Steps:
 
 @dataclass
 class Points:
-    """A broker whose steps are taken by processes that fail, and what was found."""
+    """Brokers whose steps are taken by processes that fail, and what was found."""
 
-    broker: Broker
+    fresh: Callable[[], AbstractContextManager[Broker]]  # one for each path: what is checked at a point stays small
     steps: Steps
     wakes: redis.Redis
     asked: Path  # each question that a faulty process asked is a line of it
     numbers: int = 0
     stride: int = 1  # a sample takes every so many of them
     tally: Tally = field(default_factory=Tally)
+    sound: Counter[str] = field(default_factory=Counter)  # by lookup: questions that sound processes asked
     by_path: Counter[str] = field(default_factory=Counter)
 
     def run(self, injected: str, scale: Scale) -> None:
         """Every point of the five paths, or of a sample every so many of them."""
         self.stride = max(1, round(1 / scale.share))
         for path in PATHS:
-            for point in range(min(self.stride, FIRST_POINT), MOST_POINTS, self.stride):
-                self.numbers += 1
-                self.wakes.flushall()  # or the wake of the point before would spare this one its message
-                if path in {"look_up", "sweep", "sequence"}:
-                    self.broker.admit(self.numbers)
-                if not self.steps.faulty(path, self.numbers, injected.format(n=point)):
-                    break
-                self.by_path[path] += 1
-                self._settle(path, point)
+            with self.fresh() as broker:
+                self._path(broker, path, injected)
+                self.sound |= broker.sources.asked
 
-    def _settle(self, path: str, point: int) -> None:
+    def _path(self, broker: Broker, path: str, injected: str) -> None:
+        for point in range(min(self.stride, FIRST_POINT), MOST_POINTS, self.stride):
+            self.numbers += 1
+            self.wakes.flushall()  # or the wake of the point before would spare this one its message
+            if path in {"look_up", "sweep", "sequence"}:
+                broker.admit(self.numbers)
+            if not self.steps.faulty(path, self.numbers, broker, injected.format(n=point)):
+                break
+            self.by_path[path] += 1
+            self._settle(broker, path, point)
+
+    def _settle(self, broker: Broker, path: str, point: int) -> None:
         """The client repeats, everybody else goes on; everything must be there once."""
         if path == "admit":
-            self.broker.admit(self.numbers)  # the same request id and body
+            broker.admit(self.numbers)  # the same request id and body
         try:
-            self.broker.finish()
+            broker.finish()
         except AssertionError as broken:
             self.tally.note(f"{path} at {point}: {broken}", right=False)
             return
-        same = self.broker.rows("SELECT id FROM verification WHERE request_id = :r", r=f"r{self.numbers}")
+        same = broker.rows("SELECT id FROM verification WHERE request_id = :r", r=f"r{self.numbers}")
         self.tally.note(f"{path} at {point}: {len(same)} rows", right=len(same) == (path != "publish"))
 
     def asked_most(self) -> int:
         """How often the sources heard one question, by faulty and by sound processes together."""
         asked = Counter(self.asked.read_text().split()) if self.asked.exists() else Counter()
-        return max((asked + self.broker.sources.asked).values(), default=0)
+        return max((asked + self.sound).values(), default=0)
 
     def __str__(self) -> str:
         """Points by path, and how many of them left everything right."""
@@ -138,22 +145,27 @@ class Points:
 
 @contextmanager
 def points() -> Iterator[Points]:
-    """A prepared broker on PostgreSQL, a Redis, and a folder."""
+    """On a PostgreSQL and a Redis of their own."""
     if shutil.which("strace") is None:
         raise RuntimeError("strace is missing: apt-get install strace")
-    with (
-        stand_on_postgres() as broker, start_redis() as wakes, tempfile.TemporaryDirectory() as name,
-        prepared(broker, wakes.url, Path(name)) as found,
-    ):  # fmt: skip
-        yield found
+    with start_postgres() as server, start_redis() as wakes, tempfile.TemporaryDirectory() as name:
+
+        @contextmanager
+        def fresh() -> Iterator[Broker]:
+            with stand(fresh_database(server)) as broker:
+                broker.admit(0)
+                broker.finish()
+                yield broker
+
+        with prepared(fresh, wakes.url, Path(name)) as found:
+            yield found
 
 
 @contextmanager
-def prepared(broker: Broker, redis_url: str, folder: Path) -> Iterator[Points]:
-    """The same on servers that are there already."""
-    broker.admit(0)
-    broker.finish()
-    settings, asked = broker.office.settings, folder / "asked"
-    told = {"DATABASE": settings.database_url, "REDIS": redis_url, "KEYS": settings.keys_folder, "ASKED": str(asked)}
-    with redis.Redis.from_url(redis_url) as wakes, Steps(folder, told) as steps:
-        yield Points(broker, steps, wakes, asked)
+def prepared(
+    fresh: Callable[[], AbstractContextManager[Broker]], redis_url: str, folder: Path
+) -> Iterator[Points]:  # fmt: skip
+    """The same with brokers that somebody else makes."""
+    asked = folder / "asked"
+    with redis.Redis.from_url(redis_url) as wakes, Steps(folder, {"REDIS": redis_url, "ASKED": str(asked)}) as steps:
+        yield Points(fresh, steps, wakes, asked)
