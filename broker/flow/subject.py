@@ -103,7 +103,8 @@ def request_embargo(parts: Parts, wish: Wish, identify: Identify) -> Embargo:
             raise CallerProblem("embargo.until", pointer="/until", expected=f"within {LONGEST_EMBARGO.days} days")
         subject = parts.vault.pseudonym(wish.holder.subject) if wish.holder else None
         made = Embargo(
-            new_id(pulse.now), subject, wish.client, wish.case, wish.reason, wish.until, wish.by, pulse.now
+            new_id(pulse.now), subject, wish.client, wish.case, wish.reason, wish.until, wish.by, pulse.now,
+            requested_from=caller.client.id,
         )  # fmt: skip
         work.add_embargo(made)
         work.record([_told("embargo_requested", made, wish.by, pulse.now, caller)])
@@ -115,7 +116,8 @@ def approve_embargo(parts: Parts, number: str, by: str, identify: Identify) -> E
     """Let an embargo hide what it names, until its end.
 
     Raises ``CallerProblem``: ``embargo.unknown``, ``embargo.state`` where it is approved or over already,
-    ``embargo.self-approval`` for the person who asked for it.
+    ``embargo.self-approval`` for the person who asked for it, and for the system that signed it: a name is what a
+    system says, so two persons are two systems.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
@@ -125,7 +127,7 @@ def approve_embargo(parts: Parts, number: str, by: str, identify: Identify) -> E
             raise CallerProblem("embargo.unknown", got=number)
         if found.approved_by is not None or found.until <= pulse.now:
             raise CallerProblem("embargo.state", got=number)
-        if person(by) == person(found.requested_by):
+        if person(by) == person(found.requested_by) or caller.client.id == found.requested_from:
             raise CallerProblem("embargo.self-approval")
         work.approve_embargo(number, by, pulse.now)
         work.record([_told("embargo_approved", found, by, pulse.now, caller)])

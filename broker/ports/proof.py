@@ -59,6 +59,7 @@ class Embargo:
     requested_by: str
     requested_at: datetime
     approved_by: str | None = None
+    requested_from: str = ""  # the system that signed it
 
 
 @dataclass(frozen=True, slots=True)

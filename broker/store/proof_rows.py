@@ -26,6 +26,7 @@ _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verif
 _EMBARGOES = select(
     p.embargo.c.id, p.embargo.c.subject, p.embargo.c.client_id, p.embargo.c.case_number, p.embargo.c.reason,
     p.embargo.c.until, p.embargo.c.requested_by, p.embargo.c.requested_at, p.embargo.c.approved_by,
+    p.embargo.c.requested_from,
 )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ embargo = Table(  # what the subject's view hides: a person's entries, or those 
     Column("reason", Text, nullable=False),
     Column("until", Moment, nullable=False, index=True),
     Column("requested_by", Text, nullable=False),
+    Column("requested_from", Text, nullable=False, server_default=text("''")),  # the system that signed the wish
     Column("requested_at", Moment, nullable=False),
     Column("approved_by", Text),
     Column("approved_at", Moment),

@@ -95,7 +95,9 @@ def test_what_an_embargo_hides_leaves_room_for_the_rest(town: Broker, monkeypatc
     town.sequence_all()
     for case in ("case-1", "case-2", "case-3"):
         wish = Wish("甲", "调查", datetime.now(UTC) + timedelta(days=1), client=kit.CLIENT, case=case)
-        approve_embargo(town.parts, request_embargo(town.parts, wish, kit.as_client()).id, "乙", kit.as_client())
+        approve_embargo(
+            town.parts, request_embargo(town.parts, wish, kit.as_client()).id, "乙", kit.as_client("portal")
+        )
     assert [one["case"] for one in seen(town, kit.citizen(1))] == ["case-4"]
 
 
