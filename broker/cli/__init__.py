@@ -29,6 +29,7 @@ from broker.cli.orders import order_group
 from broker.cli.people import user_group
 from broker.cli.plan import plan_command
 from broker.cli.processes import migrate_command, serve, sweep, work
+from broker.cli.promises import promise_group
 from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.retention import retention_group
 from broker.cli.source_calls import source_group
@@ -46,7 +47,7 @@ def main() -> None:
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
     consent_group, objection_group, order_group, plan_command, explain_command, flag_group, figures_group,
-    receipt_group, log_group, retention_group, source_group, user_group,
+    receipt_group, log_group, retention_group, promise_group, source_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):

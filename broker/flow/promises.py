@@ -18,7 +18,7 @@ from broker.core.case import Basis
 from broker.core.catalog import Replacement, RowState
 from broker.core.day import day_of
 from broker.core.decide import ACCEPTED, Decision
-from broker.core.entry import entry
+from broker.core.entry import Entry, entry
 from broker.core.envelope import canonical, seal
 from broker.core.errors import BrokerProblem
 from broker.core.plan import Need, lookup_of
@@ -26,7 +26,7 @@ from broker.core.receipt import moment, receipt_digest
 from broker.flow.matters import Matters, disputed, matters_of, new_lookup
 from broker.flow.parts import Parts, new_id
 from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
-from broker.ports.waiting import Promise
+from broker.ports.waiting import Promise, PromiseOfCase
 
 PROMISE = "promise:"  # how the keys of lookups begin that check one
 NOTICE_TYPE = "exemption-notice+jws"
@@ -37,18 +37,21 @@ ATTEMPTS = 36  # doubling pauses up to a day: about a month; then a person must 
 
 def promised(
     parts: Parts, matters: Matters, decisions: Sequence[Decision], system: str, now: datetime
-) -> tuple[list[NewLookup], list[Promise]]:
-    """The promises on which a final decision rests, and the lookups that will check them.
+) -> tuple[list[NewLookup], list[Promise], list[Entry]]:
+    """The promises on which a final decision rests, the lookups that will check them, and entries for the others.
 
-    Where no source could ever answer, the promise waits for a person (``by_hand``).
+    Where no source could ever answer, the promise waits for a person (``by_hand``); that is what its entry says.
     """
-    lookups, promises = [], []
+    lookups: list[NewLookup] = []
+    promises: list[Promise] = []
+    left: list[Entry] = []
     for decision in decisions:
         if decision.last.reason != ACCEPTED:
             continue
         key = _to_check(matters, decision)
         if key is None:
             promises.append(Promise(new_id(now), matters.verification, decision.need.key, decision.detail, "by_hand"))
+            left.append(_left(matters, decision, now))
             continue
         named = name_of(decision.need.key, key)
         lookup = replace(new_lookup(parts, matters, key, system, now), key=named, ready_at=now + FIRST_CHECK)
@@ -56,7 +59,20 @@ def promised(
         promises.append(
             Promise(new_id(now), matters.verification, decision.need.key, decision.detail, "open", lookup.id)
         )
-    return lookups, promises
+    return lookups, promises, left
+
+
+def _left(matters: Matters, decision: Decision, now: datetime) -> Entry:
+    """That a person is to check, and why no source will: the reason of the last step before the commitment."""
+    before = decision.steps[-2] if len(decision.steps) > 1 else decision.last
+    facts = {"client": matters.client, "case": matters.request.case_number, "material": decision.need.key}
+    return entry("promise_left", now, verification=matters.verification, reason=str(before.reason), **facts)
+
+
+def promises_kept_back(parts: Parts, states: Sequence[str]) -> list[PromiseOfCase]:
+    """Promises of all systems in these states, the oldest first: what a person must check, or act on."""
+    with parts.store.read() as work:
+        return work.promises_in(states)
 
 
 def name_of(need: str, key: str) -> str:

@@ -136,7 +136,8 @@ def carry_on(
         settled.receipts[matters.verification] = receipt
         settled.entries += reuses(parts, matters, progress.decisions, now)
         settled.entries += regressions(matters, progress.decisions, before, now)
-        lookups, promises = promised(parts, matters, progress.decisions, client.name, now)
+        lookups, promises, left = promised(parts, matters, progress.decisions, client.name, now)
+        settled.entries += left
         settled.lookups += lookups
         settled.promises += promises
     settled.entries.append(concluded)

@@ -38,6 +38,16 @@ class Promise:
     checked_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PromiseOfCase:
+    """A promise with whose case it belongs to."""
+
+    client: str
+    case: str
+    promised_at: datetime
+    promise: Promise
+
+
 class WaitingWork(OrderWork, ConsentWork, Protocol):
     """One transaction's methods for what a verification waits for."""
 
@@ -61,4 +71,8 @@ class WaitingWork(OrderWork, ConsentWork, Protocol):
 
     def promises(self, verification: str) -> list[Promise]:
         """The promises on which a verification's decision rests."""
+        ...
+
+    def promises_in(self, states: Sequence[str]) -> list[PromiseOfCase]:
+        """The promises in these states, the oldest first."""
         ...

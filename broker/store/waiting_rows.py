@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, exists, insert, or_, select, update
 
 from broker.core.objection import MARKED
-from broker.ports.waiting import Evidence, Promise
+from broker.ports.waiting import Evidence, Promise, PromiseOfCase
 from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store import waiting_tables as w
@@ -79,6 +79,25 @@ _PROMISES = (
 )
 
 
+_PROMISES_IN = (
+    select(
+        t.case_file.c.client_id,
+        t.case_file.c.number,
+        w.promise.c.promised_at,
+        w.promise.c.id,
+        w.promise.c.verification_id,
+        w.promise.c.material,
+        w.promise.c.text,
+        w.promise.c.state,
+        w.promise.c.lookup_id,
+        w.promise.c.checked_at,
+    )
+    .select_from(w.promise.join(t.verification).join(t.case_file))
+    .where(w.promise.c.state.in_(bindparam("b_states", expanding=True)))
+    .order_by(w.promise.c.promised_at, w.promise.c.id)
+)
+
+
 class WaitingRows(OrderRows, ConsentRows):
     """One transaction's methods for what a verification waits for."""
 
@@ -107,3 +126,8 @@ class WaitingRows(OrderRows, ConsentRows):
     def promises(self, verification: str) -> list[Promise]:
         """The promises on which a verification's decision rests."""
         return [Promise(*row) for row in self._run(_PROMISES, b_id=verification)]
+
+    def promises_in(self, states: Sequence[str]) -> list[PromiseOfCase]:
+        """The promises in these states, the oldest first."""
+        rows = self._run(_PROMISES_IN, b_states=list(states))
+        return [PromiseOfCase(client, case, when, Promise(*rest)) for client, case, when, *rest in rows]

@@ -11,7 +11,7 @@ from broker.core.answer import Answer, Reason
 from broker.core.envelope import unb64
 from broker.flow import register
 from broker.flow.deliver import deliver
-from broker.flow.promises import ATTEMPTS
+from broker.flow.promises import ATTEMPTS, promises_kept_back
 from broker.ports import Client
 from broker.ports.waiting import Promise
 from tests.flow import kit
@@ -155,6 +155,11 @@ def test_where_no_source_could_answer_a_person_checks_from_the_start(broker: Bro
     number = broker.submit(signed(1)).verification.id
     broker.finish()
     assert [(one.state, one.lookup) for one in promises(broker, number)] == [("by_hand", None)]
+    [left] = broker.entries("promise_left")
+    assert (left["verification"], left["material"], left["reason"]) == (number, "premises", "unknown.not-found")
+    [listed_] = promises_kept_back(broker.parts, ["by_hand"])
+    assert (listed_.client, listed_.case, listed_.promise.verification) == (kit.CLIENT, "case-1", number)
+    assert promises_kept_back(broker.parts, ["open", "kept"]) == []
 
 
 @pytest.mark.parametrize("fault", ["", "before", "after"])

@@ -49,6 +49,7 @@ ENTRY_KINDS: Mapping[str, Text] = {
     "reused": {"zh": "复用既有核验结果", "en": "earlier evidence reused"},
     "exemption_lost": {"zh": "不再免提交", "en": "exemption lost"},
     "promise_checked": {"zh": "承诺已核查", "en": "commitment checked"},
+    "promise_left": {"zh": "承诺待人工核查", "en": "commitment left to a person"},
     "explained": {"zh": "查看决定说明", "en": "explanation given"},
     "objection_raised": {"zh": "提出数据异议", "en": "objection raised"},
     "record_marked": {"zh": "异议受理，记录标记", "en": "objection accepted, record marked"},
