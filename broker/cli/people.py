@@ -59,6 +59,15 @@ def user_enable(login: str, by: str) -> None:
         people.set_state(opened.parts, login, "active", by)
 
 
+@user_group.command("unlock")
+@click.argument("login")
+@_BY
+def user_unlock(login: str, by: str) -> None:
+    """Let somebody sign in again at once who is kept waiting after failures."""
+    with told(), office(current_settings()) as opened:
+        people.unlock(opened.parts, login, by)
+
+
 @user_group.command("reset-password")
 @click.argument("login")
 @_BY

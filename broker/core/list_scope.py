@@ -1,4 +1,4 @@
-"""Which rows of the sharing list an editor with a limited role may change.
+"""Which rows of the sharing list an editor with a limited role may change, and an approver with one may let pass.
 
 Who is responsible for a stage may change its items, and a material only where no item of another stage needs it; who
 is responsible for a department, the items it leads, the materials only those need, and the sources it owns. Scenes and
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from broker.core.errors import CallerProblem
+from broker.core.list_rows import rows_changed
 from broker.core.people import Assignment, ScopeKind
 
 Document = Mapping[str, Any]
@@ -23,10 +24,20 @@ def require_scope(before: Document, after: Document, section: str, key: str, sco
         raise CallerProblem("console.scope", got=f"{section} {key}", expected=", ".join(map(str, given)))
 
 
+def require_all_in_scope(before: Document, after: Document, scopes: Iterable[Assignment]) -> None:
+    """Raises ``CallerProblem`` ``console.scope`` unless every row that differs lies in one scope."""
+    given = tuple(scopes)
+    for one in rows_changed(before, after):
+        require_scope(before, after, one.section, one.key, given)
+
+
 def _covers(scope: Assignment, document: Document, section: str, key: str) -> bool:
     if scope.kind is ScopeKind.EVERYTHING:
         return True
-    row = document.get(section, {}).get(key)
+    rows = document.get(section, {})
+    if not isinstance(rows, Mapping) or section not in {"items", "materials", "sources"}:
+        return False
+    row = rows.get(key)
     if row is None:
         return True  # it is not there before it is added, nor after it is removed
     if section == "items":

@@ -7,12 +7,14 @@ it is approved (``flow.publish``), because it depends on the list and not on the
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from broker.core.catalog import Catalog, Source
 from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.identifiers import is_credit_code
 
 LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,39}\Z")
 SHORTEST_PASSWORD = 12  # characters; ASVS 5 6.2.1 asks for 8 at least and recommends 15
@@ -29,6 +31,7 @@ class ConsoleRole(StrEnum):
     LIST_EDITOR = "list-editor"  # 清单编制
     LIST_APPROVER = "list-approver"  # 清单审核
     SOURCE_DEPARTMENT = "source-department"  # 数源部门
+    USING_DEPARTMENT = "using-department"  # 用数部门: applies for grants for the systems of its own body
     CLERK = "clerk"  # 窗口人员: sees the cases of the own body, and raises objections
     AUDITOR = "auditor"  # 审计
     READER = "reader"  # 只读
@@ -41,6 +44,21 @@ class ScopeKind(StrEnum):
     STAGE = "stage"  # a stage of a life cycle, by its Chinese name
     DEPARTMENT = "department"  # items it leads, sources it owns
     UNIT = "unit"  # a body, by its credit code
+
+
+_LIST = frozenset({ScopeKind.EVERYTHING, ScopeKind.STAGE, ScopeKind.DEPARTMENT})
+_BODY = frozenset({ScopeKind.EVERYTHING, ScopeKind.UNIT, ScopeKind.DEPARTMENT})
+SCOPES_OF: Mapping[ConsoleRole, frozenset[ScopeKind]] = {
+    ConsoleRole.OPERATOR: frozenset({ScopeKind.EVERYTHING, ScopeKind.UNIT}),
+    ConsoleRole.LIST_EDITOR: _LIST,
+    ConsoleRole.LIST_APPROVER: _LIST,
+    ConsoleRole.SOURCE_DEPARTMENT: _BODY,
+    ConsoleRole.USING_DEPARTMENT: _BODY,
+    ConsoleRole.CLERK: frozenset({ScopeKind.EVERYTHING, ScopeKind.UNIT}),
+    ConsoleRole.AUDITOR: frozenset({ScopeKind.EVERYTHING}),
+    ConsoleRole.READER: frozenset({ScopeKind.EVERYTHING}),
+}
+"""To what each role may be limited; a limit that no page would hold is no limit, and is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +105,21 @@ class Person:
         """The bodies, by their credit codes, for which the person has a role; none where it has no limit."""
         return tuple(one.value for one in self.scopes(role) if one.kind is ScopeKind.UNIT)
 
+    def departments(self, role: ConsoleRole) -> frozenset[str]:
+        """The departments, by their names in the list, for which the person has a role."""
+        return frozenset(one.value for one in self.scopes(role) if one.kind is ScopeKind.DEPARTMENT)
+
+    def bodies(self, role: ConsoleRole, catalog: Catalog) -> frozenset[str]:
+        """The credit codes for which the person has a role: those it names, and its departments' by the list."""
+        theirs = self.departments(role)
+        named = {one.unit for one in catalog.sources.values() if one.unit and one.authority["zh"] in theirs}
+        return frozenset(named).union(self.units(role))
+
+    def answers_for(self, source: Source) -> bool:
+        """Whether the person speaks for the department that owns a source, by its code or by its name in the list."""
+        named = source.authority["zh"] in self.departments(ConsoleRole.SOURCE_DEPARTMENT)
+        return named or (bool(source.unit) and source.unit in self.units(ConsoleRole.SOURCE_DEPARTMENT))
+
     def everywhere(self, role: ConsoleRole) -> bool:
         """Whether the person has a role without any limit."""
         return any(one.kind is ScopeKind.EVERYTHING for one in self.scopes(role))
@@ -112,7 +145,37 @@ def assignment_from(text: str) -> Assignment:
         raise OperatorProblem("person.role", got=text, expected="role or role:kind=value") from error
     if (made.kind is ScopeKind.EVERYTHING) != (not made.value):
         raise OperatorProblem("person.role", got=text, expected="role or role:kind=value")
+    if made.kind not in SCOPES_OF[made.role]:
+        raise OperatorProblem("person.limit", got=text, expected=", ".join(sorted(SCOPES_OF[made.role])))
     return made
+
+
+def require_known(assignments: Iterable[Assignment], catalog: Catalog | None) -> None:
+    """Raises ``OperatorProblem`` ``person.scope`` for a stage or department that the list does not name, or no body.
+
+    Without a list (None) no stage and no department is known.
+    """
+    known = {ScopeKind.STAGE: stages_of(catalog), ScopeKind.DEPARTMENT: departments_of(catalog)} if catalog else {}
+    for one in assignments:
+        if one.kind is ScopeKind.UNIT:
+            found = is_credit_code(one.value)
+        else:
+            found = one.kind is ScopeKind.EVERYTHING or one.value in known.get(one.kind, ())
+        if not found:
+            raise OperatorProblem("person.scope", got=str(one))
+
+
+def stages_of(catalog: Catalog) -> frozenset[str]:
+    """The stages of a list, by their Chinese names."""
+    return frozenset(one.stage["zh"] for one in catalog.scenes.values())
+
+
+def departments_of(catalog: Catalog) -> frozenset[str]:
+    """The departments of a list, by their Chinese names: who leads or helps with an item, owns a source, owes a row."""
+    owning = {one.authority["zh"] for one in catalog.sources.values()}
+    owing = {name for one in catalog.materials.values() for step in one.chain for name in (step.owner, step.unit)}
+    places = [place for item in catalog.items.values() for place in item.places.values()]
+    return frozenset(name for name in owning | owing if name).union(*((*one.lead, *one.cooperating) for one in places))
 
 
 def require_login(login: str) -> str:

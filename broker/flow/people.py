@@ -21,15 +21,24 @@ from argon2.exceptions import VerificationError
 
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
-from broker.core.people import Assignment, Person, delay_after, require_login, require_password, require_separation
+from broker.core.people import (
+    Assignment,
+    Person,
+    delay_after,
+    require_known,
+    require_login,
+    require_password,
+    require_separation,
+)
 from broker.flow.parts import Parts, new_id
 from broker.ports import Work
-from broker.ports.console import Credentials, Identity, Session
+from broker.ports.console import Credentials, Identity, Origin, Session
 
 ABSOLUTE = timedelta(hours=12)  # a session's longest life: a working day
 IDLE = timedelta(minutes=30)
 UNFINISHED = timedelta(minutes=10)  # to enter the second factor, to choose a password, to come back from the provider
-TRIES_PER_LOGIN = 10  # a minute
+TRIES_PER_LOGIN = 10  # a minute, from one address
+TRIES_FROM_STRANGERS = 30  # a minute for one login, from all addresses it has never signed in from
 TRIES_PER_ADDRESS = 120  # a minute; a whole department may sit behind one address
 STEP_SECONDS = 30  # of a one-time code (RFC 6238)
 UNCONFIRMED = -1  # the last step of a second factor that was handed out and not yet used
@@ -66,7 +75,7 @@ def add_person(
 ) -> str:
     """A new account; returns its first password, which must be changed, or "" where a provider vouches for it.
 
-    Raises ``OperatorProblem``: ``person.login``, ``person.separation``, ``register.exists``.
+    Raises ``OperatorProblem``: ``person.login``, ``person.separation``, ``person.scope``, ``register.exists``.
     """
     require_login(login)
     require_separation(assignments)
@@ -75,6 +84,7 @@ def add_person(
     _, wrapped = parts.vault.new_case_key()
     with parts.store.write() as work:
         now = work.pulse().now
+        _require_known(parts, work, assignments)
         person = Person(new_id(now), login, name, unit, "active", tuple(assignments))
         made = Credentials(person, hashed, bool(password), wrapped, b"", UNCONFIRMED, 0, None, subject)
         if not work.add_person(made, now):
@@ -92,10 +102,11 @@ def assign(parts: Parts, login: str, assignments: Sequence[Assignment], by: str)
     require_separation(assignments)
 
     def change(work: Work, found: Credentials, now: datetime) -> None:
+        _require_known(parts, work, assignments)
         work.assign(found.person.id, assignments, by, now)
         work.record([entry("person_assigned", now, login=login, roles=list(map(str, assignments)), by=by)])
 
-    _changed(parts, login, change)
+    _changed(parts, login, by, change)
 
 
 def set_state(parts: Parts, login: str, state: str, by: str) -> None:
@@ -104,10 +115,22 @@ def set_state(parts: Parts, login: str, state: str, by: str) -> None:
     def change(work: Work, found: Credentials, now: datetime) -> None:
         person = replace(found.person, state=state)
         work.change_credentials(replace(found, person=person, failures=0, locked_until=None))
+        work.forget_origins(person.id)
         work.end_sessions(person.id)
         work.record([entry(f"person_{state}", now, login=login, by=by)])
 
-    _changed(parts, login, change)
+    _changed(parts, login, by, change)
+
+
+def unlock(parts: Parts, login: str, by: str) -> None:
+    """Let somebody sign in again at once who is kept waiting after failures; an entry says who did it."""
+
+    def change(work: Work, found: Credentials, now: datetime) -> None:
+        work.change_credentials(replace(found, failures=0, locked_until=None))
+        work.forget_origins(found.person.id)
+        work.record([entry("person_unlocked", now, login=login, by=by)])
+
+    _changed(parts, login, by, change)
 
 
 def reset_password(parts: Parts, login: str, by: str) -> str:
@@ -119,10 +142,11 @@ def reset_password(parts: Parts, login: str, by: str) -> str:
         if found.subject:
             raise OperatorProblem("person.login", got=login, expected="a local account")
         work.change_credentials(replace(found, password=hashed, must_change=True, failures=0, locked_until=None))
+        work.forget_origins(found.person.id)
         work.end_sessions(found.person.id)
         work.record([entry("password_reset", now, login=login, by=by)])
 
-    _changed(parts, login, change)
+    _changed(parts, login, by, change)
     return password
 
 
@@ -134,16 +158,27 @@ def reset_second_factor(parts: Parts, login: str, by: str) -> None:
         work.end_sessions(found.person.id)
         work.record([entry("second_factor_reset", now, login=login, by=by)])
 
-    _changed(parts, login, change)
+    _changed(parts, login, by, change)
 
 
-def _changed(parts: Parts, login: str, change: Callable[[Work, Credentials, datetime], None]) -> None:
+def _changed(parts: Parts, login: str, by: str, change: Callable[[Work, Credentials, datetime], None]) -> None:
+    """Raises ``CallerProblem`` ``person.self``: nobody gives themselves a role, or a way around their own lock."""
+    if login == by:
+        raise CallerProblem("person.self")
     with parts.store.write() as work:
         found = work.credentials(login)
         if found is None:
             raise OperatorProblem("register.unknown", got=login)
         change(work, found, work.pulse().now)
+        # Crash before this commit: the account is as it was. After it: it is as the entry says, from its next page on.
         work.commit()
+
+
+def _require_known(parts: Parts, work: Work, assignments: Sequence[Assignment]) -> None:
+    """The scopes, against the list in force. Raises ``OperatorProblem`` ``person.scope``."""
+    pulse = work.pulse()
+    number = parts.policy(work, pulse).edition_at(pulse.now)
+    require_known(assignments, None if number is None else parts.edition(work, number).catalog)
 
 
 # --- signing in
@@ -152,12 +187,19 @@ def _changed(parts: Parts, login: str, change: Callable[[Work, Credentials, date
 def sign_in(parts: Parts, login: str, password: str, address: str) -> Opened:
     """The first factor: a session at its next step. ``address`` is where the attempt comes from.
 
+    Failures are counted by login and address, so that a stranger closes nobody's way in but their own; from all
+    addresses together that the login was never used from, only so many attempts are looked at.
+
     Raises ``CallerProblem``: ``access.too-many``; ``access.refused``, the same for every reason.
     """
-    count_attempt(parts, f"login:{login}", TRIES_PER_LOGIN)
+    origin = _origin(parts, address)
+    count_attempt(parts, f"login:{login}@{address}", TRIES_PER_LOGIN)
     count_attempt(parts, f"address:{address}", TRIES_PER_ADDRESS)
     with parts.store.read() as work:
         known = work.credentials(login)
+        from_here = work.origin(known.person.id, origin) if known else None
+    if from_here is None or from_here.used_at is None:
+        count_attempt(parts, f"strangers:{login}", TRIES_FROM_STRANGERS)
     right = _matches(known.password if known and known.password else _NOBODY, password) and known is not None
     with parts.store.write() as work:
         now = work.pulse().now
@@ -167,9 +209,12 @@ def sign_in(parts: Parts, login: str, password: str, address: str) -> Opened:
             work.commit()
             raise CallerProblem("access.refused")
         same = known is not None and found.password == known.password  # else it was changed meanwhile
-        if not (right and same) or _closed(found, now):
-            _fail(work, found, now, "password")
+        before = work.origin(found.person.id, origin) or Origin(found.person.id, origin, 0, None, None, now)
+        waits = before.locked_until is not None and now < before.locked_until
+        if not (right and same) or waits or _closed(found, now):
+            _fail_from(work, found, before, now, rule="closed" if waits or _closed(found, now) else "password")
             raise CallerProblem("access.refused")
+        work.keep_origin(replace(before, failures=0, locked_until=None, seen_at=now))
         found = _with_second_factor(parts, work, found)
         opened = _open(work, found.person.id, _next_stage(found), now)
         # Crash before this commit: nobody is signed in. After it, with the answer lost: a session that nobody knows
@@ -194,8 +239,10 @@ def sign_in_as(parts: Parts, identity: Identity) -> Opened:
     return opened
 
 
-def confirm(parts: Parts, secret: str, code: str) -> Opened:
-    """The second factor, new or known: the session opens, under a new secret.
+def confirm(parts: Parts, secret: str, code: str, address: str = "") -> Opened:
+    """The second factor, new or known: the session opens, under a new secret; its address is known from then on.
+
+    Whoever fails here knows the password, so failures count for the account, wherever they come from.
 
     Raises ``CallerProblem``: ``access.over``, ``access.refused``.
     """
@@ -206,6 +253,8 @@ def confirm(parts: Parts, secret: str, code: str) -> Opened:
             _fail(work, found, now, "code")
             raise CallerProblem("access.refused")
         work.change_credentials(replace(found, totp_step=step, failures=0, locked_until=None))
+        if address:
+            work.keep_origin(Origin(found.person.id, _origin(parts, address), 0, None, now, now))
         work.end_session(session.digest)
         opened = _open(work, found.person.id, "open", now)
         if session.stage == "enrol":
@@ -366,6 +415,22 @@ def _fail(work: Work, found: Credentials, now: datetime, rule: str) -> None:
         work.change_credentials(replace(found, failures=failures, locked_until=now + delay if delay else None))
     work.record([entry("sign_in_refused", now, login=found.person.login, rule=rule)])
     work.commit()
+
+
+def _fail_from(work: Work, found: Credentials, before: Origin, now: datetime, *, rule: str) -> None:
+    """Count a failure from one address, and let it wait where there were too many; commits."""
+    if rule != "closed":
+        failures = before.failures + 1
+        delay = delay_after(failures)
+        kept = replace(before, failures=failures, locked_until=now + delay if delay else None, seen_at=now)
+        work.keep_origin(kept)
+    work.record([entry("sign_in_refused", now, login=found.person.login, rule=rule)])
+    work.commit()
+
+
+def _origin(parts: Parts, address: str) -> str:
+    """What is kept of a network address: nobody reads back whence somebody came."""
+    return parts.vault.pseudonym(f"origin:{address}")
 
 
 def _closed(found: Credentials, now: datetime) -> bool:

@@ -113,16 +113,26 @@ def submit(parts: Parts, number: str, by: str, check: Check, identify: Identify 
 
 
 def review(
-    parts: Parts, number: str, by: str, *, approve: bool, comment: str, identify: Identify | None = None
+    parts: Parts,
+    number: str,
+    by: str,
+    *,
+    approve: bool,
+    comment: str,
+    identify: Identify | None = None,
+    within: Within | None = None,
 ) -> Draft:
-    """Approve or reject; raises ``CallerProblem`` ``edition.self-approval`` for who drafted, edited or submitted it."""
+    """Approve or reject; raises ``CallerProblem`` ``edition.self-approval`` for who drafted, edited or submitted it.
+
+    ``within`` raises where the draft changes what the reviewer is not responsible for.
+    """
 
     def change(found: Draft) -> Draft:
         if is_author(found, by):
             raise CallerProblem("edition.self-approval")
         return replace(found, state="approved" if approve else "rejected", reviewed_by=by, review=comment)
 
-    return changed(parts, number, ("submitted",), change, Act("reviewed", by, comment, identify))
+    return changed(parts, number, ("submitted",), change, Act("reviewed", by, comment, identify, within))
 
 
 def is_author(found: Draft, by: str) -> bool:
@@ -132,7 +142,12 @@ def is_author(found: Draft, by: str) -> bool:
 
 
 def publish_draft(
-    parts: Parts, number: str, by: str, effective_at: datetime | None, identify: Identify | None = None
+    parts: Parts,
+    number: str,
+    by: str,
+    effective_at: datetime | None,
+    identify: Identify | None = None,
+    within: Within | None = None,
 ) -> NewEdition:
     """Make an approved draft the next edition, effective now or later.
 
@@ -142,6 +157,7 @@ def publish_draft(
         pulse = work.pulse()
         caller = _named(parts, work, pulse, identify)
         found, body = locked(work, number, "approved")
+        _require_within(work, found, body, within)
         edition = _publish(parts, work, body, effective_at, _Publication(by, found.base, number), caller)
         work.change_draft(replace(found, state="published", edition=edition.number))
         # Crash before this commit: the draft stays approved, the old edition in force. After it: the new edition is
@@ -266,6 +282,14 @@ class Act:
     by: str
     text: str = ""
     identify: Identify | None = None
+    within: Within | None = None
+
+
+def _require_within(work: Work, found: Draft, body: bytes, within: Within | None) -> None:
+    """Hold what a draft changes against what somebody may answer for: everything, where nothing limits them."""
+    if within is not None:
+        before = json.loads(work.edition(found.base)[1]) if found.base else {}
+        within(before, json.loads(body))
 
 
 def changed(parts: Parts, number: str, states: Sequence[str], change: Callable[[Draft], Draft], act: Act) -> Draft:
@@ -273,7 +297,9 @@ def changed(parts: Parts, number: str, states: Sequence[str], change: Callable[[
     with parts.store.write() as work:
         pulse = work.pulse()
         caller = _named(parts, work, pulse, act.identify)
-        moved = change(locked(work, number, *states)[0])
+        found, body = locked(work, number, *states)
+        _require_within(work, found, body, act.within)
+        moved = change(found)
         work.change_draft(moved)
         said = remarked(work, moved, act, pulse.now, moved.state if act.kind == "reviewed" else act.kind)
         told = entry(act.kind, pulse.now, draft=number, state=moved.state, by=act.by, **said, **caller)

@@ -28,6 +28,30 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whence attempts to sign in as a person come: how many failed in a row, and whether one ever succeeded."""
+
+    person: str
+    address: str  # keyed pseudonym
+    failures: int
+    locked_until: datetime | None
+    used_at: datetime | None  # the last whole sign-in from there, None before the first
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the operator sees it."""
+
+    person: Person
+    local: bool  # with a password here; else an identity provider vouches
+    must_change: bool
+    enrolled: bool  # whether a second factor is in use
+    locked_until: datetime | None
+    waiting: int  # addresses from which sign-in is closed just now
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One signed-in browser. ``stage``: which step of signing in comes next, ``open`` when all are done."""
 
@@ -107,6 +131,22 @@ class ConsoleWork(CaseWork, ObjectionWork, Protocol):
 
     def people(self) -> list[Person]:
         """Everybody, by login."""
+        ...
+
+    def accounts(self, now: datetime) -> list[Account]:
+        """Everybody as the operator sees them, by login."""
+        ...
+
+    def origin(self, person: str, address: str) -> Origin | None:
+        """What is known of sign-ins from an address."""
+        ...
+
+    def keep_origin(self, origin: Origin) -> None:
+        """Keep it; a sign-in of before is not forgotten."""
+        ...
+
+    def forget_origins(self, person: str) -> None:
+        """Let a person sign in from anywhere as if nobody had failed."""
         ...
 
     def credentials(self, login: str) -> Credentials | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, update
@@ -12,13 +12,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from broker.core.people import Assignment, ConsoleRole, Person, ScopeKind
-from broker.ports.console import Credentials, Decided, Job, Session
+from broker.ports.console import Account, Credentials, Decided, Job, Origin, Session
 from broker.store import console_tables as t
 from broker.store import tables
 from broker.store.case_rows import CaseRows
 from broker.store.objection_rows import ObjectionRows
 
 _OPEN = ("waiting", "running")
+_ORIGINS_KEPT = timedelta(days=180)  # an address from which nobody has come for so long is a stranger's again
 _JOB = [t.job.c[one.name] for one in fields(Job)]
 
 
@@ -42,6 +43,42 @@ class ConsoleRows(CaseRows, ObjectionRows):
             assignments.setdefault(row.person_id, []).append(_assignment(row))
         rows = self._run(select(t.person).order_by(t.person.c.login))
         return [_person(row, assignments.get(row.id, ())) for row in rows]
+
+    def accounts(self, now: datetime) -> list[Account]:
+        """Everybody as the operator sees them, by login."""
+        by_login = {one.login: one for one in self.people()}
+        closed = select(t.sign_in_origin.c.person_id, func.count().label("places")).where(
+            t.sign_in_origin.c.locked_until > now
+        )
+        waiting = {row.person_id: row.places for row in self._run(closed.group_by(t.sign_in_origin.c.person_id))}
+        p = t.person.c
+        rows = self._run(select(p.login, p.password, p.must_change, p.totp_step, p.locked_until).order_by(p.login))
+        return [
+            Account(by_login[row.login], bool(row.password), row.must_change, row.totp_step >= 0,
+                    row.locked_until if row.locked_until and row.locked_until > now else None,
+                    waiting.get(by_login[row.login].id, 0))
+            for row in rows
+        ]  # fmt: skip
+
+    def origin(self, person: str, address: str) -> Origin | None:
+        """What is known of sign-ins from an address."""
+        its = t.sign_in_origin.c
+        row = self._run(select(t.sign_in_origin).where(its.person_id == person, its.address == address)).one_or_none()
+        return None if row is None else Origin(*row)
+
+    def keep_origin(self, origin: Origin) -> None:
+        """Keep it; a sign-in of before is not forgotten."""
+        row = asdict(origin)
+        made = (sqlite if self._sql.is_sqlite else postgresql).insert(t.sign_in_origin)
+        kept = {"failures": origin.failures, "locked_until": origin.locked_until, "seen_at": origin.seen_at}
+        used = func.coalesce(made.excluded.used_at, t.sign_in_origin.c.used_at)
+        made = made.values(person_id=row.pop("person"), **row)
+        self._run(made.on_conflict_do_update(index_elements=["person_id", "address"], set_={**kept, "used_at": used}))
+
+    def forget_origins(self, person: str) -> None:
+        """Let a person sign in from anywhere as if nobody had failed."""
+        its = t.sign_in_origin.c
+        self._run(update(t.sign_in_origin).where(its.person_id == person).values(failures=0, locked_until=None))
 
     def credentials(self, login: str) -> Credentials | None:
         """A person's credentials by login; in a writing transaction locked until it ends."""
@@ -103,6 +140,7 @@ class ConsoleRows(CaseRows, ObjectionRows):
         self._run(delete(t.session).where(over))
         self._run(delete(t.attempt).where(t.attempt.c.window_at < idle_before))
         self._run(delete(t.errand).where(t.errand.c.expires_at < now))
+        self._run(delete(t.sign_in_origin).where(t.sign_in_origin.c.seen_at < now - _ORIGINS_KEPT))
 
     def add_errand(self, digest: str, memory: str, expires_at: datetime) -> None:
         """Remember a browser that was sent to the identity provider."""

@@ -70,6 +70,18 @@ attempt = Table(  # how often somebody tried in one window of time
     PrimaryKeyConstraint("key", "window_at"),
 )
 
+sign_in_origin = Table(  # whence attempts to sign in as a person come
+    "sign_in_origin",
+    metadata,
+    Column("person_id", Text, ForeignKey("person.id"), nullable=False),
+    Column("address", Text, nullable=False),  # keyed pseudonym
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Moment),
+    Column("used_at", Moment),  # the last whole sign-in from there
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("person_id", "address"),
+)
+
 job = Table(
     "job",
     metadata,

@@ -99,10 +99,10 @@ def test_signing_in_works_without_scripts(browser: Browser) -> None:
     assert browser.house.http(None).get("/console").status_code == 303
 
 
-def signed_in(house: House, login: str, password: str) -> str:
+def signed_in(house: House, login: str, password: str, address: str = "127.0.0.1") -> str:
     """The code of the problem somebody meets, "" where there is none."""
     try:
-        people.sign_in(house.parts, login, password, "127.0.0.1")
+        people.sign_in(house.parts, login, password, address)
     except Problem as problem:
         return problem.code
     return ""
@@ -113,10 +113,22 @@ def test_an_account_is_closed_for_longer_and_longer_and_says_nothing_else(small:
     for _ in range(FREE_FAILURES):
         assert signed_in(small, account.login, "wrong") == "access.refused"
     assert signed_in(small, account.login, account.password) == "access.refused", "closed, and no sign of why"
-    assert rows(small, "SELECT failures FROM person WHERE locked_until IS NOT NULL") == [(FREE_FAILURES,)]
+    closed = "SELECT failures FROM sign_in_origin WHERE locked_until IS NOT NULL"
+    assert rows(small, closed) == [(FREE_FAILURES,)]
     assert kinds(small)[-FREE_FAILURES - 1 :] == ["sign_in_refused"] * (FREE_FAILURES + 1)
-    people.set_state(small.parts, account.login, "active", "operator")
+    people.unlock(small.parts, account.login, "operator")
     assert signed_in(small, account.login, account.password) == ""
+
+
+def test_a_stranger_closes_nobodys_way_in_but_their_own(small: House) -> None:
+    """Failures from outside delay whoever comes from there; the person signs in from where they always did."""
+    account = small.account("reader")
+    opened = people.sign_in(small.parts, account.login, account.password, "10.0.0.7")
+    people.confirm(small.parts, opened.secret, account.code(), "10.0.0.7")
+    for stranger in range(people.TRIES_FROM_STRANGERS + FREE_FAILURES):
+        signed_in(small, account.login, "wrong", f"203.0.113.{stranger % 7}")
+    assert signed_in(small, account.login, "wrong", "203.0.113.99") == "access.too-many", "and not from anywhere else"
+    assert signed_in(small, account.login, account.password, "10.0.0.7") == ""
 
 
 def test_a_login_may_be_tried_only_so_often_whatever_the_outcome(small: House) -> None:

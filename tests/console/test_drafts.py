@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from broker.core.errors import Problem
-from broker.core.list_scope import require_scope
+from broker.core.list_scope import require_all_in_scope, require_scope
 from broker.core.people import Assignment, ConsoleRole, ScopeKind
 from broker.flow import publish as steps
 from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
@@ -237,11 +237,39 @@ def test_an_editor_changes_only_rows_within_the_role(small: House, editor: Visit
     number = new_draft(editor)
     _, document = drafted(small, number)
     stage = document["scenes"][document["items"][catalogue.SHOP]["regions"][catalogue.REGION]["scene"]]["stage"]["zh"]
-    outside = small.http(small.account("list-editor:stage=别的阶段", login="outside"))
+    outside = small.http(small.account("list-editor:department=部门", login="outside"))
     assert rename(outside, number, "越权").status_code == 403
     assert drafted(small, number)[0].revision == 1
     inside = small.http(small.account(f"list-editor:stage={stage}", login="inside"))
     assert rename(inside, number, "本阶段").status_code == 303
+
+
+def test_a_limited_approver_lets_pass_and_publishes_only_what_lies_within_the_role(
+    small: House, editor: Visitor, approver: Visitor
+) -> None:
+    """The whole draft must lie within it: one row outside keeps it from being approved, rejected or published."""
+    number = new_draft(editor)
+    rename(editor, number, "新名称")
+    assert editor.post(f"/console/drafts/{number}/submit").status_code == 303
+    outside = small.http(small.account("list-approver:department=部门", login="outside"))
+    inside = small.http(small.account("list-approver:stage=开办", login="inside"))
+    for verdict in ("approve", "reject"):
+        answer = outside.post(f"/console/drafts/{number}/review", {"verdict": verdict, "comment": "看过"})
+        assert (answer.status_code, "不在您负责的" in answer.text) == (409, True)
+    assert drafted(small, number)[0].state == "submitted"
+    assert inside.post(f"/console/drafts/{number}/review", {"verdict": "approve"}).status_code == 303
+    assert outside.post(f"/console/drafts/{number}/publish", {"effective": ""}).status_code == 409
+    assert drafted(small, number)[0].state == "approved"
+    assert inside.post(f"/console/drafts/{number}/publish", {"effective": ""}).status_code == 303
+
+
+def test_a_draft_that_changes_more_than_rows_is_nobodys_with_a_limit() -> None:
+    document = catalogue.document()
+    mine = [Assignment(ConsoleRole.LIST_APPROVER, ScopeKind.STAGE, "开办")]
+    require_all_in_scope(document, document, mine)
+    for other in ({**document, "scenes": {}}, {**document, "sources": {}}):
+        with pytest.raises(Problem, match="console.scope"):
+            require_all_in_scope(document, other, mine)
 
 
 def test_a_row_moved_out_of_the_role_is_outside_it_before_and_after() -> None:

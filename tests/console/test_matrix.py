@@ -14,9 +14,9 @@ from broker.web.console.area import Area, Console, Page
 from tests.console.kit import House
 
 EVERYBODY = set(ConsoleRole)
-OPERATOR, EDITOR, APPROVER, SOURCE, AUDITOR, READER, CLERK = (
+OPERATOR, EDITOR, APPROVER, SOURCE, AUDITOR, READER, CLERK, USING = (
     ConsoleRole.OPERATOR, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER, ConsoleRole.SOURCE_DEPARTMENT,
-    ConsoleRole.AUDITOR, ConsoleRole.READER, ConsoleRole.CLERK,
+    ConsoleRole.AUDITOR, ConsoleRole.READER, ConsoleRole.CLERK, ConsoleRole.USING_DEPARTMENT,
 )  # fmt: skip
 
 # Who is let in, by the page's name. A page without its row here fails.
@@ -99,6 +99,15 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "audit_cancel": {AUDITOR},
     "audit_verify": {AUDITOR},
     "audit_verifying": {AUDITOR},
+    "accounts_index": {OPERATOR},
+    "accounts_add": {OPERATOR},
+    "accounts_new": {OPERATOR},
+    "accounts_account": {OPERATOR},
+    "accounts_roles": {OPERATOR},
+    "accounts_state": {OPERATOR},
+    "accounts_unlock": {OPERATOR},
+    "accounts_password": {OPERATOR},
+    "accounts_second_factor": {OPERATOR},
     "access_account": EVERYBODY,
     "access_changing": EVERYBODY,
 }

@@ -82,7 +82,7 @@ def test_everybody_sees_what_concerns_them_and_no_more(small: House, asked: kit.
         "own clerk": (owner, (200, True, False)),
         "auditor": (small.account("auditor"), (200, False, False)),
         "operator, in the stead of a department without a code": (small.account("operator"), (200, True, True)),
-        "another department": (small.account("source-department:department=别的部门"), (404, False, False)),
+        "another department": (small.account("source-department:department=市监局"), (404, False, False)),
         "without a department": (small.account("source-department"), (404, False, False)),
         "another body's clerk": (clerk(small, kit.DEPARTMENT), (404, False, False)),
     }

@@ -18,7 +18,7 @@ KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "mark": None, "Nav":
 METHODS = [("console/**.py", "python"), ("templates/console/**.html", "jinja2")]
 PLACE = re.compile(r"%\((\w+)\)s")
 SAYING = Environment(extensions=["jinja2.ext.i18n"])  # noqa: S701 - only parses
-TABLES = {"field", "groups", "words", "rate_words"}  # what templates call tables of marked words, and a row of one
+TABLES = {"field", "groups", "words", "rate_words", "kind_names"}  # tables of marked words, and a row of one
 WORDS_AS_THEY_ARE = {"中文", "English", "免"}  # a language's own name, and the mark
 
 

@@ -101,6 +101,7 @@ class Checker:
         "entry",
         "entry_queue",
         "errand",
+        "sign_in_origin",
         "figures_cursor",
         "figures_day",
         "figures_frozen",

@@ -28,7 +28,7 @@ def opened(broker: kit.Broker, *roles: str) -> str:
 
 
 def test_somebody_comes_in_and_is_known_with_their_roles(broker: kit.Broker) -> None:
-    secret = opened(broker, "list-editor:stage=企业开办", "reader")
+    secret = opened(broker, "list-editor:stage=开办", "reader")
     visit = people.visit(broker.parts, secret)
     assert visit is not None
     assert visit[1].roles == {ConsoleRole.LIST_EDITOR, ConsoleRole.READER}
@@ -64,7 +64,7 @@ def test_failures_at_the_same_time_are_all_counted(broker: kit.Broker) -> None:
     for thread in threads:
         thread.join()
     assert told == ["access.refused"] * FREE_FAILURES
-    assert broker.rows("SELECT failures FROM person")[0].failures == FREE_FAILURES
+    assert broker.rows("SELECT failures FROM sign_in_origin")[0].failures == FREE_FAILURES
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from flask import Flask
 
 from broker.web.console.access import access_area
+from broker.web.console.accounts import accounts_area
 from broker.web.console.area import Area, Console
 from broker.web.console.audit import audit_area
 from broker.web.console.cases import cases_area
@@ -60,6 +61,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     sources_area,
     grants_area,
     audit_area,
+    accounts_area,
     access_area,
 )
 

@@ -150,7 +150,9 @@ class _Access:
             return shown("access/second.html", status=401, wrong=said_of(problem))
 
     def _confirmed(self) -> Response:
-        return _forward(people.confirm(self._parts, visitor().secret, request.form.get("code", "")))
+        return _forward(
+            people.confirm(self._parts, visitor().secret, request.form.get("code", ""), request.remote_addr or "")
+        )
 
     # --- one's own account
 

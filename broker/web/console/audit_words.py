@@ -75,6 +75,7 @@ KINDS: Mapping[str, Text] = {
     "person_assigned": _text("分配角色", "roles given"),
     "person_active": _text("启用账号", "account enabled"),
     "person_disabled": _text("停用账号", "account disabled"),
+    "person_unlocked": _text("解除登录锁定", "account unlocked"),
     "signed_in": _text("登录", "signed in"),
     "signed_out": _text("退出", "signed out"),
     "sign_in_refused": _text("登录被拒", "sign-in refused"),

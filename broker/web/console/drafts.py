@@ -14,7 +14,7 @@ from broker.core.diff import Change
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.findings import ERROR, Finding
 from broker.core.list_rows import THEIRS, RowKey
-from broker.core.list_scope import require_scope
+from broker.core.list_scope import require_all_in_scope, require_scope
 from broker.core.list_terms import SECTIONS as SECTION_WORDS
 from broker.core.people import ConsoleRole
 from broker.flow import drafts as ways
@@ -174,7 +174,10 @@ class _Drafts:
         if not approve and not comment:
             return self._page(number, said_of(CallerProblem("draft.comment")), 422)
         return self._step(
-            number, lambda: steps.review(self._parts, number, visitor().login, approve=approve, comment=comment)
+            number,
+            lambda: steps.review(
+                self._parts, number, visitor().login, approve=approve, comment=comment, within=_within()
+            ),
         )
 
     def publish(self, number: str) -> Response:
@@ -183,7 +186,8 @@ class _Drafts:
             effective = moment_of(request.form.get("effective", ""))
         except ValueError:
             return self._page(number, said_of(CallerProblem("edition.effective", expected="YYYY-MM-DDThh:mm")), 422)
-        return self._step(number, lambda: steps.publish_draft(self._parts, number, visitor().login, effective))
+        login = visitor().login
+        return self._step(number, lambda: steps.publish_draft(self._parts, number, login, effective, within=_within()))
 
     # --- another way
 
@@ -271,6 +275,15 @@ def moment_of(text: str) -> datetime | None:
 
 def _newest(work: Any) -> int:
     return max((one.number for one in work.published() if one.withdrawn_at is None), default=0)
+
+
+def _within() -> steps.Within | None:
+    """What an approver with a limited role may let pass; None where nothing limits them."""
+    person = visitor().person
+    if person.everywhere(ConsoleRole.LIST_APPROVER):
+        return None
+    scopes = person.scopes(ConsoleRole.LIST_APPROVER)
+    return lambda before, after: require_all_in_scope(before, after, scopes)
 
 
 def _of(seen: Seen) -> Draft:

@@ -24,6 +24,7 @@ ROLES = {
     ConsoleRole.LIST_EDITOR: mark("List editor"),
     ConsoleRole.LIST_APPROVER: mark("List approver"),
     ConsoleRole.SOURCE_DEPARTMENT: mark("Source department"),
+    ConsoleRole.USING_DEPARTMENT: mark("Using department"),
     ConsoleRole.CLERK: mark("Clerk"),
     ConsoleRole.AUDITOR: mark("Auditor"),
     ConsoleRole.READER: mark("Reader"),
