@@ -65,7 +65,7 @@ class Settings:
     answer_days: int = 30
     """Days after which a case's requests, questions and answers are destroyed, from its close or last activity on."""
     misuse_file: str = ""
-    """YAML with `rules` against misuse (name: flag, stop or off) and `thresholds`, where they are not the defaults."""
+    """YAML with `rules` against misuse (name: flag, stop, suspend, off) and `thresholds`, where not the defaults."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

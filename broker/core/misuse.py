@@ -51,6 +51,12 @@ class Action(StrEnum):
 
     FLAG = "flag"
     STOP = "stop"  # nothing more is admitted from this operator until an auditor has cleared it
+    SUSPEND = "suspend"  # that, and the grants it asked under are suspended until a person restores them
+
+    @property
+    def stops(self) -> bool:
+        """Whether the operator may ask nothing more."""
+        return self is not Action.FLAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ class Evidence:
     count: int
     verifications: tuple[str, ...]
     case: str = ""
+    grants: tuple[str, ...] = ()  # suspended because of it
 
 
 # What a whole body is held against, beside its operators: whoever rotates staff numbers, or names a machine's, is seen.

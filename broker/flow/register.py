@@ -88,6 +88,12 @@ def set_grant_state(parts: Parts, grant: str, state: str, by: str = "", reason: 
             raise OperatorProblem("register.unknown", got=grant)
         if found.state == state != REVOKED:
             return False
+        if (
+            state == IN_FORCE
+            and not reason.strip()
+            and any(grant in flag.evidence.grants for flag in work.flags(open_only=True))
+        ):
+            raise CallerProblem("application.reason", got=grant)  # a rule suspended it: who restores it says why
         if found.state == REVOKED or not work.change_grant_state(grant, found.state, state, "operator"):
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
         work.move_policy()

@@ -13,12 +13,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from broker.core.authorise import asker
+from broker.core.authorise import IN_FORCE, SUSPENDED, Grant, asker
 from broker.core.case import CITIZEN_ID, CREDIT_CODE, Channel
 from broker.core.catalog import Catalog
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
 from broker.core.misuse import OF_A_BODY, Act, Action, Conduct, Evidence, RuleName, describe, examine
+from broker.core.roles import Role
 from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.ports import Work
@@ -54,10 +55,7 @@ def watch(parts: Parts) -> int:
         flags += [flag for who in overdue for flag in _raised_in_time(parts, work, who, now)
                   if (flag.operator, flag.rule) not in raised]  # fmt: skip
         for flag in flags:
-            work.add_flag(flag)
-        if any(flag.action is Action.STOP for flag in flags):
-            work.move_policy()
-        work.record([_told(flag) for flag in flags])
+            _raise(parts, work, flag)
         work.watched_to(end)
         work.overdue_looked(now - timedelta(days=parts.misuse.thresholds.undecided_days))
         work.forget_conduct(now - _REMEMBERED)
@@ -65,6 +63,32 @@ def watch(parts: Parts) -> int:
         # whoever is stopped is refused by every process from its next transaction on.
         work.commit()
     return end - start
+
+
+def _raise(parts: Parts, work: Work, flag: Flag) -> None:
+    """Keep a flag with its entry; what it stops and suspends is so with this transaction."""
+    grants = _suspended(parts, work, flag) if flag.action is Action.SUSPEND else []
+    raised = replace(flag, evidence=replace(flag.evidence, grants=tuple(one.id for one in grants)))
+    work.add_flag(raised)
+    work.record([_told(raised)])
+    if flag.action.stops:
+        work.move_policy()
+    for one in grants:
+        work.move_policy()
+        work.record([
+            entry("grant_suspended", flag.raised_at, grant=one.id, client=one.client, source=one.source, flag=flag.id,
+                  rule=flag.rule.value, comment=describe(flag.rule, flag.evidence)["en"])
+        ])  # fmt: skip
+
+
+def _suspended(parts: Parts, work: Work, flag: Flag) -> list[Grant]:
+    """The grants by which the flagged verifications were permitted, as far as they were in force until now."""
+    kept = [one for one in flag.evidence.verifications if work.verification(one) is not None]  # a refused one is not
+    permits = [permit for one in kept for permit in json.loads(work.permits_of(one)).values()]
+    known = parts.policy(work, work.pulse()).grants
+    used = sorted({permit["grant"] for permit in permits if permit.get("grant") in known})
+    rules_of = Role.CENTRE.value  # which may restore it, as the department may
+    return [known[name] for name in used if work.change_grant_state(name, IN_FORCE, SUSPENDED, rules_of)]
 
 
 def clear(parts: Parts, number: str, by: str, comment: str, identify: Identify | None = None) -> Flag:
@@ -87,7 +111,7 @@ def clear(parts: Parts, number: str, by: str, comment: str, identify: Identify |
             raise CallerProblem("misuse.cleared")
         cleared = replace(found, state="cleared", cleared_by=by, cleared_at=pulse.now, comment=comment)
         work.clear_flag(cleared)
-        stopped = found.action is Action.STOP
+        stopped = found.action.stops
         if stopped:
             work.move_policy()
         facts = {"flag": number, "rule": found.rule.value, "client": found.client, "by": by, "comment": comment}
@@ -248,7 +272,7 @@ def _named(client: str, operator: str) -> tuple[str, str]:
 
 def _told(flag: Flag) -> Entry:
     unit, operator = _named(flag.client, flag.operator)
-    kind = "operator_stopped" if flag.action is Action.STOP else "flagged"
+    kind = "operator_stopped" if flag.action.stops else "flagged"
     return entry(
         kind, flag.raised_at, flag=flag.id, rule=flag.rule.value, client=flag.client, unit=unit, operator=operator,
         case=flag.evidence.case, count=flag.evidence.count, verifications=list(flag.evidence.verifications),

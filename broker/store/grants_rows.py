@@ -242,7 +242,9 @@ def _flag(row: Any) -> Flag:
     return Flag(
         id=row.id, rule=RuleName(row.rule), client=row.client_id, operator=row.operator, action=Action(row.action),
         state=row.state, raised_at=row.raised_at, cleared_by=row.cleared_by, cleared_at=row.cleared_at,
-        evidence=Evidence(evidence["count"], tuple(evidence["verifications"]), evidence["case"]), comment=row.comment,
+        comment=row.comment, evidence=Evidence(
+            evidence["count"], tuple(evidence["verifications"]), evidence["case"], tuple(evidence.get("grants", ()))
+        ),
     )  # fmt: skip
 
 

@@ -21,7 +21,6 @@ from broker.core.catalog import Form
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
 from broker.core.errors import OperatorProblem
-from broker.core.misuse import Action
 from broker.ports import (
     AnsweredLookup,
     CaseFile,
@@ -127,7 +126,7 @@ class SqlWork(
         editions = self._run(
             select(t.edition.c.number, t.edition.c.effective_at).where(standing).order_by(t.edition.c.number)
         )
-        stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action is Action.STOP)
+        stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action.stops)
         numbers = [(row.number, row.effective_at) for row in editions]
         own = self._own_keys(self._read_key)
         return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks(), own)

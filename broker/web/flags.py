@@ -74,6 +74,7 @@ def _view(one: Flag) -> dict[str, Any]:
         "text": describe(one.rule, one.evidence),
         "count": one.evidence.count,
         "case": one.evidence.case,
+        "grants": list(one.evidence.grants),
         "verifications": list(one.evidence.verifications),
         "raised_at": moment(one.raised_at),
         "cleared_by": one.cleared_by,

@@ -7,17 +7,23 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import Problem
+from broker.core.errors import CallerProblem, Problem
+from broker.core.grant_application import Actor
 from broker.core.identifiers import citizen_check_digit
-from broker.core.misuse import Action, MisuseRules, RuleName, Thresholds
+from broker.core.misuse import Action, Evidence, MisuseRules, RuleName, Thresholds
+from broker.core.roles import Role
 from broker.flow import register
+from broker.flow.grants import withdraw
 from broker.flow.look_up import look_up
-from broker.flow.watch import clear, watch
-from broker.ports import Client
+from broker.flow.parts import new_id
+from broker.flow.watch import _raise, clear, watch
+from broker.ports import Client, Policy
+from broker.ports.grants import Flag
 from tests.flow import kit
 from tests.flow.catalogue import KIOSK, LICENCES
 from tests.flow.kit import Broker
 
+OPERATOR = f"{kit.CLIENT}/{kit.UNIT}/op1"
 ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 
 
@@ -289,3 +295,55 @@ def test_without_its_entry_nobody_is_flagged(watched: Broker) -> None:
     assert watched.contents() == before
     watched.store.refuse = lambda kind: False
     watched.finish()
+
+
+@pytest.mark.parametrize("rule", sorted(RuleName))
+@ON_SQLITE
+def test_each_rule_suspends_where_it_is_configured_to(watched: Broker, rule: RuleName) -> None:
+    """The grants used at once, with what is queued; the flag explains itself; only a person's reason restores them."""
+    watched.parts.misuse = MisuseRules({rule: Action.SUSPEND})
+    number = watched.admit(1)
+    with watched.parts.store.write() as work:
+        now = work.pulse().now
+        evidence = Evidence(3, (number,), "case-1")
+        _raise(
+            watched.parts, work, Flag(new_id(now), rule, kit.CLIENT, OPERATOR, Action.SUSPEND, "open", now, evidence)
+        )
+        work.commit()
+    (told,) = watched.entries("operator_stopped")
+    suspended = watched.entries("grant_suspended")
+    assert {one["grant"] for one in suspended} >= {f"g-{LICENCES}"}
+    assert {(one["flag"], one["rule"], bool(one["comment"])) for one in suspended} == {(told["flag"], rule.value, True)}
+    look_up(watched.parts, LICENCES)
+    assert (watched.entries("asked"), bool(watched.entries("stopped"))) == ([], True)
+    colleague = {**kit.request(0)["operator"], "id": "op2"}
+    clear(watched.parts, told["flag"], "审计员", "已核实")
+    again = watched.refused(kit.request(2, operator=colleague))  # the flag's clearing is not the grant's restoration
+    assert (again.code, watched.entries("asked")) == ("grant.suspended", [])
+    watched.finish()
+
+
+@ON_SQLITE
+def test_a_loop_suspends_the_grants_it_used_and_nobody_restores_them_without_a_reason(watched: Broker) -> None:
+    watched.parts.misuse = MisuseRules({RuleName.SEQUENCE: Action.SUSPEND})
+    loop_over(watched, range(1, 7))
+    with watched.parts.store.read() as work:
+        (flag,) = work.flags()
+        grants = parts_policy(watched).grants
+    assert flag.evidence.grants
+    assert {grants[one].state for one in flag.evidence.grants} == {"suspended"}
+    grant = flag.evidence.grants[0]
+    with pytest.raises(CallerProblem, match=r"application\.reason"):
+        register.set_grant_state(watched.parts, grant, "in_force")
+    withdraw(
+        watched.parts, grant, "in_force", "已与窗口核实，系批量补录", Actor("王某", kit.UNIT), vouched=(Role.CENTRE,)
+    )
+    assert parts_policy(watched).grants[grant].state == "in_force"
+    assert watched.entries("grant_in_force")[0]["comment"] == "已与窗口核实，系批量补录"
+    watched.finish()
+
+
+def parts_policy(broker: Broker) -> Policy:
+    """The policy as it is now."""
+    with broker.parts.store.read() as work:
+        return broker.parts.policy(work, work.pulse())

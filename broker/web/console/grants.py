@@ -19,6 +19,7 @@ from broker.core.catalog import Catalog, Form
 from broker.core.day import CHINA, day_of
 from broker.core.errors import CallerProblem
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, Trim
+from broker.core.misuse import describe
 from broker.core.people import ConsoleRole, ScopeKind
 from broker.core.roles import Role
 from broker.flow import grants as steps
@@ -149,8 +150,11 @@ class _Grants:
         if one is None or not now.sees(one.client, one.source):
             raise CallerProblem("application.grant", got=number)
         mine = now.owner(one.source) in _units(ConsoleRole.SOURCE_DEPARTMENT) or visitor().has(ConsoleRole.OPERATOR)
+        with self._console.parts.store.read() as work:
+            flags = [flag for flag in work.flags(open_only=True) if number in flag.evidence.grants]
         return shown(
             "grants/grant.html", status=status, one=one, now=now, wrong=wrong, can_change=mine, **_words(),
+            suspended_by=[describe(flag.rule, flag.evidence) for flag in flags],
             can_renew=one.state != REVOKED and one.client in {client.id for client in now.clients()},
             came_from=any(known.id == one.application for known in now.applications), has_body=bool(_my_units()),
         )  # fmt: skip
