@@ -12,9 +12,13 @@ from broker.core.cosignature import behind
 from broker.core.envelope import Verifier
 from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts
+from broker.flow.sequence import indexed
 from broker.ports import LogRow, Work
+from broker.ports.proof import Indexed
 
 _CHUNK = 1024  # entries, or checkpoints, read at a time; a multiple of a tile's width
+
+_EVERY_PLACE = 1 << 62
 
 _Tiles = dict[tuple[int, int], bytes]
 Heard = Callable[[int, int], None]  # how many entries of how many are read; what it raises ends the review
@@ -42,7 +46,8 @@ def verify_log(parts: Parts, log_keys: Sequence[Verifier], heard: Heard = _unhea
     (3) every stored tile is what those entries make it;
     (4) each older checkpoint is of the size its row says, and of the same entries: a prefix;
     (5) what the rows repeat of their entries is what the entries say;
-    (6) no entry was hidden: each has its place or waits for one.
+    (6) no entry was hidden: each has its place or waits for one;
+    (7) what entries are found by is what they say, so that no search, export or subject's view leaves one out.
 
     Raises ``CallerProblem`` ``log.checkpoint-…`` or ``BrokerProblem`` ``log.damaged`` naming what does not hold, where
     it can be told the first row. Left outside: a log cut or written anew by somebody who has the log's keys, or back to
@@ -114,28 +119,43 @@ def _rebuilt(work: Work, until: int, heard: Heard) -> tuple[bytes, _Tiles]:
 
     while size < until:
         rows = work.log_rows(size, min(size + _CHUNK, until))
-        for position, row in enumerate(rows, size):
-            _hold_row(position, row)
+        right = [_held_row(position, row) for position, row in enumerate(rows, size)]
         if not rows:
             raise _damaged(f"entry {size} is missing")
+        _hold_index(work.indexed(size, size + len(rows)), right, size)
         growth = merkle.grow(size, [merkle.leaf_hash(row.body) for row in rows], read_tile)
         tiles |= growth.tiles
         root, size = growth.root, growth.size
         heard(size, until)
+    if work.indexed(until, _EVERY_PLACE):
+        raise _damaged(f"index of entry {until}")  # (7)
     return root, tiles
 
 
-def _hold_row(position: int, row: LogRow) -> None:
-    """A row in its place, whose columns say what its entry says (5); the entry itself is held by the root."""
+def _hold_index(found: Sequence[Indexed], right: Sequence[Indexed], start: int) -> None:
+    """By what these entries are found is what they say (7)."""
+    if found != right:
+        pairs = zip(right, found, strict=False)
+        wrong = next((one.position for one, other in pairs if one != other), start + min(len(found), len(right)))
+        raise _damaged(f"index of entry {wrong}")
+
+
+def _held_row(position: int, row: LogRow) -> Indexed:
+    """A row in its place, whose columns say what its entry says (5), by what it is to be found.
+
+    The entry itself is held by the root; one that cannot be read any more is named here already.
+    """
     if row.position != position:
         raise _damaged(f"entry {position} is missing")
     try:
         says = orjson.loads(row.body)
         same = (says["kind"], says.get("verification")) == (row.kind, row.verification)
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        same = False
+        (found,) = indexed(position, [row.body])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(f"entry {position}") from error
     if not same:
         raise _damaged(f"entry {position}")
+    return found
 
 
 def _damaged(what: str) -> BrokerProblem:

@@ -37,7 +37,7 @@ def sequence(parts: Parts) -> int:
         head = checkpoint.Checkpoint(parts.log_origin, growth.size, growth.root)
         note = checkpoint.sign(head, parts.log_signers)
         work.extend_log(size, [number for number, _ in waiting], growth.tiles, growth.size, note, pulse.now)
-        work.index_entries(_indexed(size, waiting))
+        work.index_entries(indexed(size, [body for _, body in waiting]))
         # Crash before this commit: the entries still wait, the next run gives them the same places. After it: done.
         work.commit()
     return len(waiting)
@@ -53,22 +53,15 @@ def _require_signed_state(parts: Parts, work: Work, size: int, read_tile: merkle
         raise BrokerProblem("log.damaged", got=str(size))
 
 
-def _indexed(first: int, entries: Sequence[tuple[int, bytes]]) -> list[Indexed]:
-    """By what these entries can be found again; a fact that is not text is not searched for."""
+def indexed(first: int, bodies: Sequence[bytes]) -> list[Indexed]:
+    """By what entries can be found again, from the place ``first`` on; a fact that is not text is not searched for."""
     rows = []
-    for position, (_, body) in enumerate(entries, first):
+    for position, body in enumerate(bodies, first):
         says = orjson.loads(body)
+        facts = (_first_text(says, names) for names in _SAID_AS)
+        request, related = _first_text(says, ("request_id",)), tuple(sorted(set(says.get("related", ()))))
         at = datetime.fromisoformat(says["at"])
-        rows.append(
-            Indexed(
-                position,
-                at,
-                says["kind"],
-                *(_first_text(says, names) for names in _SAID_AS),
-                request_id=_first_text(says, ("request_id",)),
-                related=tuple(says.get("related", ())),
-            )
-        )
+        rows.append(Indexed(position, at, says["kind"], *facts, request_id=request, related=related))
     return rows
 
 

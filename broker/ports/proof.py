@@ -75,6 +75,10 @@ class About:
 class ProofWork(Protocol):
     """One transaction's methods for what proves."""
 
+    def indexed(self, start: int, stop: int) -> list[Indexed]:
+        """The rows by which entries from ``start`` to before ``stop`` are found, in order; ``related`` is sorted."""
+        ...
+
     def index_entries(self, rows: Sequence[Indexed]) -> None:
         """Let entries be found by what they say; in the transaction that gives them their places."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import CompoundSelect, Select, exists, func, or_, select, union_all, update
 
@@ -14,6 +14,8 @@ from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store import waiting_tables as w
 from broker.store.rows import Rows
+
+_NEVER = datetime.min.replace(tzinfo=UTC)  # of a row about persons without one about its entry
 
 _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verification is decided
     select(t.verification.c.case_id)
@@ -47,6 +49,20 @@ def places_about(subject: str) -> CompoundSelect[tuple[int]]:
 
 class ProofRows(Rows):
     """One transaction's methods for what proves."""
+
+    def indexed(self, start: int, stop: int) -> list[Indexed]:
+        """The rows by which entries from ``start`` to before ``stop`` are found, in order; ``related`` is sorted."""
+        index, other = p.log_index.c, p.log_related.c
+        further: dict[int, list[str]] = {}
+        theirs = select(other.position, other.subject).where(other.position >= start, other.position < stop)
+        for row in self._run(theirs.order_by(other.position, other.subject)):
+            further.setdefault(row.position, []).append(row.subject)
+        within = (index.position >= start, index.position < stop)
+        rows = self._run(select(p.log_index).where(*within).order_by(index.position))
+        found = [
+            Indexed(*facts, request_id=request, related=tuple(further.pop(facts[0], ()))) for *facts, request in rows
+        ]
+        return found + [Indexed(place, _NEVER, "", related=tuple(subjects)) for place, subjects in further.items()]
 
     def index_entries(self, rows: Sequence[Indexed]) -> None:
         """Let entries be found by what they say."""

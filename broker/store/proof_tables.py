@@ -53,6 +53,8 @@ log_related = Table(  # whom else an entry is about, beside its subject: a spous
     PrimaryKeyConstraint("subject", "position"),
 )
 
+Index("log_related_position", log_related.c.position)
+
 embargo = Table(  # what the subject's view hides: a person's entries, or those of a system's case
     "embargo",
     metadata,

@@ -24,6 +24,8 @@ from sqlalchemy.exc import IntegrityError
 from broker.core import checkpoint, merkle
 from broker.core.errors import Problem
 from broker.flow.review import verify_log
+from broker.flow.sequence import indexed
+from broker.ports.proof import Indexed
 from broker.signing import keys
 from broker.witness import Kind
 from tests.faults.centre import Centre, centre
@@ -40,8 +42,9 @@ COLUMNS = {
     "log_leaf": ("position", "entry_id"),
     "log_tile": ("level", "index", "hashes"),
     "log_checkpoint": ("size", "note"),
+    "log_index": ("position", "at", "kind", "client_id", "case_number", "operator", "subject", "source", "outcome"),
 }
-TABLES = (*COLUMNS, "entry_queue")
+TABLES = (*COLUMNS, "log_related", "entry_queue")
 
 
 @dataclass
@@ -267,7 +270,12 @@ def _chained_anew(log: Log) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-STRUCTURES: tuple[Change, ...] = (_removed, _added, _slipped_in, _swapped, _duplicated, _chained_anew)
+def _hidden(log: Log) -> list[tuple[str, dict[str, Any]]]:
+    """An entry that nobody finds any more, whoever asks for what was asked about a person."""
+    return [("DELETE FROM log_index WHERE position = :p", {"p": log.chance.randrange(log.size)})]
+
+
+STRUCTURES: tuple[Change, ...] = (_removed, _added, _slipped_in, _swapped, _duplicated, _chained_anew, _hidden)
 
 
 def _tamper(log: Log, times: int, tally: Tally) -> int:
@@ -333,6 +341,8 @@ def _shortened(log: Log, size: int) -> list[tuple[str, dict[str, Any]]]:
         ("DELETE FROM entry WHERE id NOT IN (SELECT entry_id FROM log_leaf WHERE position < :s)", {"s": size}),
         ("DELETE FROM log_leaf WHERE position >= :s", {"s": size}),
         ("DELETE FROM log_checkpoint WHERE size > :s", {"s": size}),
+        ("DELETE FROM log_index WHERE position >= :s", {"s": size}),
+        ("DELETE FROM log_related WHERE position >= :s", {"s": size}),
         *_tiles_for(_bodies(log)[:size]),
     ]
 
@@ -374,11 +384,29 @@ def _continued(log: Log, first: list[bytes], others: list[bytes]) -> list[tuple[
             ("INSERT INTO entry (id, kind, verification_id, body) VALUES (:i, :k, :v, :b)", values),
             ("INSERT INTO log_leaf (position, entry_id) VALUES (:p, :i)", values),
         ]
+    for found in indexed(len(first), others):
+        statements += _found_by(found)
     root = merkle.grow(0, [merkle.leaf_hash(body) for body in whole], lambda level, index: b"").root
     note = checkpoint.sign(checkpoint.Checkpoint(parts.log_origin, len(whole), root), parts.log_signers)
     signed = {"s": len(whole), "n": note}
     statements.append(("INSERT INTO log_checkpoint (size, note, signed_at) VALUES (:s, :n, 0)", signed))
     return [*statements, *_tiles_for(whole)]
+
+
+def _found_by(row: Indexed) -> list[tuple[str, dict[str, Any]]]:
+    """What an entry is found by, as the sequencer would have written it."""
+    said = {
+        "position": row.position, "at": round(row.at.timestamp() * 1000), "kind": row.kind, "client_id": row.client,
+        "case_number": row.case, "operator": row.operator, "subject": row.subject, "unit": row.unit,
+        "source": row.source, "outcome": row.outcome, "request_id": row.request_id,
+    }  # fmt: skip
+    names = ", ".join(said)
+    places = ", ".join(f":{name}" for name in said)
+    persons = "INSERT INTO log_related (subject, position) VALUES (:s, :p)"
+    return [
+        (f"INSERT INTO log_index ({names}) VALUES ({places})", said),  # noqa: S608 - ours
+        *((persons, {"s": one, "p": row.position}) for one in row.related),
+    ]
 
 
 def _further(position: int) -> dict[str, Any]:

@@ -55,9 +55,7 @@ def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str, keys_fo
     environment = {"BROKER_DATABASE_URL": empty_url, "BROKER_KEYS_FOLDER": str(keys_folder), "PATH": ""}
     command = [sys.executable, "-m", "broker.cli", "migrate"]
     started = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     told = [process.communicate(timeout=60)[0] for process in started]

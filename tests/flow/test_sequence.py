@@ -194,7 +194,7 @@ def _forge(broker: Broker, statement: str) -> None:
     """Change the log as somebody would who owns the database: with its guards taken away."""
     with broker.database.begin(write=True) as connection:
         if broker.database.is_sqlite:
-            for table in ("entry", "log_leaf", "log_checkpoint"):
+            for table in ("entry", "log_leaf", "log_checkpoint", "log_index", "log_related"):
                 for verb in ("update", "delete"):
                     connection.execute(text(f"DROP TRIGGER {table}_no_{verb}"))
         else:
@@ -226,6 +226,28 @@ def test_whoever_owns_the_database_cannot_change_the_log_unseen(
     assert caught.value.code.startswith("log.")
     with pytest.raises(AssertionError):
         broker.check()
+
+
+HIDDEN = {
+    "another's name": "UPDATE log_index SET subject = 'somebody else' WHERE position = 2",
+    "a row removed": "DELETE FROM log_index WHERE position = 2",
+    "the last row removed": "DELETE FROM log_index WHERE position = (SELECT MAX(position) FROM log_index)",
+    "a row too many": "INSERT INTO log_index (position, at, kind) VALUES (1000000, 0, 'asked')",
+    "a person too many": "INSERT INTO log_related (subject, position) VALUES ('somebody', 2)",
+    "a person of no entry": "INSERT INTO log_related (subject, position) VALUES ('somebody', 1000000)",
+}
+
+
+@pytest.mark.parametrize("hiding", HIDDEN)
+def test_no_entry_is_hidden_from_those_who_search(prepared_url: str, open_broker: kit.OpenBroker, hiding: str) -> None:
+    broker = open_broker(prepared_url)
+    broker.admit(1)
+    broker.sequence_all()
+    assert verified(broker)
+    _forge(broker, HIDDEN[hiding])
+    with pytest.raises(BrokerProblem, match="log.damaged") as caught:
+        verified(broker)
+    assert str(caught.value.got).startswith("index of entry")
 
 
 def test_entries_name_operators_by_staff_number_and_persons_by_pseudonym_only(broker: Broker) -> None:
