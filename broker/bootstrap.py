@@ -44,6 +44,7 @@ from broker.signing.vault import KEY_BYTES, CaseVault
 from broker.store.engine import Database
 from broker.store.sessions import SharedSession
 from broker.store.work import SqlStore
+from broker.transport import deadline
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
 from broker.transport.oidc import OidcProvider
@@ -153,7 +154,10 @@ def _identity_provider(settings: Settings) -> OidcProvider | None:
 
 def _shared(connections: Mapping[str, Connection], store: Store, vault: Vault) -> dict[str, Connection]:
     """The same connections, their short-lived secrets shared with every process over this database."""
-    return {name: replace(one, session=SharedSession(name, store, vault)) for name, one in connections.items()}
+    return {
+        name: replace(one, session=SharedSession(name, store, vault, remaining=deadline.remaining))
+        for name, one in connections.items()
+    }
 
 
 def read_misuse_rules(path: str) -> MisuseRules:

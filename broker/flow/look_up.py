@@ -42,7 +42,7 @@ from broker.flow.recorded import recorded
 from broker.flow.settle import Heard, settle
 from broker.flow.transactions import Asking, follow
 from broker.log import fault
-from broker.ports import AnsweredLookup, Claimed, Policy, WaitingLookup, Work
+from broker.ports import AnsweredLookup, Claimed, Conversation, Policy, WaitingLookup, Work
 
 PROMISED_AGAIN = timedelta(minutes=10)  # how long what can wait is left alone when it may not be asked today
 
@@ -318,15 +318,19 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]
     for one in lookups:
         if one.stopped is None:
             by_source.setdefault(id(one.source), []).append(one)  # one group, unless the batch spans two editions
+    talks: list[tuple[_Lookup, Conversation]] = []
     for group in by_source.values():
         source, asking = group[0].source, parts.asking(group[0].source)
         if asking is None:
             replies |= {one.claim.id: Answer(Reason.NOT_CONFIGURED) for one in group}
             continue
         connector, connection = asking
-        conversations = [connector.ask(one.question, source, connection, now) for one in group]
-        heard = parts.transport.converse(source, conversations)
-        replies |= {one.claim.id: reply for one, reply in zip(group, heard, strict=True)}
+        talks += [(one, connector.ask(one.question, source, connection, now)) for one in group]
+    if talks:
+        # All at once, whatever edition they are of: one budget after the other would outlast the lease.
+        quickest = min((one.source for one, _ in talks), key=lambda source: source.budget_ms)
+        heard = parts.transport.converse(quickest, [talk for _, talk in talks])
+        replies |= {one.claim.id: reply for (one, _), reply in zip(talks, heard, strict=True)}
     return [replies[one.claim.id] for one in lookups]
 
 

@@ -34,13 +34,22 @@ class SharedSession(MutableMapping[str, Any]):
     """Implements ``Connection.session`` over the database; one per platform and process."""
 
     def __init__(
-        self, platform: str, store: Store, vault: Vault, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        platform: str,
+        store: Store,
+        vault: Vault,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        remaining: Callable[[], float] = lambda: PATIENCE_S,
     ) -> None:
-        """``clock`` only says when to look; leases are compared by the database's own."""
+        """``clock`` only says when to look; leases are compared by the database's own.
+
+        ``remaining`` are the seconds left to whoever asks; ``TimeoutError`` when there are none.
+        """
         self._platform = platform
         self._store = store
         self._vault = vault
         self._clock = clock
+        self._remaining = remaining
         self._looking = threading.Lock()
         self._held: tuple[int, WorkingSecret] | None = None  # replaced as one value, so read without a lock
         self._version = 0  # the newest that was seen, refused or not
@@ -82,9 +91,13 @@ class SharedSession(MutableMapping[str, Any]):
         if held is not None and usable and (not held[1].due(now) or time.monotonic() < self._next_look):
             return held[1]
         # One of us looks; who has a secret to go on with does not wait for that, and nobody longer than it takes one.
-        ends = time.monotonic() + PATIENCE_S
-        if not self._looking.acquire(blocking=not usable) and held is not None:
-            return held[1]
+        left = min(PATIENCE_S, self._remaining())
+        ends = time.monotonic() + left
+        if held is not None and usable:
+            if not self._looking.acquire(blocking=False):
+                return held[1]
+        elif not self._looking.acquire(timeout=left):
+            raise TimeoutError
         try:
             found = self._looked_up(ends)
         except BrokerProblem as problem:

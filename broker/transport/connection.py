@@ -14,8 +14,9 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias
 
 import httptools
 
@@ -25,6 +26,9 @@ MAX_BODY: Final = 1024 * 1024  # the largest answer of any source we know is 20 
 MAX_HEAD: Final = 32 * 1024
 MAX_FIELDS: Final = 100  # headers of a response; http.client's limit too
 CONNECT_SECONDS: Final = 2.0  # a host on a government network answers within 0.1 s or not at all
+RESOLVING: Final = 64  # threads that wait for the resolver at most: it knows no deadline of ours
+_resolving: Final = threading.BoundedSemaphore(RESOLVING)
+_Address: TypeAlias = tuple[Any, Any, int, str, Any]  # as getaddrinfo gives them
 _PIECE: Final = 16 * 1024  # one read for nearly every answer; a whole TLS record, so that none is left half read
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -218,11 +222,8 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Connection:
 
 
 def _connected(host: str, port: int) -> socket.socket:
-    """The first of the host's addresses that answers. The resolver knows no deadline but its own."""
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable from error
+    """The first of the host's addresses that answers."""
+    addresses = _addresses(host, port)
     last: OSError | None = None
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
@@ -239,6 +240,32 @@ def _connected(host: str, port: int) -> socket.socket:
         else:
             return sock
     raise Unreachable from last
+
+
+def _addresses(host: str, port: int) -> Sequence[_Address]:
+    """Where a host is. The resolver knows no deadline but its own, so it is asked in a thread that is left behind."""
+    with contextlib.suppress(OSError, UnicodeError):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    told: SimpleQueue[Sequence[_Address] | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            told.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            told.put(error)
+        finally:
+            _resolving.release()
+
+    if not _resolving.acquire(timeout=remaining()):
+        raise TimeoutError  # so many are waiting for the resolver that it will not answer us either
+    threading.Thread(target=ask, name=f"resolve-{host}", daemon=True).start()
+    try:
+        found = told.get(timeout=remaining())
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(found, Exception):
+        raise Unreachable from found
+    return found
 
 
 class Pool:

@@ -113,6 +113,8 @@ class HttpsTransport:
         except Road as road:
             sound, trip.pause = road.sound, road.pause
             return road.answer
+        except TimeoutError:  # a connector waited for a secret that others were fetching
+            return Answer(Reason.LATE)
         except Exception as error:  # noqa: BLE001 - one broken conversation must not lose the batch
             fault(log, "a conversation broke", error, source=source.key)
             return Answer(Reason.MALFORMED)

@@ -556,3 +556,17 @@ def test_what_the_negative_list_keeps_back_meanwhile_is_not_asked(broker: Broker
     broker.finish()
     assert broker.sources.of(POPULATION) == []
     assert [one["rule"] for one in broker.entries("stopped")] == ["grant.withheld"]
+
+
+def test_a_batch_of_two_editions_is_asked_at_once(broker: Broker) -> None:
+    """One after the other they would take twice the budget, in one lease."""
+    broker.admit(1)
+    changed = catalogue.document()
+    changed["sources"][LICENCES]["budget_ms"] = 1500
+    publish(broker.parts, changed, None, "editor")
+    broker.admit(2)
+    asked: list[int] = []
+    broker.sources.meanwhile = lambda source, questions: asked.append(len(questions))
+    assert look_up(broker.parts, LICENCES) == 2
+    assert asked == [2]
+    broker.finish()

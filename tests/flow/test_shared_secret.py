@@ -262,3 +262,18 @@ def test_waiting_for_another_ends(deployment: Deployment, monkeypatch: pytest.Mo
     monkeypatch.setattr(sessions, "PATIENCE_S", 0.0)
     assert deployment.process().get("secret") is None
     assert deployment.process().get("secret") is None  # the lease is another's, but nothing comes
+
+
+def test_nobody_waits_for_another_longer_than_the_conversation_lasts(deployment: Deployment) -> None:
+    first = deployment.process()
+    with pytest.raises(KeyError):
+        first["secret"]  # fetching, and never back
+    store = SqlStore(deployment.database, read_client_key)
+    left = iter([0.05])
+    second = SharedSession("gj-exchange", store, deployment.vault, lambda: deployment.now, lambda: next(left))
+    with pytest.raises(KeyError):
+        second["secret"]  # to fetch it itself, for which the conversation has no time either
+    second._looking.acquire()
+    left = iter([0.01])
+    with pytest.raises(TimeoutError):
+        second["secret"]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -253,6 +254,41 @@ def test_what_stands_behind_a_response_drops_the_connection_and_not_the_response
         assert (first.reason, first.fields["body"]) == (Reason.VALID, "" if b"204" in response else "{}")
         assert ask(transport, server.port).fields["body"] == "{}"
         assert (server.taken, len(server.requests)) == (2, 2)
+
+
+def test_a_resolver_that_does_not_answer_ends_with_the_budget(
+    transport: HttpsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows no deadline of ours: here it answers only once the conversation is over."""
+    over, real = threading.Event(), socket.getaddrinfo
+
+    def hanging(host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "slow.example" and "flags" not in options:
+            over.wait(10)
+            host = LOOPBACK
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    try:
+        conversation = asking(HttpRequest("POST", "http://slow.example/x", repeat=Repeat.SAFE))
+        assert told(transport, conversation).reason is Reason.LATE
+        assert not over.is_set()
+    finally:
+        over.set()
+
+
+def asking(request: HttpRequest) -> Conversation:
+    """A conversation of one request that is content with any answer."""
+    yield request
+    return Answer(Reason.VALID)
+
+
+def test_a_connector_that_waited_too_long_for_others_is_late(transport: HttpsTransport) -> None:
+    def waiting() -> Conversation:
+        yield from ()
+        raise TimeoutError
+
+    assert told(transport, waiting()).reason is Reason.LATE
 
 
 # ---- what is asked once more
