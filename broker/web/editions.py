@@ -66,11 +66,11 @@ class Editions:
     # --- open
 
     def editions(self) -> Response:
-        """Every edition, and which one is in force."""
+        """Every edition that stands, and which one is in force."""
         with self._parts.store.read() as work:
             pulse = work.pulse()
             in_force = self._parts.policy(work, pulse).edition_at(pulse.now)
-            published = work.published()
+            published = [one for one in work.published() if one.withdrawn_at is None]
         return _json({"in_force": in_force, "editions": [_edition(one) for one in published]}, caching=_MINUTE)
 
     def edition(self, number: str) -> Response:
