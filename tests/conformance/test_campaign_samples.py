@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broker.client import BrokerClient
+from broker.flow.sequence import sequence
 from broker.signing import keys
 from broker.web.app import create_app
 from tests.faults import (
@@ -106,11 +107,13 @@ def test_no_planted_identity_is_found_where_it_must_not_be(tmp_path: Path, caplo
     client = BrokerClient(PUBLIC_URL, ground.signer, keys.jwks(ground.surface.keys), road=heard)
     site = f25_canaries.Site(
         PUBLIC_URL, heard, client, lambda name: ground.request(request_id=name), lambda query: rows(ground, query),
-        lambda: iter([("log", caplog.text.encode())]),
+        ground.parts, lambda: iter([("log", caplog.text.encode())]),
     )  # fmt: skip
     for number in range(len(crowd)):
         client.submit(f25_canaries.planted(site, crowd)(f"canary-{number}"))
     f25_canaries.bad_requests(site, crowd, chance)
     ground.settle_all()
+    while sequence(ground.parts):
+        pass
     holds(f25_canaries.searched(site, crowd, Tally(), len(crowd)))
     ground.database.dispose()

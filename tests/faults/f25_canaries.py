@@ -2,7 +2,8 @@
 
 Names and numbers are marked and belong to nobody. They are looked for as they are, in base64, URL-encoded and as JSON
 escapes: in every process's output, in all of Redis, in command lines and environments, in every answer the client was
-given – errors with their bodies and headers, the guide, metrics and checkpoints – and in every table of the database.
+given – errors with their bodies and headers, the guide, metrics and checkpoints –, in exports of the log, and in every
+table of the database.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ import psutil
 import redis
 
 from broker.client import Answer, BrokerClient, Refused, Road, pooled_road
+from broker.core.case import Party
+from broker.core.log_export import Filter, as_csv, as_json_lines
+from broker.flow.export import Wanted, export_log
+from broker.flow.parts import Parts
 from tests.bench.work_unit import PATH
 from tests.faults.f04_kill_storm import PAUSE, kill_somebody
 from tests.faults.figure import Figure, Scale, Tally
@@ -53,6 +58,7 @@ class Site:
     client: BrokerClient
     request: Callable[[str], dict[str, Any]]
     rows: Callable[[str], Sequence[Any]]
+    parts: Parts
     outside: Callable[[], Places]  # what its processes print, keep in Redis, and show of themselves
 
 
@@ -61,7 +67,8 @@ def run(scale: Scale) -> Figure:
     crowd, chance = people(), random.Random(25)
     with town() as place:
         heard = Heard(pooled_road(16))
-        site = Site(place.url, heard, place.client(heard), place.request, place.rows, lambda: _outside(place))
+        site = Site(place.url, heard, place.client(heard), place.request, place.rows, place._office.parts,
+                    lambda: _outside(place))  # fmt: skip
         with Load(place, PER_SECOND, "canary", road=heard, request=planted(site, crowd)) as load:
             ends = time.monotonic() + max(10.0, SECONDS * scale.share)
             while time.monotonic() < ends:
@@ -91,7 +98,7 @@ def searched(site: Site, crowd: People, tally: Tally, asked: int) -> Figure:
     """Look everywhere, after so many verifications were asked for."""
     marks = sorted({mark for person in crowd for name in ("number", "name") for mark in _forms(person[name])})
     _control(crowd[0], marks, tally)
-    _search(site, marks, tally)
+    _search(site, crowd[0], marks, tally)
     tally.note("nothing was admitted", right=asked > 0)
     measured = (
         f"{len(crowd)} identities ({len(marks)} spellings), {asked:,} verifications, "
@@ -170,9 +177,9 @@ def _control(person: Mapping[str, str], marks: Sequence[bytes], tally: Tally) ->
         tally.note("a planted mark is overlooked", right=all(any(mark in data for mark in marks) for data in spelt))
 
 
-def _search(site: Site, marks: Sequence[bytes], tally: Tally) -> None:
+def _search(site: Site, person: Mapping[str, str], marks: Sequence[bytes], tally: Tally) -> None:
     """Every place is one trial; it is told by its name alone."""
-    for name, data in _places(site):
+    for name, data in (*_places(site), *_exports(site.parts, person)):
         found = sum(mark in data for mark in marks)
         tally.note(f"{name}: {found} marks", right=found == 0)
 
@@ -184,6 +191,17 @@ def _places(site: Site) -> Places:
     for table in Checker.TABLES:
         rows = site.rows(f"SELECT * FROM {table}")  # noqa: S608 - ours
         yield f"table {table}", b"\n".join(_bytes(value) for row in rows for value in row)
+
+
+def _exports(parts: Parts, person: Mapping[str, str]) -> Places:
+    """What the centre takes out of the log: all of it, and what is about one person, in both forms."""
+    for name, holder in (
+        ("all", None),
+        ("one person", Party("applicant", person["id_type"], person["number"], person["name"])),
+    ):
+        for form, written in (("JSON Lines", as_json_lines), ("CSV", as_csv)):
+            head, lines = export_log(parts, Wanted(Filter(), "审计员", "年度检查", holder))
+            yield f"export of {name} as {form}", b"".join(written(head, lines))
 
 
 def _outside(place: Town) -> Places:
