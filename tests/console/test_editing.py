@@ -146,7 +146,7 @@ def test_of_a_row_that_both_changed_a_person_chooses(small: House, editor: Visit
     assert "版本的名称" in answer.text
     assert drafted(small, number) == before
     chosen = {"revision": 2, f"row:items/{catalogue.SHOP}": "mine"}
-    limited = small.http(small.account("list-editor:department=没有的部门", login="limited"))
+    limited = small.http(small.account("list-editor:department=部门", login="limited"))
     assert limited.post(path(number, "rebase"), chosen).status_code == 409
     assert drafted(small, number) == before
     assert editor.post(path(number, "rebase"), chosen).status_code == 303
