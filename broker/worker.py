@@ -23,7 +23,9 @@ from broker.store.migrate import current, head
 from broker.wakes.aside import WakeAside
 from broker.wakes.fleet import LOOK_UP_TASK, FleetWake, celery_app, queue_of
 
-_MARGIN = 4  # threads beyond one per source, so that messages are heard while every source is being worked on
+_MARGIN = 64
+"""Threads beyond one per source, so that messages are heard while every source is being worked on – those too that a
+later edition adds: a source holds one thread however long it hangs (``Drain``), and threads are made when needed."""
 
 _AGAIN_S = 1.0  # before a worker that ended by itself begins anew
 

@@ -99,7 +99,7 @@ class _Figures:
     """The sources' figures as metrics: one label, the source, whose values the sharing list bounds."""
 
     def __init__(self, gates: Mapping[str, Gate], days: Mapping[str, Day], now: datetime) -> None:
-        today = day_of(now).isoformat()
+        self._day = today = day_of(now).isoformat()
         self._gates = gates
         self._days = days
         self._today = {source: day for source, day in days.items() if day.day == today}
@@ -110,6 +110,10 @@ class _Figures:
             "broker_source_lookups", "Lookups by what came of them, today.", labels=["source", "outcome"]
         )
         faults = CounterMetricFamily("broker_source_faults", "Lookups that met a fault, today.", labels=["source"])
+        calls = CounterMetricFamily("broker_source_calls", "Requests sent or counted today.", labels=["source"])
+        for source, gate in self._gates.items():
+            if gate.day == self._day:
+                calls.add_metric([source], gate.calls)
         durations = HistogramMetricFamily(
             "broker_source_duration_seconds", "How long conversations took, today.", labels=["source"]
         )
@@ -118,7 +122,7 @@ class _Figures:
                 lookups.add_metric([source, outcome], getattr(day, outcome))
             faults.add_metric([source], day.failed)
             durations.add_metric([source], _cumulated(day), sum_value=day.total_ms / 1000)
-        yield from (lookups, faults, durations, self._breakers(), *self._moments())
+        yield from (lookups, faults, calls, durations, self._breakers(), *self._moments())
 
     def _breakers(self) -> Metric:
         told = GaugeMetricFamily(

@@ -104,6 +104,7 @@ def test_the_metrics_say_the_same_and_count_each_bucket_with_the_smaller_ones(gr
     told = samples(ground)
     assert told["broker_source_lookups_total", "licences", "held"] == 1
     assert told["broker_source_faults_total", "licences"] == 0
+    assert told["broker_source_calls_total", "licences"] == sources(ground)["licences"]["today"]["calls"] == 1
     bucket = "broker_source_duration_seconds_bucket"
     assert [told[bucket, "licences", bound] for bound in ("0.01", "0.025", "0.5", "1.0", "+Inf")] == [0, 1, 1, 2, 2]
     assert told["broker_source_duration_seconds_count", "licences"] == 2
