@@ -164,7 +164,7 @@ def test_the_seal_names_no_person(ground: Ground, desk: Desk) -> None:
     """An edition is public; who published it stands in the audit log."""
     edition = desk.published(changed())
     said = json.loads(unb64(edition["seal"].split(".")[1]))
-    assert set(said) == {"version", "issuer", "number", "digest", "effective_at"}
+    assert set(said) == {"version", "issuer", "number", "digest", "effective_at", "sealed_at"}
 
 
 def test_another_list_or_another_signer_does_not_verify(ground: Ground) -> None:
