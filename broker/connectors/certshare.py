@@ -4,8 +4,8 @@ How it is called stands in :mod:`broker.connectors.certshare_call`, files in :mo
 and the holder's consent in :mod:`broker.connectors.certshare_consent`.
 
 Connection: credentials ``account``, ``password``, ``private_key`` (PEM; without it answers are expected in the clear,
-with it a clear answer is UNTRUSTED); options ``use_cause`` ("object" or "string"), ``services``, ``consent``, ``base``
-(what stands before ``/ChannelVerify``, where it is not the endpoint's parent) and ``download_origin``.
+with it a clear answer is UNTRUSTED); options ``use_cause`` ("object", "string" or "text"), ``services``, ``consent``,
+``base`` (what stands before ``/ChannelVerify``, where it is not the endpoint's parent) and ``download_origin``.
 Source options: those of :mod:`broker.connectors.reading`, ``verify``, ``file`` and ``consent``.
 """
 

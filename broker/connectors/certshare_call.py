@@ -66,6 +66,8 @@ RESULTS: Final[Mapping[int, Reason]] = {  # data.result of verifyCertInfo
     7: Reason.MISMATCH,
 }
 
+CAUSE_LENGTH: Final = 200  # of the older free text
+
 _DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
@@ -144,7 +146,7 @@ def _status_of(response: HttpResponse) -> int:
 
 
 def use_cause(matter: Matter, shape: str) -> dict[str, str] | str:
-    """用证事由 from the case: an object, or the same as a JSON string for the platforms that want text."""
+    """用证事由 from the case, in the platform's form; NOT_CONFIGURED for a form that nobody has."""
     return spelt(
         {
             "certificateSystemName": matter.system,
@@ -158,8 +160,17 @@ def use_cause(matter: Matter, shape: str) -> dict[str, str] | str:
 
 
 def spelt(cause: dict[str, str], shape: str) -> dict[str, str] | str:
-    """A cause as the platform wants it: ``object``, or ``string``."""
-    return orjson.dumps(cause).decode() if shape == "string" else cause
+    """A cause as the platform wants it: ``object``, the same as a JSON ``string``, or the older free ``text``.
+
+    The text names item, its code and the system besides the reason, within the 200 characters that the older platforms
+    take: they print it across the copy, and an auditor must find the case's item by it.
+    """
+    if shape == "text":
+        names = ("certificateCopyCause", "certificateMatterName", "certificateEventCode", "certificateSystemName")
+        return "；".join(cause[name] for name in names)[:CAUSE_LENGTH]
+    if shape == "string":
+        return orjson.dumps(cause).decode()
+    return cause if shape == "object" else settle(Reason.NOT_CONFIGURED)
 
 
 def access_token(password: str) -> str:

@@ -1,8 +1,9 @@
 """Population services of the Ministry of Public Security (公安部 人口库): an XML PACKAGE each way.
 
 The PACKAGEHEAD names who asks (operator: number, name, unit) and for what (business type, system); it is filled from
-the case and refused by the ministry when a field is empty. Source options: ``codes`` for RECORD@code, and those of
-:mod:`broker.connectors.reading`, with the tags in upper case.
+the case and refused by the ministry when a field is empty. An identity check answers by comparison codes alone; that
+it repeats the number asked for is not documented, so that number is held against the question only where it is there.
+Source options: ``codes`` for RECORD@code, and those of :mod:`broker.connectors.reading`, with the tags in upper case.
 """
 
 from __future__ import annotations

@@ -391,6 +391,21 @@ def test_only_asked_fields_leave_the_connector() -> None:
     assert end.value.value.fields == {"holder_name": SHOP.name}
 
 
+def test_the_older_use_cause_is_text_of_the_case_within_its_length() -> None:
+    matter = question("ecert-id-card", Form.QUERY, MAN).matter
+    text = certshare_call.use_cause(matter, "text")
+    assert isinstance(text, str)
+    assert all(part in text for part in (matter.reason, matter.item_name, matter.item_code, matter.system))
+    assert len(certshare_call.use_cause(replace(matter, item_name="事" * 300), "text")) == 200
+    connection = replace(CERTSHARE, options={"use_cause": "poem"})
+    conversation = certshare.CertShare(ANSWER_OK, no_decrypt).ask(
+        question("ecert-id-card", Form.QUERY, MAN), SOURCES["ecert-id-card"], connection, NOW
+    )
+    with pytest.raises(StopIteration) as end:
+        next(conversation)
+    assert end.value.value.reason is Reason.NOT_CONFIGURED
+
+
 @pytest.mark.parametrize("shape", ["object", "string"])
 def test_the_use_cause_comes_from_the_case(shape: str) -> None:
     connection = replace(CERTSHARE, options={"use_cause": shape})
@@ -441,6 +456,14 @@ def compared(number: str = "1", name: str = "1", life: str = "0") -> bytes:
 )
 def test_each_comparison_code_has_its_reason(codes: tuple[str, str, str], reason: Reason) -> None:
     assert from_exchange("ps-identity", compared(*codes)).reason is reason
+
+
+def test_an_identity_check_that_repeats_no_number_is_believed_by_its_codes_and_one_that_does_is_held_to_it() -> None:
+    silent = compared().replace(f"<GMSFHM>{MAN.number}</GMSFHM>".encode(), b"")
+    answer = from_exchange("ps-identity", silent)
+    assert (answer.reason, answer.holder_number) == (Reason.VALID, "")
+    assert from_exchange("ps-identity", compared()).holder_number == MAN.number
+    assert from_exchange("ps-base", package("<RECORD><XM>x</XM></RECORD>")).reason is Reason.MALFORMED
 
 
 @unhurried

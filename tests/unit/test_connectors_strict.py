@@ -115,9 +115,10 @@ def test_an_operation_nobody_offers_is_status_2(road: MemoryRoad) -> None:
     assert certshare_status(road, elsewhere, lambda _: None) == 2
 
 
-def test_both_spellings_of_the_use_cause_are_accepted(road: MemoryRoad) -> None:
+@pytest.mark.parametrize("shape", ["object", "string", "text"])
+def test_every_spelling_of_the_use_cause_is_accepted(road: MemoryRoad, shape: str) -> None:
     connection = road.connections["sd-certshare"]
-    road.connections["sd-certshare"] = replace(connection, options={**connection.options, "use_cause": "string"})
+    road.connections["sd-certshare"] = replace(connection, options={**connection.options, "use_cause": shape})
     try:
         last_request(road, "ecert-business-licence", Form.QUERY, "company_valid")
     finally:
