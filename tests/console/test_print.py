@@ -8,7 +8,8 @@ from tests.console.kit import PHONE, Browser
 LANDSCAPE = (1047, 700)  # what an A4 sheet lying down leaves between its margins, in CSS pixels
 UPRIGHT = (688, 1000)
 _CUT = """[...document.querySelectorAll('main *')].filter(one => one.scrollWidth > one.clientWidth + 1
-  && getComputedStyle(one).overflowX !== 'visible' && !one.closest('.visually-hidden')).map(one => one.outerHTML.slice(0, 120))"""
+  && getComputedStyle(one).overflowX !== 'visible' && !one.closest('.visually-hidden'))
+  .map(one => one.outerHTML.slice(0, 120))"""
 _FOLDED = """[...document.querySelectorAll('main details')].filter(one =>
   [...one.children].some(part => part.tagName !== 'SUMMARY' && !part.checkVisibility({contentVisibilityAuto: true})))
   .length"""
