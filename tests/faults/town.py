@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 from zlib import crc32
@@ -222,12 +223,12 @@ class Load:
 
     def send_unknown_again(self, rounds: int = 50) -> None:
         """What the client is told to do with what it does not know: the same again."""
-        for _ in range(rounds):
-            for name in sorted(self.ledger.unknown):
-                self.send(name)
-            if not self.ledger.unknown:
-                return
-            time.sleep(AGAIN_SECONDS)
+        with ThreadPoolExecutor(len(self._threads)) as pool:
+            for _ in range(rounds):
+                list(pool.map(self.send, sorted(self.ledger.unknown)))
+                if not self.ledger.unknown:
+                    return
+                time.sleep(AGAIN_SECONDS)
 
     def lost_and_double(self) -> tuple[int, int]:
         """Acknowledged requests without their row, and requests with more than one verification."""
