@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,6 +39,7 @@ from broker.core.errors import CallerProblem, OperatorProblem
 from broker.signing import http_message, keys
 
 _KEY, _CONFIG, _STATE, _SEEN, _EVIDENCE = "witness.pem", "witness.json", "state.json", "checkpoints", "evidence"
+_LOCK = "lock"
 _JSON = "application/json"
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, bytes]]
@@ -108,6 +111,10 @@ class Witness:
 
     def look(self, now: datetime, silence_minutes: float) -> Alarm | None:
         """One look at the log; returns the alarm that stands after it."""
+        with self._alone():
+            return self._looked(now, silence_minutes)
+
+    def _looked(self, now: datetime, silence_minutes: float) -> Alarm | None:
         state = self.state
         if state.alarm is not None and state.alarm.kind is not Kind.SILENT:
             return state.alarm  # a person must clear it
@@ -233,7 +240,8 @@ class Witness:
             if not self._audited(head, index, width, now):
                 places = f"among {index * merkle.TILE_WIDTH} to {index * merkle.TILE_WIDTH + width - 1}"
                 alarm = Alarm(Kind.REWRITTEN, places, now.isoformat())
-                self._keep(replace(self.state, alarm=alarm))
+                with self._alone():
+                    self._keep(replace(self.state, alarm=alarm))
                 return alarm
         return None
 
@@ -266,7 +274,8 @@ class Witness:
 
     def clear(self) -> None:
         """A person has looked into the alarm and takes it back; the checkpoints that were kept stay."""
-        self._keep(replace(self.state, alarm=None))
+        with self._alone():
+            self._keep(replace(self.state, alarm=None))
 
     # --- the road and the folder
 
@@ -279,6 +288,13 @@ class Witness:
             method, url, body, _JSON, self.signer, int(now.timestamp()), secrets.token_hex(16)
         )
         return self._send(method, url, headers | ({"Content-Type": _JSON} if body is not None else {}), body)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While one process reads the state and writes it anew, no other does: an audit's alarm must outlive a look."""
+        with (self._folder / _LOCK).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, or the process dies
+            yield
 
     def _keep(self, state: State) -> None:
         _write(self._folder / _STATE, json.dumps(asdict(state)).encode())

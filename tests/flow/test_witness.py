@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -111,7 +112,7 @@ def tamper(broker: Broker, *statements: str) -> None:
 
 def rebuild(broker: Broker) -> None:
     """Sign the log anew from its entries as they stand now, with the log's own stolen keys."""
-    tables = ("log_leaf", "log_tile", "log_checkpoint", "log_index", "entry_queue")
+    tables = ("log_leaf", "log_tile", "log_checkpoint", "log_index", "log_related", "entry_queue")
     tamper(broker, *(f"DELETE FROM {one}" for one in tables),  # noqa: S608 - names of ours
            "INSERT INTO entry_queue SELECT id FROM entry")  # fmt: skip
     broker.sequence_all()
@@ -216,6 +217,26 @@ def test_an_entry_rewritten_under_its_old_hash_is_found_by_reading(watch: Watch)
     alarm = watch.witness.audit(datetime.now(UTC))
     assert alarm is not None
     assert (alarm.kind, watch.look()) == (Kind.REWRITTEN, Kind.REWRITTEN)
+
+
+def test_an_alarm_of_an_audit_outlives_a_look_that_began_before(watch: Watch) -> None:
+    """Both are processes of their own; the look had read the state when the audit wrote its alarm."""
+    tamper(watch.broker)
+    altered(watch.broker)
+    auditor = Witness(watch.folder, watch.send)
+    audit = threading.Thread(target=auditor.audit, args=(datetime.now(UTC),))
+    send = watch.send
+
+    def meanwhile(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
+        if not audit.ident:
+            audit.start()
+            audit.join(0.5)  # without the lock it is over by then, and what it wrote is lost
+        return send(method, url, headers, body)
+
+    watch.witness._send = meanwhile
+    watch.look()
+    audit.join()
+    assert watch.look() is Kind.REWRITTEN
 
 
 def test_silence_is_an_alarm_that_ends_by_itself(watch: Watch) -> None:
