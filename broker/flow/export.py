@@ -13,8 +13,11 @@ from broker.core.log_export import Filter, Head, Line
 from broker.flow.caller import Identify, identified
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
+from broker.ports import Work
+from broker.ports.proof import Placed
 
-PAGE = 500  # entries read in one transaction, well below the time a statement may take
+PAGE = 500  # entries read in one transaction, well below the time a statement may take …
+STRETCH = 100_000  # … and of so many places, however few of them are wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def export_log(
         if note is None:
             raise CallerProblem("log.not-yet", retry_after=1)
         head = Head(parts.log_origin, checkpoint_size(note), note, wanted, pulse.now)
-        if most is not None and len(work.find_entries(wanted, 0, head.size, most + 1)) > most:
+        if most is not None and _more_than(work, wanted, head.size, most):
             raise CallerProblem("export.too-long", expected=f"at most {most} entries")
         work.record([entry("exported", pulse.now, by=asked.by, why=asked.reason, size=head.size,
                            filter=wanted.document(), **told)])  # fmt: skip
@@ -60,18 +63,30 @@ def export_log(
 def _lines(parts: Parts, head: Head) -> Iterator[Line]:
     """Page by page, each in a transaction of its own: below a signed size the log never changes."""
     start = 0
-    while True:
+    while start < head.size:
         with parts.store.read() as work:
-            page = work.find_entries(head.wanted, start, head.size, PAGE)
+            page, start = _page(work, head.wanted, start, head.size, PAGE)
             read = tile_reader(work)
             lines = [
                 Line(one.position, one.body, () if head.wanted.whole else _proof(one.position, head.size, read))
                 for one in page
             ]
         yield from lines
-        if len(page) < PAGE:
-            return
-        start = page[-1].position + 1
+
+
+def _page(work: Work, wanted: Filter, start: int, size: int, limit: int) -> tuple[list[Placed], int]:
+    """Up to ``limit`` entries of one stretch, and where to go on."""
+    stop = min(start + STRETCH, size)
+    found = work.find_entries(wanted, start, stop, limit)
+    return found, found[-1].position + 1 if len(found) == limit else stop
+
+
+def _more_than(work: Work, wanted: Filter, size: int, most: int) -> bool:
+    start, left = 0, most + 1
+    while start < size and left > 0:
+        page, start = _page(work, wanted, start, size, left)
+        left -= len(page)
+    return left <= 0
 
 
 def _proof(position: int, size: int, read: merkle.ReadTile) -> tuple[bytes, ...]:

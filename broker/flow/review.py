@@ -10,7 +10,7 @@ import orjson
 from broker.core import checkpoint, merkle
 from broker.core.cosignature import behind
 from broker.core.envelope import Verifier
-from broker.core.errors import BrokerProblem
+from broker.core.errors import BrokerProblem, CallerProblem
 from broker.flow.parts import Parts
 from broker.flow.sequence import indexed
 from broker.ports import LogRow, Work
@@ -64,42 +64,103 @@ def verify_log(parts: Parts, log_keys: Sequence[Verifier], heard: Heard = _unhea
                 raise _damaged("no checkpoint")
             return LogReport(0, merkle.EMPTY_ROOT, waiting)
         head = checkpoint.verify(note, parts.log_origin, log_keys, at_least=len(parts.log_signers))  # (1)
-        root, tiles = _rebuilt(work, head.size, heard)
-        _hold_entries(work, head, root, tiles)
-        _hold_checkpoints(parts, work, log_keys, tiles)
-    return LogReport(head.size, root, waiting)
+        rebuilt = _Rebuilt(parts, work, log_keys)
+        rebuilt.grow_to(head.size, heard)
+        rebuilt.hold(head)
+    return LogReport(head.size, rebuilt.root, waiting)
 
 
-def _hold_entries(work: Work, head: checkpoint.Checkpoint, root: bytes, tiles: _Tiles) -> None:
-    stored = work.tiles(list(tiles))
-    if root != head.root:  # (2)
-        raise _damaged(_first_other(tiles, stored) or f"root of {head.size} entries")
-    if work.log_size() != head.size:
-        raise _damaged(f"entry {head.size} is not in the checkpoint")
-    for (level, index), hashes in tiles.items():  # (3)
-        if stored.get((level, index)) != hashes:
-            raise _damaged(f"tile {level}/{index}")
+class _Rebuilt:
+    """The log made again from its entries' bytes alone, and held against what is stored beside them on the way.
 
+    Of the tiles it keeps only those at the right edge, so that a log of any length fits into memory. What does not hold
+    is noted and told at the end, the entries before everything that is made of them.
+    """
 
-def _first_other(tiles: _Tiles, stored: _Tiles) -> str | None:
-    """The first entry that is not the one whose hash was stored beside it."""
-    for (level, index), hashes in sorted(tiles.items()):
-        kept = stored.get((level, index), b"")
-        if level == 0 and kept != hashes:
-            pairs = zip(_hashes(hashes), _hashes(kept), strict=False)
-            return f"entry {index * merkle.TILE_WIDTH + next((n for n, (a, b) in enumerate(pairs) if a != b), 0)}"
-    return None
+    def __init__(self, parts: Parts, work: Work, log_keys: Sequence[Verifier]) -> None:
+        self._parts = parts
+        self._work = work
+        self._log_keys = log_keys
+        self._edge: _Tiles = {}
+        self._other_entry = ""
+        self._other_tile = ""
+        self._checkpoints = _checkpoints(work)
+        self._next = next(self._checkpoints, None)
+        self._false_checkpoint: CallerProblem | BrokerProblem | None = None
+        self.root, self.size = merkle.EMPTY_ROOT, 0
+
+    def grow_to(self, until: int, heard: Heard) -> None:
+        """Read the entries and everything that was made of them."""
+        while self.size < until:
+            rows = self._work.log_rows(self.size, min(self.size + _CHUNK, until))
+            right = [_held_row(position, row) for position, row in enumerate(rows, self.size)]
+            if not rows:
+                raise _damaged(f"entry {self.size} is missing")
+            _hold_index(self._work.indexed(self.size, self.size + len(rows)), right, self.size)
+            growth = merkle.grow(self.size, [merkle.leaf_hash(row.body) for row in rows], self._tile)
+            self._edge |= growth.tiles
+            self.root, self.size = growth.root, growth.size
+            self._compare({key: one for key, one in growth.tiles.items() if len(one) == merkle.TILE_SIZE})
+            self._hold_checkpoints(until=self.size)
+            self._forget()
+            heard(self.size, until)
+        if self._work.indexed(until, _EVERY_PLACE):
+            raise _damaged(f"index of entry {until}")  # (7)
+
+    def hold(self, head: checkpoint.Checkpoint) -> None:
+        """Tell what does not hold. Raises as ``verify_log``."""
+        self._compare({key: one for key, one in self._edge.items() if len(one) < merkle.TILE_SIZE})
+        if self.root != head.root:  # (2)
+            raise _damaged(self._other_entry or f"root of {head.size} entries")
+        if self._work.log_size() != head.size:
+            raise _damaged(f"entry {head.size} is not in the checkpoint")
+        if self._other_tile:  # (3)
+            raise _damaged(self._other_tile)
+        self._hold_checkpoints(until=None)
+        if self._false_checkpoint is not None:
+            raise self._false_checkpoint
+
+    def _tile(self, level: int, index: int) -> bytes:
+        return self._edge[level, index]
+
+    def _forget(self) -> None:
+        """Keep the last tile of each level: what growing reads, and the roots of what comes."""
+        last: dict[int, int] = {}
+        for level, index in self._edge:
+            last[level] = max(index, last.get(level, 0))
+        self._edge = {(level, index): self._edge[level, index] for level, index in last.items()}
+
+    def _compare(self, tiles: _Tiles) -> None:
+        """Note the first entry that is not the one whose hash was stored beside it, and the first tile that differs."""
+        stored = self._work.tiles(list(tiles))
+        for (level, index), hashes in sorted(tiles.items()):
+            kept = stored.get((level, index), b"")
+            if kept == hashes:
+                continue
+            self._other_tile = self._other_tile or f"tile {level}/{index}"
+            if level == 0 and not self._other_entry:
+                pairs = zip(_hashes(hashes), _hashes(kept), strict=False)
+                place = next((number for number, (one, other) in enumerate(pairs) if one != other), 0)
+                self._other_entry = f"entry {index * merkle.TILE_WIDTH + place}"
+
+    def _hold_checkpoints(self, until: int | None) -> None:
+        """Hold those that are due against the entries so far, until one is false; None: all that are left."""
+        while self._false_checkpoint is None and self._next is not None and (until is None or self._next[0] <= until):
+            try:
+                self._hold_checkpoint(*self._next)
+            except (CallerProblem, BrokerProblem) as problem:
+                self._false_checkpoint = problem
+            self._next = next(self._checkpoints, None)
+
+    def _hold_checkpoint(self, size: int, note: str) -> None:
+        log_keys, signers = behind(self._log_keys), len(self._parts.log_signers)
+        head = checkpoint.verify(note, self._parts.log_origin, log_keys, at_least=signers)  # (1)
+        if head.size != size or head.root != merkle.root(size, self._tile):  # (4)
+            raise _damaged(f"checkpoint {size}")
 
 
 def _hashes(tile: bytes) -> list[bytes]:
     return [tile[at : at + merkle.HASH_SIZE] for at in range(0, len(tile), merkle.HASH_SIZE)]
-
-
-def _hold_checkpoints(parts: Parts, work: Work, log_keys: Sequence[Verifier], tiles: _Tiles) -> None:
-    for size, note in _checkpoints(work):
-        head = checkpoint.verify(note, parts.log_origin, behind(log_keys), at_least=len(parts.log_signers))  # (1)
-        if head.size != size or head.root != merkle.root(size, lambda level, index: tiles[level, index]):  # (4)
-            raise _damaged(f"checkpoint {size}")
 
 
 def _checkpoints(work: Work) -> Iterator[tuple[int, str]]:
@@ -107,29 +168,6 @@ def _checkpoints(work: Work) -> Iterator[tuple[int, str]]:
     while found := work.checkpoints(last, _CHUNK):
         yield from found
         last = found[-1][0]
-
-
-def _rebuilt(work: Work, until: int, heard: Heard) -> tuple[bytes, _Tiles]:
-    """Root and tiles of the first entries, from their bytes alone."""
-    tiles: _Tiles = {}
-    root, size = merkle.EMPTY_ROOT, 0
-
-    def read_tile(level: int, index: int) -> bytes:
-        return tiles[level, index]
-
-    while size < until:
-        rows = work.log_rows(size, min(size + _CHUNK, until))
-        right = [_held_row(position, row) for position, row in enumerate(rows, size)]
-        if not rows:
-            raise _damaged(f"entry {size} is missing")
-        _hold_index(work.indexed(size, size + len(rows)), right, size)
-        growth = merkle.grow(size, [merkle.leaf_hash(row.body) for row in rows], read_tile)
-        tiles |= growth.tiles
-        root, size = growth.root, growth.size
-        heard(size, until)
-    if work.indexed(until, _EVERY_PLACE):
-        raise _damaged(f"index of entry {until}")  # (7)
-    return root, tiles
 
 
 def _hold_index(found: Sequence[Indexed], right: Sequence[Indexed], start: int) -> None:

@@ -75,11 +75,14 @@ class GrantsWork(Protocol):
         ...
 
     def application(self, number: str) -> Application | None:
-        """An application, locked until this transaction ends."""
+        """An application; in a writing transaction locked until it ends."""
         ...
 
-    def applications(self, *, open_only: bool = False) -> list[Application]:
-        """All applications, or those that nobody has decided yet, the newest first."""
+    def applications(self, *, open_only: bool = False, decided: int | None = None) -> list[Application]:
+        """All applications, or those that nobody has decided yet, the newest first.
+
+        With ``decided``: those that nobody has decided yet, and then so many of the others.
+        """
         ...
 
     def change_application(self, application: Application) -> None:
@@ -163,11 +166,13 @@ class GrantsWork(Protocol):
         ...
 
     def flag(self, number: str) -> Flag | None:
-        """A flag, locked until this transaction ends."""
+        """A flag; in a writing transaction locked until it ends."""
         ...
 
-    def flags(self, *, operators: Collection[str] | None = None, open_only: bool = False) -> list[Flag]:
-        """Flags, the newest first."""
+    def flags(
+        self, *, operators: Collection[str] | None = None, open_only: bool = False, cleared: int | None = None
+    ) -> list[Flag]:
+        """Flags, the newest first; with ``cleared``, the open ones first, and then so many of the others."""
         ...
 
     def clear_flag(self, flag: Flag) -> None:

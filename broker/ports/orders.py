@@ -44,7 +44,7 @@ class OrderWork(Protocol):
         ...
 
     def orders_of(self, unit: str | None, states: Collection[str], limit: int) -> list[WorkOrder]:
-        """A unit's orders in these states, or every unit's; those due first come first."""
+        """A unit's orders in these states, or every unit's; the open ones, those due first, then the latest ended."""
         ...
 
     def end_order(self, order: WorkOrder) -> None:

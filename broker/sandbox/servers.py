@@ -81,6 +81,7 @@ class Program:
     folder: Path
     user: pwd.struct_passwd | None
     last_signal: signal.Signals
+    keeps: bool = False  # its folder outlives it
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the server in a session of its own, so that a ^C at the terminal does not reach it."""
@@ -164,7 +165,8 @@ class Server(ABC):
         self.stop()
         if self._program is not None:
             atexit.unregister(self.close)
-            shutil.rmtree(self._program.folder, ignore_errors=True)
+            if not self._program.keeps:
+                shutil.rmtree(self._program.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -274,6 +276,27 @@ def start_postgres(programs: Path | None = None) -> Postgres:
         # SIGINT is PostgreSQL's "fast shutdown": open sessions are ended and the data is left clean.
         program = Program("PostgreSQL", argv, folder, user, signal.SIGINT)
         return started(Postgres(f"{SQLALCHEMY_SCHEME}://broker:{password}@{LOOPBACK}:{port}/postgres", program))
+
+
+def keep_postgres(folder: Path, *, durable: bool = True) -> Postgres:
+    """A running PostgreSQL whose data stays in this folder, and is used again where it is there already.
+
+    Not ``durable``: nothing waits for the disk, for filling a database that can be filled again. The folder and those
+    above it must be open to the user whom PostgreSQL runs as.
+    """
+    user, ours = unprivileged_user(), folder.resolve()
+    found = _reachable(first(postgres_programs(), "PostgreSQL", DATABASE_URL_VARIABLE), ours, user)
+    secret = ours / "superuser"
+    if not secret.exists():
+        ours.mkdir(parents=True, exist_ok=True)
+        if user is not None:
+            os.chown(ours, user.pw_uid, user.pw_gid)
+        private_file(secret, _init_postgres(found, ours, user))
+    port = free_port()
+    hurried = () if durable else ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=16GB")
+    argv = (str(found / "postgres"), "-D", str(ours / "data"), "-p", str(port), *_POSTGRES_OPTIONS, *hurried)
+    program = Program("PostgreSQL", argv, ours, user, signal.SIGINT, keeps=True)
+    return started(Postgres(f"{SQLALCHEMY_SCHEME}://broker:{secret.read_text()}@{LOOPBACK}:{port}/postgres", program))
 
 
 def start_redis(program: Path | None = None) -> Redis:

@@ -101,3 +101,4 @@ job = Table(
 Index("job_about", job.c.kind, job.c.about, job.c.created_at)
 Index("job_owner", job.c.owner, job.c.state)
 Index("job_of_kind", job.c.kind, job.c.created_at)
+Index("job_state", job.c.kind, job.c.state)

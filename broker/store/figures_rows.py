@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, insert, literal, select, union_all, update
+from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from broker.core.collected import Standing
+from broker.core.day import CHINA
 from broker.core.figures import Counted
 from broker.ports.figures import Frozen, Paper, Report
 from broker.store import figures_tables as f
@@ -57,8 +58,8 @@ class FiguresRows(Rows):
     def reports(self, where: Mapping[str, str], since: str, until: str, limit: int) -> list[Report]:
         """Reports from one day up to another that hold an unused paper, the newest first."""
         table = f.paper_report.c
-        unused = select(f.paper.c.report_id).where(f.paper.c.standing.in_(_UNUSED), *_of_paper(where))
-        found = select(f.paper_report).where(table.day >= since, table.day <= until, table.id.in_(unused))
+        unused = exists().where(f.paper.c.report_id == table.id, f.paper.c.standing.in_(_UNUSED), *_of_paper(where))
+        found = select(f.paper_report).where(table.day >= since, table.day <= until, unused)
         of_report = [f.paper_report.c[name] == value for name, value in where.items() if name in f.paper_report.c]
         rows = self._run(found.where(*of_report).order_by(table.at.desc(), table.id.desc()).limit(limit)).all()
         papers = self._papers_of([row.id for row in rows])
@@ -75,8 +76,7 @@ class FiguresRows(Rows):
     def forget_notes(self, before: str) -> None:
         """Drop what clerks wrote with reports before this day; the reports stay."""
         old = select(f.paper_report.c.id).where(f.paper_report.c.day < before)
-        kept = func.length(f.paper.c.note) > 0
-        self._run(update(f.paper).where(kept, f.paper.c.report_id.in_(old)).values(note=b""))
+        self._run(update(f.paper).where(f.NOTED, f.paper.c.report_id.in_(old)).values(note=b""))
 
     def objections_to(self, since: datetime) -> dict[str, int]:
         """How many objections were raised to each source's data from this moment on."""
@@ -211,7 +211,8 @@ def _papers_of_days(names: Sequence[str], months: Sequence[str]) -> Any:
     month = func.substr(table.c.day, 1, 7).label("month")
     chosen = [(paper if name in paper.c else table).c[name] for name in names]
     counted = select(month, *chosen, func.count().label("count")).select_from(paper.join(table))
-    return counted.where(_within(table.c.day, months)).group_by(month, *chosen)
+    made = _made_within(paper.c.report_id, months)
+    return counted.where(_within(table.c.day, months), made).group_by(month, *chosen)
 
 
 def _within(day: Any, months: Sequence[str]) -> Any:
@@ -219,6 +220,19 @@ def _within(day: Any, months: Sequence[str]) -> Any:
     found: Any = literal(value=False)
     for month in months:
         found = found | day.between(f"{month}-01", f"{month}-31")
+    return found
+
+
+def _made_within(number: Any, months: Sequence[str]) -> Any:
+    """Whether a report's id is of one of these months: ids begin with their moment, so papers need no day of their own.
+
+    A day wider on both sides, since it only spares reading the papers of other months.
+    """
+    found: Any = literal(value=False)
+    for month in months:
+        first = datetime.combine(date.fromisoformat(f"{month}-01"), time(), CHINA)
+        start, stop = first - timedelta(days=1), first + timedelta(days=32)
+        found = found | ((number >= f"{t.milliseconds(start):012x}") & (number < f"{t.milliseconds(stop):012x}"))
     return found
 
 

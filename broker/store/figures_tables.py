@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from broker.core.figures import Counted
@@ -43,6 +44,11 @@ paper_report = Table(
 )
 Index("paper_report_day", paper_report.c.day)
 
+Index("paper_report_at", paper_report.c.at)
+Index("paper_report_item", paper_report.c.item, paper_report.c.at)
+Index("paper_report_department", paper_report.c.department, paper_report.c.at)
+Index("paper_report_scene", paper_report.c.scene, paper_report.c.at)
+
 paper = Table(
     "paper",
     metadata,
@@ -56,6 +62,8 @@ paper = Table(
     Column("note", LargeBinary, nullable=False),  # encrypted: somebody may write a name into it
     PrimaryKeyConstraint("report_id", "material"),
 )
+NOTED = text("length(note) > 0")
+Index("paper_noted", paper.c.report_id, postgresql_where=NOTED, sqlite_where=NOTED)
 
 figures_day = Table(
     "figures_day",

@@ -54,18 +54,21 @@ class GrantsRows(Rows):
         self._run(insert(g.grant_application), **_application_row(application))
 
     def application(self, number: str) -> Application | None:
-        """An application, locked until this transaction ends."""
-        found = select(g.grant_application).where(g.grant_application.c.id == number).with_for_update()
-        row = self._run(found).one_or_none()
+        """An application; in a writing transaction locked until it ends."""
+        found = select(g.grant_application).where(g.grant_application.c.id == number)
+        row = self._run(self._held(found)).one_or_none()
         return None if row is None else _application(row)
 
-    def applications(self, *, open_only: bool = False) -> list[Application]:
-        """All applications, or those that nobody has decided yet, the newest first."""
-        table = g.grant_application
+    def applications(self, *, open_only: bool = False, decided: int | None = None) -> list[Application]:
+        """All applications, or those that nobody has decided yet, the newest first.
+
+        With ``decided``: those that nobody has decided yet, and then so many of the others.
+        """
+        table, applied = g.grant_application, ApplicationState.APPLIED.value
         found = select(table).order_by(table.c.applied_at.desc(), table.c.id.desc())
-        if open_only:
-            found = found.where(table.c.state == ApplicationState.APPLIED.value)
-        return [_application(row) for row in self._run(found)]
+        waiting, others = found.where(table.c.state == applied), found.where(table.c.state != applied).limit(decided)
+        chosen = [found] if decided is None and not open_only else [waiting] if open_only else [waiting, others]
+        return [_application(row) for one in chosen for row in self._run(one)]
 
     def change_application(self, application: Application) -> None:
         """Keep what has become of an application; the caller has locked it."""
@@ -199,19 +202,26 @@ class GrantsRows(Rows):
         )  # fmt: skip
 
     def flag(self, number: str) -> Flag | None:
-        """A flag, locked until this transaction ends."""
-        row = self._run(select(g.misuse_flag).where(g.misuse_flag.c.id == number).with_for_update()).one_or_none()
+        """A flag; in a writing transaction locked until it ends."""
+        row = self._run(self._held(select(g.misuse_flag).where(g.misuse_flag.c.id == number))).one_or_none()
         return None if row is None else _flag(row)
 
-    def flags(self, *, operators: Collection[str] | None = None, open_only: bool = False) -> list[Flag]:
-        """Flags, the newest first."""
+    def flags(
+        self, *, operators: Collection[str] | None = None, open_only: bool = False, cleared: int | None = None
+    ) -> list[Flag]:
+        """Flags, the newest first; with ``cleared``, the open ones first, and then so many of the others."""
         table = g.misuse_flag
         found = select(table).order_by(table.c.raised_at.desc(), table.c.id.desc())
         if operators is not None:
             found = found.where(table.c.operator.in_(sorted(operators)))
-        if open_only:
-            found = found.where(table.c.state == "open")
-        return [_flag(row) for row in self._run(found)]
+        standing, over = found.where(table.c.state == "open"), found.where(table.c.state == "cleared").limit(cleared)
+        chosen = [found] if cleared is None and not open_only else [standing] if open_only else [standing, over]
+        return [_flag(row) for one in chosen for row in self._run(one)]
+
+    def _held(self, found: Select[Any]) -> Select[Any]:
+        """PostgreSQL's readers may not lock, and say so by their isolation level; SQLite's writers are alone."""
+        isolation = self.connection.get_execution_options().get("isolation_level")
+        return found if self._sql.is_sqlite or isolation else found.with_for_update()
 
     def clear_flag(self, flag: Flag) -> None:
         """Keep that it was cleared, by whom and why; the caller has locked it."""

@@ -84,3 +84,5 @@ misuse_flag = Table(
     Column("cleared_at", Moment),
     Column("comment", Text),
 )
+Index("misuse_flag_state", misuse_flag.c.state, misuse_flag.c.raised_at)
+Index("grant_application_at", grant_application.c.applied_at)

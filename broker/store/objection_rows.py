@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from broker.core.objection import MARKED, OVER, Objection, ObjectionState
 from broker.ports.objections import Asked, Concern, Reopened
@@ -21,6 +21,7 @@ _COLUMNS = {"verification": "verification_id", "client": "client_id", "case": "c
 _NAMES = {one.name: _COLUMNS.get(one.name, one.name) for one in fields(Objection)}
 _ROW = o.objection.c
 _objections = select(*(_ROW[column] for column in _NAMES.values()))
+_MOST_READ = 5_000  # of those that are over, the latest, looked at for whom they concern: what bounds a page's time
 _STANDING = sorted(one.value for one in ObjectionState if one not in OVER)
 _ON = (
     select(t.verification.c.id, t.case_file.c.client_id, t.case_file.c.number, t.verification.c.receipt)
@@ -52,16 +53,16 @@ class ObjectionRows(Rows):
 
         Of a verification, or of those that concern somebody, where they are given.
         """
-        found = _objections if verification is None else _objections.where(_ROW.verification_id == verification)
-        if concern is not None:
-            found = found.where(
-                _ROW.owner.in_(sorted(concern.owners))
-                | _ROW.source.in_(sorted(concern.sources))
-                | _ROW.raised_unit.in_(sorted(concern.units))
-            )
-        standing = found.where(_ROW.state.in_(_STANDING)).order_by(_ROW.due_at, _ROW.id)
-        over = found.where(_ROW.state.not_in(_STANDING)).order_by(_ROW.ended_at.desc(), _ROW.id.desc()).limit(ended)
-        return [_objection(row) for one in (standing, over) for row in self._run(one)]
+        standing = _concerning(_objections.where(_ROW.state.in_(_STANDING)), _ROW, verification, concern)
+        if ended == 0:
+            return [_objection(row) for row in self._run(standing.order_by(_ROW.due_at, _ROW.id))]
+        latest = _objections.where(_ROW.ended_at.is_not(None)).order_by(_ROW.ended_at.desc(), _ROW.id.desc())
+        if verification is not None:
+            latest = latest.where(_ROW.verification_id == verification)
+        read = latest.limit(_MOST_READ).subquery()
+        over = _concerning(select(read), read.c, None, concern).order_by(read.c.ended_at.desc(), read.c.id.desc())
+        both = (standing.order_by(_ROW.due_at, _ROW.id), over.limit(ended))
+        return [_objection(row) for one in both for row in self._run(one)]
 
     def change_objection(self, objection: Objection) -> None:
         """Keep what has become of it; the caller has read it in this transaction."""
@@ -129,6 +130,19 @@ class ObjectionRows(Rows):
         for row in self._run(marked):
             found.setdefault(row.source, set()).add(row.about)
         return {source: frozenset(about) for source, about in found.items()}
+
+
+def _concerning(found: Select[Any], row: Any, verification: str | None, concern: Concern | None) -> Select[Any]:
+    """Those of a verification, or those that concern somebody, where they are given."""
+    if verification is not None:
+        found = found.where(row.verification_id == verification)
+    if concern is not None:
+        found = found.where(
+            row.owner.in_(sorted(concern.owners))
+            | row.source.in_(sorted(concern.sources))
+            | row.raised_unit.in_(sorted(concern.units))
+        )
+    return found
 
 
 def _objection(row: Any) -> Objection:

@@ -35,6 +35,8 @@ objection = Table(
 )
 Index("objection_record", objection.c.about, objection.c.source)
 Index("objection_due", objection.c.state, objection.c.due_at)
+Index("objection_raised", objection.c.raised_at)
+Index("objection_ended", objection.c.ended_at)
 
 objection_words = Table(
     "objection_words",

@@ -32,12 +32,17 @@ class OrderRows(Rows):
         return None if row is None else WorkOrder(*row)
 
     def orders_of(self, unit: str | None, states: Collection[str], limit: int) -> list[WorkOrder]:
-        """A unit's orders in these states, or every unit's; those due first come first."""
-        wanted = _orders.where(w.work_order.c.state.in_(sorted(states)))
-        if unit is not None:
-            wanted = wanted.where(w.work_order.c.unit == unit)
-        found = self._run(wanted.order_by(w.work_order.c.due_at, w.work_order.c.id).limit(limit))
-        return [WorkOrder(*row) for row in found]
+        """A unit's orders in these states, or every unit's: the open ones, those due first, then the latest ended."""
+        row = w.work_order.c
+        wanted = _orders if unit is None else _orders.where(row.unit == unit)
+        open_ = wanted.where(row.state == "open").order_by(row.due_at, row.id).limit(limit)
+        found = [WorkOrder(*one) for one in self._run(open_)] if "open" in states else []
+        ended: list[WorkOrder] = []
+        for state in sorted(set(states) - {"open"}):  # one by one, since an index orders them within a state
+            latest = wanted.where(row.state == state).order_by(row.ended_at.desc()).limit(limit)
+            ended += [WorkOrder(*one) for one in self._run(latest)]
+        ended.sort(key=lambda one: (one.ended_at or one.due_at, one.id), reverse=True)
+        return [*found, *ended][:limit]
 
     def end_order(self, order: WorkOrder) -> None:
         """Keep what has become of an order; the caller holds its verification."""

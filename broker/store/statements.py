@@ -271,9 +271,11 @@ class Statements:
                     t.entry_queue, t.entry_queue.c.entry_id == t.entry.c.id
                 )
             )
+            .where(t.entry.c.id >= bindparam("b_start"), t.entry.c.id < bindparam("b_stop"))
             .where(t.log_leaf.c.position.is_(None), t.entry_queue.c.entry_id.is_(None))
             .limit(1)
         )
+        self.last_entry = select(func.max(t.entry.c.id))
 
     def _for_registers(self) -> None:
         insert = self._insert

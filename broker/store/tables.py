@@ -237,13 +237,7 @@ Index(
     sqlite_where=text("state = 'due'"),
 )
 
-Index(
-    "lookup_evidence",
-    lookup.c.about,
-    lookup.c.answered_at,
-    postgresql_where=text("reason = 'held.valid'"),
-    sqlite_where=text("reason = 'held.valid'"),
-)
+Index("lookup_about", lookup.c.about, lookup.c.answered_at)
 
 Index(
     "lookup_consent",

@@ -42,6 +42,10 @@ work_order = Table(  # a lookup that a person answers
     Column("evidence_digest", Text),
 )
 Index("work_order_unit", work_order.c.unit, work_order.c.state, work_order.c.due_at)
+Index("work_order_due", work_order.c.state, work_order.c.due_at)
+Index("work_order_ended", work_order.c.state, work_order.c.ended_at)
+Index("work_order_unit_ended", work_order.c.unit, work_order.c.state, work_order.c.ended_at)
+Index("work_order_verification", work_order.c.verification_id)
 
 consent = Table(  # that a person is asked whether sources may be asked about them in one case, and what they said
     "consent",
@@ -63,3 +67,4 @@ consent = Table(  # that a person is asked whether sources may be asked about th
 Index("consent_lookup", consent.c.lookup_id, unique=True)
 Index("consent_case", consent.c.client_id, consent.c.case_number)
 Index("consent_subject", consent.c.subject)
+Index("consent_until", consent.c.state, consent.c.until_at)

@@ -58,6 +58,7 @@ from broker.store.statements import Statements
 from broker.store.waiting_rows import WaitingRows
 
 ReadKey = Callable[[str, str], Verifier]  # (SPKI PEM, key id) → verifier
+_STRETCH = 100_000  # entries looked through in one statement
 _LOG_LOCK = 0x6C6F67  # the advisory lock under which one sequencer at a time extends the log ("log")
 
 
@@ -432,7 +433,12 @@ class SqlWork(
 
     def stray_entry(self) -> int | None:
         """An entry that neither has a place nor waits for one; there must be none."""
-        return cast("int | None", self._run(self._sql.stray_entry).scalar_one_or_none())
+        last = self._run(self._sql.last_entry).scalar_one_or_none() or 0
+        for start in range(0, last + 1, _STRETCH):  # each statement well below the time that one may take
+            found = self._run(self._sql.stray_entry, b_start=start, b_stop=start + _STRETCH).scalar_one_or_none()
+            if found is not None:
+                return int(found)
+        return None
 
     # --- register and publish
 

@@ -155,7 +155,8 @@ def house(
 ) -> Iterator[House]:
     """A served console, over a new database with this list as edition 1, or over one that is there."""
     office = open_office(kit.settings(url or f"sqlite:///{folder / 'broker.db'}", keys), wake=kit.Bells())
-    event.listen(office.database.engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
+    if office.database.is_sqlite:
+        event.listen(office.database.engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
     if document is not None:
         migrate(office.database)
         publish(office.parts, document, None, "editor")

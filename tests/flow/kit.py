@@ -24,7 +24,8 @@ from broker.connectors import WorkOrders
 from broker.core.answer import Answer, Question, Reason, Reply
 from broker.core.authorise import Grant
 from broker.core.case import Basis
-from broker.core.catalog import Form, Source
+from broker.core.catalog import Catalog, Form, Source
+from broker.core.day import day_of
 from broker.core.errors import Problem
 from broker.core.identifiers import citizen_check_digit, credit_check_digit
 from broker.core.problems import PROBLEMS
@@ -87,6 +88,27 @@ def request(number: int, **changes: Any) -> dict[str, Any]:
 def closing(case: str, outcome: str) -> register.Closing:
     """That a case has ended, by the operator of ``request``."""
     return register.Closing(case, outcome, "op1", UNIT)
+
+
+def whole_request(number: int, catalog: Catalog, region: str, **what: str | None) -> dict[str, object]:
+    """A request with every role filled that the items know that are handled here and now."""
+    levels, today = catalog.regions[region].levels, day_of(datetime.now(UTC))
+    listed = catalog.items_of(region=region, item=what.get("item"), scene=what.get("scene"))
+    items = [one for one in listed if one.places[region].level in levels and one.effective.covers(today)]
+    roles = {need.holder for item in items for need in item.requirements}
+    roles |= {str(need.when["party"]) for item in items for need in item.requirements if "party" in need.when}
+    roles |= {
+        step.related
+        for item in items
+        for need in item.requirements
+        for step in catalog.materials[need.material].chain
+        if step.related
+    }
+    parties = [
+        {"role": role, "id_type": "111", "number": citizen(100 * number + place), "name": f"张某{place}"}
+        for place, role in enumerate(sorted(roles - {"applicant"}))
+    ]
+    return request(number, region=region, parties=parties, **what)
 
 
 def valid(question: Question) -> Answer:

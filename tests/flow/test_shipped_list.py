@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from broker.bootstrap import open_office
 from broker.core.catalog import Catalog
 from broker.core.check import check
-from broker.core.day import day_of
 from broker.core.errors import Problem
 from broker.core.findings import has_errors
 from broker.ports import Connection
@@ -44,33 +42,12 @@ def _catalog(broker: kit.Broker) -> Catalog:
         return broker.parts.edition(work, 1).catalog
 
 
-def _asked(number: int, catalog: Catalog, region: str, **what: str | None) -> dict[str, object]:
-    """A request with every role filled that the items know that are handled here and now."""
-    levels, today = catalog.regions[region].levels, day_of(datetime.now(UTC))
-    listed = catalog.items_of(region=region, item=what.get("item"), scene=what.get("scene"))
-    items = [one for one in listed if one.places[region].level in levels and one.effective.covers(today)]
-    roles = {need.holder for item in items for need in item.requirements}
-    roles |= {str(need.when["party"]) for item in items for need in item.requirements if "party" in need.when}
-    roles |= {
-        step.related
-        for item in items
-        for need in item.requirements
-        for step in catalog.materials[need.material].chain
-        if step.related
-    }
-    parties = [
-        {"role": role, "id_type": "111", "number": kit.citizen(100 * number + place), "name": f"张某{place}"}
-        for place, role in enumerate(sorted(roles - {"applicant"}))
-    ]
-    return kit.request(number, region=region, parties=parties, **what)
-
-
 def test_every_item_of_every_region_is_planned_asked_and_decided(shipped: kit.Broker) -> None:
     catalog, decided, refused = _catalog(shipped), [], []
     pairs = [(item.key, region) for item in catalog.items.values() for region in item.places]
     for number, (item, region) in enumerate(pairs):
         try:
-            decided.append(shipped.submit(_asked(number, catalog, region, item=item)).verification.id)
+            decided.append(shipped.submit(kit.whole_request(number, catalog, region, item=item)).verification.id)
         except Problem as problem:
             refused.append(problem.code)
     shipped.finish()
@@ -86,7 +63,7 @@ def test_every_scene_asks_each_source_about_each_person_once(shipped: kit.Broker
     scenes, refused = sorted(catalog.scene_items), []
     for number, (region, scene) in enumerate(scenes, start=5000):
         try:
-            shipped.submit(_asked(number, catalog, region, item=None, scene=scene))
+            shipped.submit(kit.whole_request(number, catalog, region, item=None, scene=scene))
         except Problem as problem:
             refused.append(problem.code)
     shipped.finish()

@@ -38,6 +38,7 @@ from broker.web.console.visit import viewed, visitor
 _AUDITOR = only(ConsoleRole.AUDITOR)
 PER_PAGE = 50
 MOST_READ = 20_000  # entries looked at for one page: what bounds its time, however long the log is
+CLEARED_LISTED = 200  # of the flags that were cleared, the latest; each has its entries in the log
 _EVERYTHING = 1 << 62  # above every place
 _WHOLE_DAY = timedelta(days=1)
 _TEXTS = ("kind", "client", "unit", "operator", "case", "source", "outcome", "subject")
@@ -145,7 +146,7 @@ class _Audit:
     def flags(self) -> Response:
         """What the rules against misuse have found, the open ones first."""
         with self._parts.store.read() as work:
-            found = sorted(work.flags(), key=lambda one: (one.state != "open", -one.raised_at.timestamp()))
+            found = work.flags(cleared=CLEARED_LISTED)
         rows = [(one, RULES[one.rule], describe(one.rule, one.evidence)) for one in found]
         return shown("audit/flags.html", rows=rows)
 
@@ -289,7 +290,7 @@ def _digest(stream: IO[bytes]) -> str:
 
 
 def _flag(work: Work, number: str) -> Flag:
-    one = next((one for one in work.flags() if one.id == number), None)
+    one = work.flag(number)
     if one is None:
         raise CallerProblem("misuse.unknown")
     return one

@@ -55,13 +55,17 @@ def grants_area(console: Console) -> Area:
 class _Now:
     """Everything that the pages show, as of one transaction."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, listed: bool = False, application: str = "") -> None:
+        """``listed``: with the applications; ``application``: with one of them, by its number or its grant's."""
         with console.parts.store.read() as work:
             pulse = work.pulse()
             self.now: datetime = pulse.now
             self.policy: Policy = console.parts.policy(work, pulse)
             self.catalog: Catalog = console.parts.edition_in_force(work, self.policy, pulse.now).catalog
-            self.applications: Sequence[Application] = work.applications()
+            self.applications: Sequence[Application] = work.applications(decided=_LISTED) if listed else ()
+            grant = self.policy.grants.get(application)
+            number = grant.application if grant else application
+            self.application: Application | None = work.application(number) if number else None
 
     def owner(self, source: str) -> str:
         """Whose a source is, by the list in force."""
@@ -94,14 +98,14 @@ class _Grants:
 
     def index(self) -> Response:
         """Applications, those that wait first, and grants."""
-        now = _Now(self._console)
+        now = _Now(self._console, listed=True)
         today = day_of(now.now)
         seen = [one for one in now.applications if now.sees(one.client, one.source)]
         waiting = sorted((one for one in seen if one.state is ApplicationState.APPLIED), key=lambda one: one.due_on)
         grants = [one for one in now.policy.grants.values() if now.sees(one.client, one.source)]
         return shown(
             "grants/index.html", waiting=waiting, overdue=[one.id for one in waiting if one.overdue(today)], now=now,
-            decided=[one for one in seen if one.state is not ApplicationState.APPLIED][:_LISTED],
+            decided=[one for one in seen if one.state is not ApplicationState.APPLIED],
             grants=sorted(grants, key=lambda one: (one.state != IN_FORCE, one.valid_to)), **_words(),
             can_apply=bool(now.clients()), has_body=bool(_my_units()),
         )  # fmt: skip
@@ -127,8 +131,8 @@ class _Grants:
         return self._application_page(number, "", 200)
 
     def _application_page(self, number: str, wrong: str, status: int) -> Response:
-        now = _Now(self._console)
-        one = next((one for one in now.applications if one.id == number), None)
+        now = _Now(self._console, application=number)
+        one = now.application
         if one is None or not now.sees(one.client, one.source):
             raise CallerProblem("application.unknown", got=number)
         owner = now.owner(one.source)
@@ -145,7 +149,7 @@ class _Grants:
         return self._grant_page(number, "", 200)
 
     def _grant_page(self, number: str, wrong: str, status: int) -> Response:
-        now = _Now(self._console)
+        now = _Now(self._console, application=number)
         one = now.policy.grants.get(number)
         if one is None or not now.sees(one.client, one.source):
             raise CallerProblem("application.grant", got=number)
@@ -156,7 +160,7 @@ class _Grants:
             "grants/grant.html", status=status, one=one, now=now, wrong=wrong, can_change=mine, **_words(),
             suspended_by=[describe(flag.rule, flag.evidence) for flag in flags],
             can_renew=one.state != REVOKED and one.client in {client.id for client in now.clients()},
-            came_from=any(known.id == one.application for known in now.applications), has_body=bool(_my_units()),
+            came_from=now.application is not None, has_body=bool(_my_units()),
         )  # fmt: skip
 
     # --- acting
@@ -213,7 +217,10 @@ class _Grants:
 
     def _asked(self, number: str) -> Scope:
         with self._parts.store.read() as work:
-            return next(one.asked for one in work.applications() if one.id == number)
+            found = work.application(number)
+        if found is None:
+            raise CallerProblem("application.unknown", got=number)
+        return found.asked
 
     def change(self, number: str) -> Response:
         """Suspend, revoke or restore; effective at once."""
