@@ -149,7 +149,10 @@ def _identity_provider(settings: Settings) -> OidcProvider | None:
         secret = Path(settings.oidc_client_secret_file).read_text("utf-8").strip()
     except OSError as error:
         raise OperatorProblem("config.invalid", got="BROKER_OIDC_CLIENT_SECRET_FILE", expected="a file") from error
-    return OidcProvider(settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret, settings.oidc_label)
+    return OidcProvider(
+        settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret, settings.oidc_label,
+        tuple(settings.oidc_acr.split()), tuple(settings.oidc_amr.split()),
+    )  # fmt: skip
 
 
 def _shared(connections: Mapping[str, Connection], store: Store, vault: Vault) -> dict[str, Connection]:

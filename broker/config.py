@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from broker.core.errors import OperatorProblem
 
@@ -39,7 +40,7 @@ class Settings:
     schemas_folder: str = str(ROOT / "schemas")
     """Folder of the JSON Schemas, those of the sources below ``sources/``."""
     public_url: str = "http://127.0.0.1:8080"
-    """The base URL callers sign; never taken from a request, since intermediaries can forge headers."""
+    """The base URL callers sign, `https` but on this machine; never taken from a request: headers can be forged."""
     host: str = "127.0.0.1"
     """Address the web server listens on."""
     port: int = 8080
@@ -77,6 +78,18 @@ class Settings:
     """File that holds the console's secret at the identity provider."""
     oidc_label: str = "OpenID Connect"
     """What the console's button calls the identity provider."""
+    oidc_acr: str = ""
+    """Strengths (`acr`), separated by spaces, one of which the identity provider must tell. Empty: whatever it does."""
+    oidc_amr: str = ""
+    """Ways (`amr`), separated by spaces, one of which the identity provider must name: `otp`, `mfa`. Empty: any."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether people would reach us over a network without https; on this machine alone there is no network."""
+        parts = urlsplit(self.public_url)
+        host = parts.hostname or ""
+        here = host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+        return parts.scheme != "https" and not here
 
     @property
     def embedded(self) -> bool:

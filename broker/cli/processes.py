@@ -31,6 +31,10 @@ def serve(*, accept_edition: bool) -> None:
     """Serve the API; in the embedded default (no BROKER_REDIS_URL) with the workers in the same process."""
     settings = current_settings()
     with told(), office(settings) as opened:
+        if settings.plain:  # cookies could be read and pages altered on the road
+            raise OperatorProblem(
+                "config.invalid", got="BROKER_PUBLIC_URL", expected="https, or this machine's own name"
+            )
         require_schema(opened)
         if settings.embedded:
             require_witnessed(opened)

@@ -119,7 +119,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("order.stopped", 409, _C, "该工单已停止（办件办结或授权停止）", "The work order has stopped: its case is closed, or its grant is no longer in force", "无需答复", "No answer is needed"),
     ("console.reply", 422, _C, "未选择答复", "No answer was chosen", "请选择 属实、不符 或 无法核实", "Choose: it is so, it is not so, or we cannot say"),
     ("console.attachment", 422, _C, "核查依据的文件类型不支持，或超过 1 MB", "The evidence is of another kind of file, or larger than 1 MB", "请附 PDF、OFD 或图片，必要时压缩", "Attach a PDF, an OFD or a picture, smaller if need be"),
-    ("order.evidence", 422, _C, "核查依据不是有效的 Base64，或超过 1 MB", "The evidence is no Base64, or is larger than 1 MB", "请压缩或只附关键页", "Compress it, or attach the telling pages only"),
+    ("order.evidence", 422, _C, "核查依据的内容与文件类型不符、不是有效的 Base64，或超过 1 MB", "The evidence is not what its type says, is no Base64, or is larger than 1 MB", "请附真正的 PDF、OFD 或图片，必要时压缩", "Attach a real PDF, OFD or picture, smaller if need be"),
     # misuse
     ("misuse.stopped", 403, _C, "该经办人的查询因异常行为被停止，待审计核查", "This operator was stopped for conspicuous conduct until an auditor has looked at it", "请联系大数据中心或审计部门说明情况", "Explain the matter to the big-data centre or to the auditors"),
     ("misuse.unknown", 404, _C, "没有该异常标记", "There is no such flag", "请核对编号", "Check the id"),
@@ -165,6 +165,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("access.over", 401, _C, "登录已过期", "You are no longer signed in", "请重新登录", "Sign in again"),
     ("access.provider", 401, _C, "统一身份认证未成功", "The identity provider did not vouch for you", "请重新登录；仍失败请联系中心操作员", "Sign in again; then tell the operator"),
     ("access.provider-away", 503, _B, "统一身份认证暂时不可用", "The identity provider is away", "请稍后再试；仍失败请联系运维核对 BROKER_OIDC_ISSUER", "Try again later; then have the operator check BROKER_OIDC_ISSUER"),
+    ("access.weak", 403, _C, "统一身份认证的验证强度不够，或不是刚刚验证的", "The identity provider has not looked as well, or as lately, as is asked here", "请在统一身份认证中使用要求的验证方式（如动态码）重新登录", "Sign in there again by the ways that are asked for, such as a one-time code"),
     ("access.unknown", 403, _C, "该身份尚未开通本系统账号", "This identity has no account here", "请联系中心操作员：broker user add --subject", "Ask the operator for an account: broker user add --subject"),
     ("console.form", 403, _C, "表单已失效，或不是从本站提交", "The form is no longer valid, or was sent from elsewhere", "请返回上一页刷新后重新提交", "Go back, reload the page and send the form again"),
     ("console.role", 403, _C, "您的角色不能进行此操作", "Your role does not allow this", "请联系中心操作员分配角色", "Ask the operator for the role"),

@@ -10,6 +10,20 @@ from broker.core.answer import Answer, Reason
 CONFIRMED = "confirmed"  # the one field that a source of people has: what they were asked is so
 
 
+_BEGINNINGS: Mapping[str, bytes] = {
+    "application/pdf": b"%PDF-",
+    "application/ofd": b"PK\x03\x04",  # GB/T 33190: a ZIP
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/png": b"\x89PNG\r\n\x1a\n",
+}
+
+
+def is_of_type(content: bytes, media_type: str) -> bool:
+    """Whether a document begins as its type must; what it is called says nothing."""
+    beginning = _BEGINNINGS.get(media_type)
+    return beginning is not None and content.startswith(beginning)
+
+
 class OrderReply(StrEnum):
     """What the person says of the fact they were asked for."""
 

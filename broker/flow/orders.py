@@ -18,7 +18,7 @@ from broker.core.authorise import still_in_force
 from broker.core.entry import Entry, entry
 from broker.core.envelope import canonical
 from broker.core.errors import CallerProblem
-from broker.core.work_order import OrderReply, answer_of
+from broker.core.work_order import OrderReply, answer_of, is_of_type
 from broker.flow.caller import Caller, Identify, identified
 from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts
@@ -123,13 +123,15 @@ def answer_order(parts: Parts, number: str, said: Said, identify: Identify | Non
     """Record a person's answer, and take the verification as far as it now carries, in one transaction.
 
     Raises ``CallerProblem``: ``order.unknown``, also for another unit's; ``order.unit`` where the person is of another
-    body than the order's; ``order.answered``; ``order.overdue``; ``order.stopped`` where the case is closed or the
-    grant is no longer in force.
+    body than the order's; ``order.answered``; ``order.overdue``; ``order.evidence`` where it is not of its type;
+    ``order.stopped`` where the case is closed or the grant is no longer in force.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
         caller = _identified(parts, work, pulse, identify)
         found = _own(work, number, said.by.unit, caller)
+        if said.evidence and not is_of_type(said.evidence.content, said.evidence.media_type):
+            raise CallerProblem("order.evidence", pointer="/evidence", expected=said.evidence.media_type)
         [held] = work.hold([found.verification], [found.lookup])
         order, pulse = (
             _own(work, number, said.by.unit, caller),

@@ -36,6 +36,7 @@ from broker.ports.console import Credentials, Identity, Origin, Session
 
 ABSOLUTE = timedelta(hours=12)  # a session's longest life: a working day
 IDLE = timedelta(minutes=30)
+RECENT = timedelta(minutes=15)  # so long the last proof of who somebody is counts for what is sensitive
 UNFINISHED = timedelta(minutes=10)  # to enter the second factor, to choose a password, to come back from the provider
 TRIES_PER_LOGIN = 10  # a minute, from one address
 TRIES_FROM_STRANGERS = 30  # a minute for one login, from all addresses it has never signed in from
@@ -332,6 +333,61 @@ def visit(parts: Parts, secret: str) -> tuple[Session, Person] | None:
     return session, person
 
 
+def is_recent(parts: Parts, session: Session, within: timedelta) -> bool:
+    """Whether who this is was proved not long ago: a session is new, under a new secret, after every proof."""
+    with parts.store.read() as work:
+        return work.pulse().now - session.created_at < within
+
+
+def prove_again(parts: Parts, secret: str, code: str) -> Opened:
+    """Somebody signed in proves once more, by a code, who they are; the session goes on under a new secret.
+
+    Its end stays where it was: a proof is not another sign-in.
+
+    Raises ``CallerProblem``: ``access.over``, ``access.refused``.
+    """
+    with parts.store.write() as work:
+        session, found, now = _unfinished(work, secret, {"open"})
+        step = _accepted_step(_totp(parts, found), code, found.totp_step, now) if found.totp else None
+        if step is None or _closed(found, now):
+            _fail(work, found, now, "code")
+            raise CallerProblem("access.refused")
+        work.change_credentials(replace(found, totp_step=step, failures=0, locked_until=None))
+        work.end_session(session.digest)
+        opened = _open(work, found.person.id, "open", now, session.expires_at)
+        work.record([entry("proved_again", now, login=found.person.login)])
+        # Crash before this commit: the code is still good. After it, with the answer lost: one signs in again.
+        work.commit()
+    return opened
+
+
+def open_sessions(parts: Parts, person: str) -> list[Session]:
+    """The sessions by which somebody is signed in just now, the newest first."""
+    with parts.store.read() as work:
+        now = work.pulse().now
+        found = work.sessions_of(person)
+    return [one for one in found if one.stage == "open" and now < one.expires_at and now - one.seen_at < IDLE]
+
+
+def end_own_sessions(parts: Parts, secret: str, digest: str = "") -> None:
+    """End one other session of one's own, or all but this one; whoever's it is else stays untouched."""
+    with parts.store.write() as work:
+        session, found, now = _unfinished(work, secret, {"open"})
+        others = [one.digest for one in work.sessions_of(found.person.id) if one.digest != session.digest]
+        ended = [one for one in others if digest in {"", one}]
+        for one in ended:
+            work.end_session(one)
+        work.record([entry("sessions_ended", now, login=found.person.login, count=len(ended))])
+        work.commit()
+
+
+def is_local(parts: Parts, login: str) -> bool:
+    """Whether somebody signs in with a password here, and not by an identity provider."""
+    with parts.store.read() as work:
+        found = work.credentials(login)
+    return found is not None and bool(found.password)
+
+
 def sign_out(parts: Parts, secret: str, login: str) -> None:
     """End this session."""
     with parts.store.write() as work:
@@ -397,9 +453,9 @@ def _unfinished(work: Work, secret: str, stages: set[str]) -> tuple[Session, Cre
     return found[0], whose, now
 
 
-def _open(work: Work, person: str, stage: str, now: datetime) -> Opened:
+def _open(work: Work, person: str, stage: str, now: datetime, until: datetime | None = None) -> Opened:
     secret = secrets.token_urlsafe(32)
-    until = now + (ABSOLUTE if stage == "open" else UNFINISHED)
+    until = until or now + (ABSOLUTE if stage == "open" else UNFINISHED)
     session = Session(digest_of(secret), person, stage, secrets.token_urlsafe(32), now, now, until)
     work.add_session(session)
     return Opened(secret, session)

@@ -113,12 +113,16 @@ class IdentityProvider(Protocol):
 
     label: str  # what the button says
 
-    def begin(self, redirect_uri: str) -> tuple[str, str]:
-        """Where to send the browser, and what to remember until it comes back."""
+    def begin(self, redirect_uri: str, *, again: bool = False) -> tuple[str, str]:
+        """Where to send the browser, and what to remember until it comes back; ``again``: it must look anew."""
+        ...
+
+    def leave(self, back: str) -> str:
+        """Where to send a browser so that the provider signs it out too, "" where it offers no such place."""
         ...
 
     def finish(self, redirect_uri: str, memory: str, answer: str) -> Identity:
-        """Who came back; ``answer`` is the whole URL. Raises ``CallerProblem`` ``access.provider``."""
+        """Who came back by this whole URL. Raises ``CallerProblem``: ``access.provider``, ``access.weak``."""
         ...
 
 
@@ -171,6 +175,10 @@ class ConsoleWork(CaseWork, ObjectionWork, Protocol):
 
     def session(self, digest: str) -> tuple[Session, Person] | None:
         """A session and whose it is, assignments included."""
+        ...
+
+    def sessions_of(self, person: str) -> list[Session]:
+        """Every session of a person, the newest first; what has run out may be among them."""
         ...
 
     def touch_session(self, digest: str, now: datetime) -> None:

@@ -122,6 +122,14 @@ class ConsoleRows(CaseRows, ObjectionRows):
         assignments = tuple(_assignment(one) for one in rows if one.role is not None)
         return found, Person(row.person_id, row.login, row.name, row.unit, row.state, assignments)
 
+    def sessions_of(self, person: str) -> list[Session]:
+        """Every session of a person, the newest first; what has run out may be among them."""
+        chosen = select(t.session).where(t.session.c.person_id == person).order_by(t.session.c.created_at.desc())
+        return [
+            Session(row.digest, row.person_id, row.stage, row.csrf, row.created_at, row.seen_at, row.expires_at)
+            for row in self._run(chosen)
+        ]
+
     def touch_session(self, digest: str, now: datetime) -> None:
         """Note that a session was used."""
         self._run(update(t.session).where(t.session.c.digest == digest).values(seen_at=now))

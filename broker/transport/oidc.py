@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -36,23 +38,29 @@ class OidcProvider:
     client_id: str
     client_secret: str = field(repr=False)
     label: str
+    acr: tuple[str, ...] = ()  # one of these must be the strength the provider tells of; none: it is trusted with it
+    amr: tuple[str, ...] = ()  # one of these must be among the ways in which it says it has looked
     _discovered: Mapping[str, Any] | None = field(default=None, repr=False)
 
-    def begin(self, redirect_uri: str) -> tuple[str, str]:
-        """Where to send the browser, and what to remember until it comes back."""
+    def begin(self, redirect_uri: str, *, again: bool = False) -> tuple[str, str]:
+        """Where to send the browser, and what to remember until it comes back; ``again``: it must look anew."""
         nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
         with self._session(redirect_uri) as session:
             url, state = session.create_authorization_url(
-                self._discovery()["authorization_endpoint"], nonce=nonce, code_verifier=verifier
-            )
-        return url, json.dumps({"state": state, "nonce": nonce, "verifier": verifier})
+                self._discovery()["authorization_endpoint"], nonce=nonce, code_verifier=verifier,
+                **({"acr_values": " ".join(self.acr)} if self.acr else {}),
+                **({"prompt": "login", "max_age": "0"} if again else {}),
+            )  # fmt: skip
+        since = int(time.time()) if again else 0
+        return url, json.dumps({"state": state, "nonce": nonce, "verifier": verifier, "since": since})
 
     def finish(self, redirect_uri: str, memory: str, answer: str) -> Identity:
         """Who came back. Raises ``CallerProblem`` ``access.provider``.
 
         (1) the state is the one this browser was sent with;
         (2) the code is exchanged with our secret and the PKCE verifier;
-        (3) the ID token is signed by the provider, for us, now, and with the nonce of this sign-in.
+        (3) the ID token is signed by the provider, for us, now, and with the nonce of this sign-in;
+        (4) the provider has looked as well as we ask, and since we asked it to look anew.
         """
         kept = json.loads(memory)
         try:
@@ -64,7 +72,24 @@ class OidcProvider:
             claims = self._claims(token["id_token"], kept["nonce"])  # (3)
         except (AuthlibBaseError, JoseError, KeyError, ValueError, requests.RequestException) as error:
             raise CallerProblem("access.provider") from error
+        self._require_strength(claims, kept["since"])  # (4)
         return Identity(claims["iss"], claims["sub"])
+
+    def leave(self, back: str) -> str:
+        """Where to send a browser so that the provider signs it out too, "" where it offers no such place."""
+        place = self._discovery().get("end_session_endpoint", "")
+        asked = urlencode({"client_id": self.client_id, "post_logout_redirect_uri": back})
+        return f"{place}{'&' if '?' in place else '?'}{asked}" if place else ""
+
+    def _require_strength(self, claims: Mapping[str, Any], since: int) -> None:
+        """What a provider does not say counts as not done. Raises ``CallerProblem`` ``access.weak``."""
+        told = claims.get("amr") or []
+        strong = not self.acr or claims.get("acr") in self.acr
+        known = not self.amr or (isinstance(told, list) and bool({*self.amr} & {*map(str, told)}))
+        looked = claims.get("auth_time", 0)
+        anew = not since or (isinstance(looked, int) and looked >= since - _LEEWAY)
+        if not (strong and known and anew):
+            raise CallerProblem("access.weak")
 
     def _claims(self, token: str, nonce: str) -> Mapping[str, Any]:
         keys = KeySet.import_key_set(self._fetched(self._discovery()["jwks_uri"]))

@@ -42,6 +42,8 @@ from broker.web.subject import SubjectView
 from broker.web.verify_pages import VerifyPages
 from broker.web.waiting import WaitingRoom
 
+_ONLY_HTTPS = "max-age=63072000; includeSubDomains"  # two years, from the last answer on
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -93,6 +95,8 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     @app.after_request
     def _finish(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if public_url.startswith("https:"):
+            response.headers["Strict-Transport-Security"] = _ONLY_HTTPS
         try:
             sign_answer(request, response, public_url, parts.signer, int(time.time()))
         except OperatorProblem as problem:  # the token with our key is away: nobody can say so under our signature

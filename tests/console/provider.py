@@ -68,14 +68,18 @@ class _Code(AuthorizationCodeMixin):  # type: ignore[misc]
     def get_nonce(self) -> str:
         return self.nonce
 
+    auth_time: int
+    acr: str | None
+    amr: list[str] | None
+
     def get_auth_time(self) -> int:
-        return int(time.time())
+        return self.auth_time
 
-    def get_acr(self) -> None:
-        return None
+    def get_acr(self) -> str | None:
+        return self.acr
 
-    def get_amr(self) -> None:
-        return None
+    def get_amr(self) -> list[str] | None:
+        return self.amr
 
 
 @dataclass
@@ -87,6 +91,9 @@ class Provider:
     audience: str = CLIENT_ID
     issuer: str = ""
     nonce: str = ""  # "" for the one it was sent
+    looked: int | None = None  # when it has last looked who it is; None: just now
+    acr: str | None = None
+    amr: list[str] | None = None
     client: _Client = field(default_factory=_Client)
     codes: dict[str, _Code] = field(default_factory=dict)
     key: Any = field(default_factory=lambda: RSAKey.generate_key(2048, {"use": "sig", "kid": "k1"}))
@@ -116,7 +123,8 @@ def _application(made: Provider) -> Flask:
     @app.get("/.well-known/openid-configuration")
     def _discovery() -> Response:
         return jsonify(issuer=made.url, authorization_endpoint=f"{made.url}/authorize",
-                       token_endpoint=f"{made.url}/token", jwks_uri=f"{made.url}/keys")  # fmt: skip
+                       token_endpoint=f"{made.url}/token", jwks_uri=f"{made.url}/keys",
+                       end_session_endpoint=f"{made.url}/leave")  # fmt: skip
 
     @app.get("/authorize")
     def _authorize() -> Any:
@@ -141,7 +149,9 @@ def _grant(made: Provider) -> type[grants.AuthorizationCodeGrant]:
         def save_authorization_code(self, code: str, request: Any) -> None:
             data = request.payload.data
             kept = (data["nonce"], data["code_challenge"], data["code_challenge_method"])
-            made.codes[code] = _Code(code, request.payload.redirect_uri, request.payload.scope, *kept)
+            looked = int(time.time()) if made.looked is None else made.looked
+            told = (looked, made.acr, made.amr)
+            made.codes[code] = _Code(code, request.payload.redirect_uri, request.payload.scope, *kept, *told)
 
         def query_authorization_code(self, code: str, client: Any) -> _Code | None:
             return made.codes.get(code)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from broker.core.errors import Problem
 from broker.core.people import FREE_FAILURES, Assignment, ConsoleRole
 from broker.flow import people
+from broker.web.app import Surface, create_app
 from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
 
 
@@ -262,3 +263,67 @@ def test_an_auditor_cannot_also_act(small: House) -> None:
         with pytest.raises(Problem, match="person.separation"):
             people.add_person(small.parts, "both", "某", "某", [*map(Assignment, map(ConsoleRole, roles))], "op")
     assert small.account("auditor", "reader").login
+
+
+def age(house: House) -> None:
+    """Let every session be as old as no proof may be."""
+    with house.office.database.begin(write=True) as connection:
+        old = int(2 * people.RECENT.total_seconds() * 1000)
+        connection.execute(text(f"UPDATE session SET created_at = created_at - {old}"))  # noqa: S608 - a number of ours
+        connection.commit()
+
+
+def test_what_is_sensitive_asks_again_who_it_is_and_a_refused_form_changes_nothing(small: House) -> None:
+    operator, other = small.account("operator"), small.account("reader")
+    visitor = small.http(operator)
+    path = f"/console/accounts/{other.login}"
+    assert visitor.get(path).status_code == 200
+    age(small)
+    ends = rows(small, "SELECT expires_at FROM session")
+    assert visitor.get("/console/accounts").status_code == 200, "looking at the list asks nothing"
+    assert visitor.get(path).headers["Location"] == f"/console/prove?next={path}"
+    assert visitor.post(f"{path}/second-factor").headers["Location"].startswith("/console/prove")
+    assert "second_factor_reset" not in kinds(small)
+    visitor.get(f"/console/prove?next={path}")
+    before = cookie(visitor)
+    assert visitor.post("/console/prove", {"code": "000000"}).status_code == 401
+    answer = visitor.post("/console/prove", {"code": operator.code()})
+    assert answer.headers["Location"] == path
+    assert cookie(visitor) != before, "a proof gives the session a new secret"
+    assert rows(small, "SELECT expires_at FROM session") == ends, "and no longer life"
+    visitor.secret = cookie(visitor)
+    assert visitor.get(path).status_code == 200
+    assert visitor.post(f"{path}/second-factor").status_code == 303
+    assert kinds(small)[-2:] == ["proved_again", "second_factor_reset"]
+
+
+def test_people_see_their_own_sessions_and_end_them(small: House) -> None:
+    account, stranger = small.account("reader"), small.http(small.account("reader"))
+    one = small.http(account)
+    people.end_own_sessions(small.parts, one.secret)  # that of setting up the account
+    two, three = (small.http(account) for _ in range(2))
+    page = one.get("/console/account").text
+    listed = re.findall(r'name="session" value="([^"]+)"', page)
+    assert sorted(listed) == sorted(people.digest_of(other.secret) for other in (two, three))
+    one.post("/console/account/sessions", {"session": people.digest_of(two.secret)})
+    one.post("/console/account/sessions", {"session": people.digest_of(stranger.secret)})
+    assert [each.get("/console").status_code for each in (one, two, three, stranger)] == [200, 303, 200, 200]
+    one.post("/console/account/sessions")
+    assert [each.get("/console").status_code for each in (one, three, stranger)] == [200, 303, 200]
+    age(small)
+    assert one.post("/console/account/sessions").headers["Location"].startswith("/console/prove")
+
+
+def test_under_https_browsers_are_told_to_come_by_nothing_else(small: House) -> None:
+    surface = Surface("https://broker.example", small.office.receipt_keys, small.office.log_keys)
+    client = create_app(small.parts, surface).test_client()
+    for path in ("/console/sign-in", "/v1/healthz", "/nowhere", "/console/static/console.css"):
+        assert "max-age=63072000; includeSubDomains" in client.get(path).headers["Strict-Transport-Security"]
+        assert "Strict-Transport-Security" not in small.http(None).get(path).headers
+    fresh = create_app(small.parts, surface).test_client()
+    cookies = fresh.get("/console/sign-in").headers.getlist("Set-Cookie")
+    cookies += fresh.get("/console/language/en").headers.getlist("Set-Cookie")
+    assert len(cookies) == 3
+    for one in cookies:
+        assert one.startswith("__Host-broker-")
+        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in one.split(";")}

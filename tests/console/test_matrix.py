@@ -110,10 +110,14 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "accounts_second_factor": {OPERATOR},
     "access_account": EVERYBODY,
     "access_changing": EVERYBODY,
+    "access_ending": EVERYBODY,
+    "access_prove": EVERYBODY,
+    "access_proving": EVERYBODY,
 }
 # Pages around signing in, with the step of it they belong to; "" is open to anybody.
 STEPS = {
     "access_sign_in": "", "access_signing_in": "", "access_provider": "", "access_back": "", "access_sign_out": "",
+    "access_leave": "",
     "access_language": "", "access_choose": "password", "access_choosing": "password", "access_enrol": "enrol",
     "access_enrolling": "enrol", "access_second": "second", "access_confirming": "second",
 }  # fmt: skip

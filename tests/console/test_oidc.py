@@ -14,6 +14,7 @@ from broker.flow import people
 from broker.transport.oidc import OidcProvider
 from tests.console.kit import House, Visitor, house
 from tests.console.provider import CLIENT_ID, SECRET, Provider, provider
+from tests.console.test_access import age, rows
 from tests.flow import catalogue
 
 
@@ -106,3 +107,59 @@ def test_a_disabled_officer_is_refused_whatever_the_provider_says(linked: House)
     people.set_state(linked.parts, "officer", "disabled", "operator")
     visitor = linked.http(None)
     assert back(visitor, sent(visitor)) == 403
+
+
+@pytest.fixture
+def strict(tmp_path: Path, keys_folder: Path, identities: Provider) -> Iterator[House]:
+    """A console that asks for two factors by name."""
+    client = OidcProvider(identities.url, CLIENT_ID, SECRET, "统一身份认证", acr=("two-factors",), amr=("otp", "hwk"))
+    with house(tmp_path, keys_folder, catalogue.document(), provider=client) as made:
+        identities.client.redirect_uri = f"{made.url}/console/sign-in/provider/back"
+        subject = f"{identities.url}#officer-7"
+        people.add_person(made.parts, "officer", "某官员", "某局", [assignment_from("operator")], "root", subject)
+        yield made
+
+
+def test_a_provider_that_looked_less_well_than_asked_lets_nobody_in(strict: House, identities: Provider) -> None:
+    """What it does not say counts as not done."""
+    for acr, amr in ((None, None), ("two-factors", None), ("password", ["otp"]), ("two-factors", ["pwd"])):
+        identities.acr, identities.amr = acr, amr
+        visitor = strict.http(None)
+        assert back(visitor, sent(visitor)) == 403, (acr, amr)
+        assert visitor.get("/console").status_code == 303
+    identities.acr, identities.amr = "two-factors", ["pwd", "otp"]
+    visitor = strict.http(None)
+    asked = parse_qs(urlsplit(visitor.get("/console/sign-in/provider").headers["Location"]).query)
+    assert asked["acr_values"] == ["two-factors"]
+    assert back(visitor, sent(visitor)) == 303
+
+
+def test_who_proves_again_by_a_provider_is_looked_at_anew(strict: House, identities: Provider) -> None:
+    identities.acr, identities.amr = "two-factors", ["otp"]
+    visitor = strict.http(None)
+    assert back(visitor, sent(visitor)) == 303
+    age(strict)
+    assert visitor.get("/console/accounts/new").headers["Location"].startswith("/console/prove?next=")
+    assert "/sign-in/provider" in visitor.get("/console/prove?next=/console/accounts/new").text
+    asked = parse_qs(urlsplit(visitor.get("/console/sign-in/provider").headers["Location"]).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    identities.looked = 1_700_000_000
+    assert back(visitor, sent(visitor)) == 403, "the provider has only remembered"
+    assert visitor.get("/console/accounts/new").status_code == 303
+    identities.looked = None
+    assert back(visitor, sent(visitor)) == 303
+    assert visitor.get("/console/accounts/new").status_code == 200
+    assert rows(strict, "SELECT count(*) FROM session") == [(1,)], "the session before has ended"
+
+
+def test_signing_out_leads_to_the_providers_sign_out(linked: House, identities: Provider) -> None:
+    visitor = linked.http(None)
+    assert back(visitor, sent(visitor)) == 303
+    cookie = visitor.client.get_cookie("broker", domain="127.0.0.1")
+    assert cookie is not None
+    visitor.secret = cookie.value
+    out = visitor.post("/console/sign-out").headers["Location"]
+    assert "/console/sign-out/provider" in visitor.get(out).text
+    away = urlsplit(visitor.get("/console/sign-out/provider").headers["Location"])
+    assert f"{away.scheme}://{away.netloc}{away.path}" == f"{identities.url}/leave"
+    assert parse_qs(away.query)["post_logout_redirect_uri"] == [f"{linked.url}/console/sign-in"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -75,6 +76,8 @@ def test_an_answer_that_cannot_be_taken_says_why_and_keeps_what_was_typed(small:
     assert refused.status_code == 422
     assert "未选择答复" in refused.text
     assert "留着" in refused.text
+    page = {"reply": "deny", "evidence": (io.BytesIO(b"<script>"), "looks-like.pdf")}
+    assert visitor.post(f"/console/orders/{order}", page).status_code == 422, "its content says what it is"
     assert visitor.post(f"/console/orders/{order}", {"reply": "deny"}).status_code == 303
     again = visitor.post(f"/console/orders/{order}", {"reply": "confirm"})
     assert again.status_code == 422

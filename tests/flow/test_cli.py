@@ -232,6 +232,13 @@ def test_serving_without_the_schema_is_refused_and_says_what_to_do(tmp_path: Pat
     assert "broker migrate" in refused.output
 
 
+def test_serving_people_over_a_network_without_https_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_PUBLIC_URL", "http://broker.example")
+    refused = desk.type("serve")
+    assert refused.exit_code == 1
+    assert "BROKER_PUBLIC_URL" in refused.output
+
+
 def test_the_log_is_verified_and_a_forged_receipt_is_not(desk: Desk) -> None:
     assert desk.type("log", "verify").output.startswith("0 entries")
     jwks, receipt = desk.folder / "jwks.json", desk.folder / "receipt.jws"

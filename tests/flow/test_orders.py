@@ -128,7 +128,7 @@ def test_the_order_holds_what_the_person_must_know_and_every_view_is_an_entry(cl
 @ON_SQLITE
 def test_what_the_person_writes_is_sealed_and_the_evidence_proven_by_its_digest(club: Broker) -> None:
     _, order = asked(club)
-    page = Evidence("application/pdf", b"%PDF " + REMARK.encode())
+    page = Evidence("application/pdf", b"%PDF-1.7 " + REMARK.encode())
     orders.answer_order(club.parts, order.id, Said(OFFICER, OrderReply.CONFIRM, REMARK, page))
     [row] = club.rows("SELECT remark, evidence, evidence_digest FROM work_order")
     assert REMARK.encode() not in bytes(row.remark) + bytes(row.evidence)

@@ -53,6 +53,19 @@ def test_other_programs_variables_and_the_tests_own_are_not_ours() -> None:
     assert settings_from(foreign) == Settings()
 
 
+def test_only_this_machine_itself_may_be_reached_without_https() -> None:
+    for url in (
+        "https://broker.example",
+        "http://127.0.0.1:8080",
+        "http://localhost",
+        "http://[::1]:1",
+        "http://a.localhost",
+    ):
+        assert not settings_from({"BROKER_PUBLIC_URL": url}).plain, url
+    for url in ("http://broker.example", "http://10.0.0.1", "http://localhost.example", "broker.example"):
+        assert settings_from({"BROKER_PUBLIC_URL": url}).plain, url
+
+
 def test_settings_do_not_change_after_they_were_read() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]

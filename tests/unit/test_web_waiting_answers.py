@@ -84,7 +84,7 @@ def test_a_department_sees_its_orders_and_its_answers_decide(ground: Ground, uni
     for one in orders:
         shown = document_of(ground.send("GET", f"/v1/orders/{one['id']}", signer=POLICE))
         assert shown["question"]["holder"]["number"] in {COMPANY, PERSON}
-        page = {"media_type": "application/pdf", "content": base64.b64encode(b"%PDF").decode()}
+        page = {"media_type": "application/pdf", "content": base64.b64encode(b"%PDF-1.7").decode()}
         assert document_of(answer(ground, one["id"], unit, remark="属实", evidence=page))["state"] == "answered"
     assert document_of(ground.send("GET", f"/v1/verifications/{number}"))["state"] == "decided"
     assert document_of(ground.send("GET", "/v1/orders", signer=POLICE))["orders"] == []
@@ -99,6 +99,7 @@ def test_a_department_sees_its_orders_and_its_answers_decide(ground: Ground, uni
         ({"by": {"id": "jw-1", "unit": "113704000042880080"}}, "order.unit"),
         ({"evidence": {"media_type": "image/png", "content": "not base64!"}}, "order.evidence"),
         ({"evidence": {"media_type": "image/png", "content": "A" * 1_399_000}}, "order.evidence"),
+        ({"evidence": {"media_type": "image/png", "content": "PHNjcmlwdD4="}}, "order.evidence"),
     ],
 )
 def test_an_answer_that_is_none_changes_nothing(ground: Ground, unit: str, more: dict[str, Any], code: str) -> None:

@@ -22,13 +22,13 @@ from broker.web.console.visit import (
     keep,
     let_go,
     local_path,
+    next_cookie,
     visitor,
     with_session,
 )
-from broker.web.console.words import COOKIE, LANGUAGES
+from broker.web.console.words import LANGUAGES, language_cookie
 
 _YEAR = 365 * 24 * 3600
-_NEXT = "broker-next"  # where to go once signed in; only a path of the console is ever followed
 
 
 def access_area(console: Console) -> Area:
@@ -46,6 +46,10 @@ def access_area(console: Console) -> Area:
     area.post("/second-factor", access.confirming, at("second"))
     area.get("/account", access.account, EVERY_ROLE)
     area.post("/account/password", access.changing, EVERY_ROLE)
+    area.post("/account/sessions", access.ending, EVERY_ROLE, proof=True)
+    area.get("/prove", access.prove, EVERY_ROLE)
+    area.post("/prove", access.proving, EVERY_ROLE)
+    area.get("/sign-out/provider", access.leave, ANYBODY)
     area.post("/sign-out", access.sign_out, ANYBODY)
     area.get("/language/<code>", access.language, ANYBODY)
     return area
@@ -65,7 +69,7 @@ class _Access:
         if visit is not None and visit.session.stage == "open":
             return to("home_index")
         response = self._sign_in_page("", "", 200)
-        keep(response, _NEXT, local_path(request.args.get("next", ROOT)))
+        keep(response, next_cookie(), local_path(request.args.get("next", ROOT)))
         return response
 
     def signing_in(self) -> Response:
@@ -82,7 +86,13 @@ class _Access:
 
     def _sign_in_page(self, wrong: str, login: str, status: int) -> Response:
         label = self._provider.label if self._provider else ""
-        return shown("access/sign_in.html", status=status, wrong=wrong, login=login, provider=label)
+        out = bool(label) and request.args.get("out") == "1"
+        return shown("access/sign_in.html", status=status, wrong=wrong, login=login, provider=label, out=out)
+
+    def leave(self) -> Response:
+        """Off to the identity provider once more, to be signed out there as well."""
+        url = self._provider.leave(f"{self._back_url.removesuffix('/provider/back')}") if self._provider else ""
+        return Response("", 303, {"Location": url}) if url else to("access_sign_in")
 
     # --- the identity provider
 
@@ -91,7 +101,7 @@ class _Access:
         if self._provider is None:
             raise CallerProblem("page.unknown")
         people.count_attempt(self._parts, f"errand:{request.remote_addr}", people.TRIES_PER_ADDRESS)
-        url, memory = self._provider.begin(self._back_url)
+        url, memory = self._provider.begin(self._back_url, again=current_visit() is not None)
         response = Response("", 303, {"Location": url})
         keep(response, errand_cookie(), people.begin_errand(self._parts, memory))
         return response
@@ -102,7 +112,11 @@ class _Access:
             raise CallerProblem("page.unknown")
         memory = people.finish_errand(self._parts, request.cookies.get(errand_cookie(), ""))
         identity = self._provider.finish(self._back_url, memory, request.full_path)
-        response = _forward(people.sign_in_as(self._parts, identity))
+        opened = people.sign_in_as(self._parts, identity)
+        before = current_visit()
+        if before is not None:  # who came to prove again who they are
+            people.sign_out(self._parts, before.secret, before.login)
+        response = _forward(opened)
         let_go(response, errand_cookie())
         return response
 
@@ -158,7 +172,37 @@ class _Access:
 
     def account(self) -> Response:
         """Who I am here, and the form to change the password."""
-        return shown("access/account.html", wrong="", done=request.args.get("done") == "1")
+        return self._account_page("", 200)
+
+    def _account_page(self, wrong: str, status: int) -> Response:
+        visit = visitor()
+        return shown(
+            "access/account.html", status=status, wrong=wrong, done="" if wrong else request.args.get("done", ""),
+            sessions=people.open_sessions(self._parts, visit.person.id), own=visit.session.digest,
+        )  # fmt: skip
+
+    def ending(self) -> Response:
+        """End another session of one's own, or all others."""
+        people.end_own_sessions(self._parts, visitor().secret, request.form.get("session", ""))
+        return to("access_account", done="ended")
+
+    def prove(self) -> Response:
+        """The form that asks once more who this is; then one goes on where one was."""
+        response = self._prove_page("", 200)
+        keep(response, next_cookie(), local_path(request.args.get("next", ROOT)))
+        return response
+
+    def proving(self) -> Response:
+        """The code as sent."""
+        try:
+            return _forward(people.prove_again(self._parts, visitor().secret, request.form.get("code", "")))
+        except CallerProblem as problem:
+            return self._prove_page(said_of(problem), 401)
+
+    def _prove_page(self, wrong: str, status: int) -> Response:
+        label = self._provider.label if self._provider else ""
+        local = people.is_local(self._parts, visitor().login)
+        return shown("access/prove.html", status=status, wrong=wrong, provider="" if local else label)
 
     def changing(self) -> Response:
         """The form as sent; every other session of this person ends."""
@@ -166,7 +210,7 @@ class _Access:
             current = request.form.get("current", "")
             opened = people.change_password(self._parts, visitor().secret, current, _twice())
         except CallerProblem as problem:
-            return shown("access/account.html", status=422, wrong=said_of(problem), done=False)
+            return self._account_page(said_of(problem), 422)
         return with_session(to("access_account", done=1), opened)
 
     def sign_out(self) -> Response:
@@ -174,7 +218,7 @@ class _Access:
         visit = current_visit()
         if visit is not None:
             people.sign_out(self._parts, visit.secret, visit.login)
-        response = to("access_sign_in")
+        response = to("access_sign_in", out=1) if self._provider else to("access_sign_in")
         let_go(response, cookie_name())
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
@@ -185,7 +229,7 @@ class _Access:
             raise CallerProblem("page.unknown")
         response = Response("", 303, {"Location": local_path(request.args.get("next", ROOT))})
         response.set_cookie(
-            COOKIE, code, secure=g.cookie_secure, httponly=True, samesite="Lax", path="/", max_age=_YEAR
+            language_cookie(), code, secure=g.cookie_secure, httponly=True, samesite="Lax", path="/", max_age=_YEAR
         )
         return response
 
@@ -194,8 +238,8 @@ def _forward(opened: Opened) -> Response:
     """To the next step of signing in, or to where one wanted to go at first."""
     stage = opened.session.stage
     if stage == "open":
-        response = Response("", 303, {"Location": local_path(request.cookies.get(_NEXT, ROOT))})
-        let_go(response, _NEXT)
+        response = Response("", 303, {"Location": local_path(request.cookies.get(next_cookie(), ROOT))})
+        let_go(response, next_cookie())
     else:
         step = {"password": "access_choose", "enrol": "access_enrol", "second": "access_second"}[stage]
         response = Response("", 303, {"Location": url_for(f"console.{step}")})

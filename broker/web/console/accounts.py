@@ -1,7 +1,8 @@
 """Accounts: who works here, in which roles and within which scope; the operator opens, limits, closes and unlocks them.
 
 The steps are those of ``broker user``, under the operator's own login; a first password is shown once, on the page that
-answers, and is kept nowhere. Nobody changes their own account.
+answers, and is kept nowhere. Nobody changes their own account, and whoever changes another's has proved
+recently who they are.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ def accounts_area(console: Console) -> Area:
     area, accounts = Area("accounts", Nav("index", "Accounts")), _Accounts(console)
     one = "/accounts/<login>"
     area.get("/accounts", accounts.index, _OPERATOR)
-    area.post("/accounts", accounts.add, _OPERATOR)
-    area.get("/accounts/new", accounts.new, _OPERATOR)
-    area.get(one, accounts.account, _OPERATOR)
-    area.post(f"{one}/roles", accounts.roles, _OPERATOR)
-    area.post(f"{one}/state", accounts.state, _OPERATOR)
-    area.post(f"{one}/unlock", accounts.unlock, _OPERATOR)
-    area.post(f"{one}/password", accounts.password, _OPERATOR)
-    area.post(f"{one}/second-factor", accounts.second_factor, _OPERATOR)
+    area.post("/accounts", accounts.add, _OPERATOR, proof=True)
+    area.get("/accounts/new", accounts.new, _OPERATOR, proof=True)
+    area.get(one, accounts.account, _OPERATOR, proof=True)
+    area.post(f"{one}/roles", accounts.roles, _OPERATOR, proof=True)
+    area.post(f"{one}/state", accounts.state, _OPERATOR, proof=True)
+    area.post(f"{one}/unlock", accounts.unlock, _OPERATOR, proof=True)
+    area.post(f"{one}/password", accounts.password, _OPERATOR, proof=True)
+    area.post(f"{one}/second-factor", accounts.second_factor, _OPERATOR, proof=True)
     return area
 
 

@@ -78,6 +78,8 @@ KINDS: Mapping[str, Text] = {
     "person_unlocked": _text("解除登录锁定", "account unlocked"),
     "signed_in": _text("登录", "signed in"),
     "signed_out": _text("退出", "signed out"),
+    "proved_again": _text("再次验证身份", "proved again who it is"),
+    "sessions_ended": _text("退出其他登录", "own sessions ended"),
     "sign_in_refused": _text("登录被拒", "sign-in refused"),
     "password_changed": _text("修改密码", "password changed"),
     "password_reset": _text("重置密码", "password reset"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, g, redirect, request, url_for
 from flask import abort as stop
@@ -77,7 +78,7 @@ class _Guard:
         self._pages = pages
 
     def admit(self) -> AnyResponse | None:
-        """(1) the session, (2) the form, (3) the permission; None lets the request through."""
+        """(1) the session, (2) the form, (3) the permission, (4) a recent proof of it; None lets it through."""
         g.cookie_secure = self._console.public_url.startswith("https:")
         begin_words()
         found = self._pages.get((request.endpoint or "").partition(".")[2])
@@ -90,7 +91,7 @@ class _Guard:
             request.max_content_length = MAX_FORM  # nobody fills our disk who may not come in
         if request.method == "POST":
             self._require_form()  # (2)
-        return self._permitted(found.allowed)  # (3)
+        return self._permitted(found.allowed) or self._proved(found)  # (3), (4)
 
     def _visit(self) -> Visit | None:
         secret = request.cookies.get(cookie_name(), "")
@@ -117,6 +118,15 @@ class _Guard:
             people.note(self._console.parts, "viewed", login=visit.login, subject=request.endpoint, key=opened)
         return None
 
+    def _proved(self, found: Page) -> AnyResponse | None:
+        """To the page of proof where the last is too old; who opened a form in time has as long again to send it."""
+        visit = current_visit()
+        within = people.RECENT if found.method == "GET" else 2 * people.RECENT
+        if not found.proof or visit is None or people.is_recent(self._console.parts, visit.session, within):
+            return None
+        came_from = request.full_path.rstrip("?") if found.method == "GET" else _path_of(request.referrer or "")
+        return redirect(url_for("console.access_prove", next=local_path(came_from)), 303)
+
     def _require_form(self) -> None:
         """A form comes from our own origin and carries the session's token, or the cookie's before there is one."""
         visit = current_visit()
@@ -129,6 +139,11 @@ class _Guard:
                 self._console.parts, "console_refused", login=login, route=request.endpoint, code="console.form"
             )
             raise CallerProblem("console.form")
+
+
+def _path_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _sent_to_sign_in() -> AnyResponse:

@@ -79,6 +79,11 @@ def form_token() -> str:
     return str(g.form_token)
 
 
+def next_cookie() -> str:
+    """The cookie that says where somebody wanted to go; only a path of the console is ever followed."""
+    return "__Host-broker-next" if g.cookie_secure else "broker-next"
+
+
 def keep(response: Response, name: str, value: str) -> None:
     """Set a cookie that scripts cannot read; it ends with the browser, and its session earlier."""
     response.set_cookie(name, value, secure=g.cookie_secure, httponly=True, samesite="Lax", path="/")

@@ -23,7 +23,6 @@ from broker.core.day import CHINA
 
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = {"zh": "zh_Hans_CN", "en": "en"}
-COOKIE = "broker-lang"
 
 
 class Words(Domain):  # type: ignore[misc]  # flask-babel has no types
@@ -74,9 +73,14 @@ def install_words(app: Flask) -> None:
     Babel(app, default_locale=LANGUAGES["zh"], default_timezone="Asia/Shanghai", locale_selector=_locale)
 
 
+def language_cookie() -> str:
+    """The cookie that holds the language and says nothing else."""
+    return "__Host-broker-lang" if g.cookie_secure else "broker-lang"
+
+
 def begin_words() -> None:
     """Make our translations those of this request."""
-    asked = request.cookies.get(COOKIE, "")
+    asked = request.cookies.get(language_cookie(), "")
     g.language = asked if asked in LANGUAGES else "zh"
     current_app.extensions["console-words"].as_default()
 
