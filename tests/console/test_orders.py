@@ -12,6 +12,8 @@ from tests.console.test_cases import stock
 from tests.flow import kit
 from tests.flow.test_orders import CLUB, with_club
 
+_ABOUT_PEOPLE = ("entry", "entry_queue", "session", "person", "person_role", "attempt", "sign_in_origin")
+
 
 @pytest.fixture
 def club(small: House) -> kit.Broker:
@@ -54,7 +56,7 @@ def test_a_department_answers_an_order_with_remark_and_evidence(
 def test_nobody_else_reads_what_is_asked(small: House, club: kit.Broker) -> None:
     """Another department's person, one whose role names no body, and the centre's operator."""
     order = club.rows("SELECT id FROM work_order")[0].id
-    before = club.contents(without=("entry", "entry_queue", "session", "person", "person_role", "attempt"))
+    before = club.contents(without=_ABOUT_PEOPLE)
     for role, status in (
         (f"source-department:unit={kit.UNIT}", 404), ("source-department", 404), ("operator", 403)
     ):  # fmt: skip
@@ -65,7 +67,7 @@ def test_nobody_else_reads_what_is_asked(small: House, club: kit.Broker) -> None
         assert f"/console/orders/{order}" not in listed.text
         assert visitor.get(f"/console/orders/{order}").status_code == status
         assert visitor.post(f"/console/orders/{order}", {"reply": "confirm"}).status_code == status
-    assert club.contents(without=("entry", "entry_queue", "session", "person", "person_role", "attempt")) == before
+    assert club.contents(without=_ABOUT_PEOPLE) == before
     assert club.entries("order_viewed") == []
 
 
