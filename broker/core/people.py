@@ -110,10 +110,15 @@ class Person:
         return frozenset(one.value for one in self.scopes(role) if one.kind is ScopeKind.DEPARTMENT)
 
     def bodies(self, role: ConsoleRole, catalog: Catalog) -> frozenset[str]:
-        """The credit codes for which the person has a role: those it names, and its departments' by the list."""
+        """The credit codes for which the person has a role: those it names, and its departments' by the list.
+
+        For a department that the list gives no code, that is the one in the account.
+        """
         theirs = self.departments(role)
+        coded = {one.authority["zh"]: one.unit for one in catalog.sources.values() if one.unit}
+        own = {self.unit} if theirs - set(coded) and is_credit_code(self.unit) else set()
         named = {one.unit for one in catalog.sources.values() if one.unit and one.authority["zh"] in theirs}
-        return frozenset(named).union(self.units(role))
+        return frozenset(named | own).union(self.units(role))
 
     def answers_for(self, source: Source) -> bool:
         """Whether the person speaks for the department that owns a source, by its code or by its name in the list."""

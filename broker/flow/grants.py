@@ -67,6 +67,14 @@ class Verdict:
     trim: Trim = field(default_factory=Trim)
 
 
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """What the console knows of somebody: whether they are the centre's, and the departments they speak for by name."""
+
+    centre: bool
+    departments: Collection[str] = ()
+
+
 def apply(parts: Parts, wish: Wish, actor: Actor, identify: Identify | None = None) -> Application:
     """Keep an application; its deadline runs from today.
 
@@ -101,12 +109,11 @@ def apply(parts: Parts, wish: Wish, actor: Actor, identify: Identify | None = No
 
 def decide(
     parts: Parts, number: str, verdict: Verdict, decider: Actor, identify: Identify | None = None,
-    vouched: Collection[Role] | None = None,
+    vouched: Vouched | None = None,
 ) -> Application:  # fmt: skip
     """Approve, trim or refuse; what is approved is a grant at once, in force within its validity.
 
-    ``vouched``: the roles that the console knows the decider to have; None where an administrator types, or a system
-    signs.
+    ``vouched``: what the console knows of the decider; None where an administrator types, or a system signs.
 
     Raises ``CallerProblem``: ``application.unknown``, ``application.state``, ``application.self-approval``,
     ``application.owner``, ``application.reason``, ``application.widened``, and what ``apply`` raises.
@@ -122,7 +129,7 @@ def decide(
         found = replace(found, owner=_owner(catalog, found.source))
         check_decider(found, decider, verdict.reason)
         _speaks_for(caller, decider, found.owner)
-        _console_lets(vouched, decider, found.owner)
+        _console_lets(vouched, decider, catalog, found.source)
         if verdict.approve:
             if found.renews:
                 check_renewal(found, policy.grants.get(found.renews))  # it may have been revoked since
@@ -140,7 +147,7 @@ def decide(
 
 def withdraw(
     parts: Parts, grant: str, state: str, reason: str, actor: Actor, identify: Identify | None = None,
-    vouched: Collection[Role] | None = None,
+    vouched: Vouched | None = None,
 ) -> None:  # fmt: skip
     """Suspend, revoke or restore a grant, effective at once: lookups already queued under it are not asked.
 
@@ -156,12 +163,13 @@ def withdraw(
         found = policy.grants.get(grant)
         if found is None:
             raise CallerProblem("application.grant", got=grant)
-        owner = _owner(parts.edition_in_force(work, policy, pulse.now).catalog, found.source)
-        by_centre = Role.CENTRE in (vouched or ()) or (caller is not None and _is_centre(caller, actor))
+        catalog = parts.edition_in_force(work, policy, pulse.now).catalog
+        owner = _owner(catalog, found.source)
+        by_centre = (vouched is not None and vouched.centre) or (caller is not None and _is_centre(caller, actor))
         if not by_centre:
             check_owner(owner, actor)
             _speaks_for(caller, actor, owner)
-            _console_lets(vouched, actor, owner)
+            _console_lets(vouched, actor, catalog, found.source)
         if state == IN_FORCE and by_centre and found.suspended_by != Role.CENTRE and actor.unit != owner:
             raise CallerProblem("application.owner", got=Role.CENTRE.value, expected=owner or found.suspended_by)
         who = Role.CENTRE.value if by_centre else actor.unit
@@ -243,9 +251,17 @@ def _speaks_for(caller: Caller | None, actor: Actor, owner: str) -> None:
         raise CallerProblem("application.owner", got=actor.unit, expected=owner or Role.CENTRE.value)
 
 
-def _console_lets(vouched: Collection[Role] | None, actor: Actor, owner: str) -> None:
-    """In the console, only the centre's people decide where the list names no department as the source's."""
-    if vouched is not None and not owner and Role.CENTRE not in vouched:
+def _named(catalog: Catalog, source: str) -> str:
+    """The name of a source's department, which the list has even where it has no code for it."""
+    known = catalog.sources.get(source)
+    return "" if known is None else known.authority["zh"]
+
+
+def _console_lets(vouched: Vouched | None, actor: Actor, catalog: Catalog, source: str) -> None:
+    """In the console: where the list gives a department no code, its people decide by its name, or the centre's."""
+    if vouched is None or _owner(catalog, source):
+        return
+    if not vouched.centre and _named(catalog, source) not in vouched.departments:
         raise CallerProblem("application.owner", got=actor.unit, expected=Role.CENTRE.value)
 
 

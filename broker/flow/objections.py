@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from broker.core.answer import Answer
+from broker.core.case import Party
 from broker.core.entry import Entry, entry
 from broker.core.envelope import canonical, seal
 from broker.core.errors import CallerProblem
@@ -29,8 +31,10 @@ from broker.core.objection import (
 from broker.core.receipt import moment, receipt_digest
 from broker.flow.caller import Identify, identified
 from broker.flow.explain import payload_of
+from broker.flow.matters import answer_in, related_in
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import NOTICE_TYPE
+from broker.flow.questions import question_from
 from broker.ports import Client, NewDelivery, Policy, StoredVerification, Work
 from broker.ports.objections import Asked, Concern, Reopened
 
@@ -76,10 +80,22 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Doubted:
+    """About whom the source was asked and what it said: opened for its own department alone."""
+
+    holder: Party = field(repr=False)
+    related: Party | None = field(repr=False)
+    answer: Answer | None = field(repr=False)  # None once it was destroyed
+    asked_at: datetime | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Dossier:
     """An objection with everything that belongs to it."""
 
     objection: Objection
+    doubted: Doubted | None = field(repr=False)  # None for whoever is not of the source's department
     words: tuple[Said, ...] = field(repr=False)
     reopened: tuple[Reopened, ...] = field(repr=False)
     handles: bool  # whether whoever reads it speaks for the source's department
@@ -277,11 +293,36 @@ def dossier(parts: Parts, number: str, reader: Reader) -> Dossier:
         if found is None or not (concerned or reader.watches):
             raise CallerProblem("objection.unknown")
         words = tuple(_heard(parts, work, found, opened=concerned))
+        handles = reader.owns(found, name)
+        doubted = _doubted(parts, work, found) if handles else None
         reopened = tuple(work.reopened_by(number))
-        work.record([_told("objection_viewed", found, reader.by, pulse.now, subject=found.about)])
+        work.record([_viewed(parts, found, reader, doubted, pulse.now)])
         # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the page arrived.
         work.commit()
-    return Dossier(found, words, reopened, reader.owns(found, name))
+    return Dossier(found, doubted, words, reopened, handles)
+
+
+def _doubted(parts: Parts, work: Work, objection: Objection) -> Doubted | None:
+    """What the doubted answer was to, out of the lookup's seal; None once its case's key was destroyed."""
+    stored = work.verification(objection.verification)
+    if stored is None or stored.receipt is None:
+        return None
+    doubt = Doubt(stored.id, objection.material, objection.source, "", objection.raised_by, objection.raised_unit)
+    row = work.sealed_lookup(_lookup(work, stored, doubt)[0])
+    if row is None or not row.wrapped_key:
+        return None
+    key = parts.vault.unwrap(row.wrapped_key)
+    question = question_from(row.id, parts.vault.decrypt(key, row.question, row.id))
+    answer = None if row.answer is None else answer_in(parts, row.id, row.answer, key)
+    return Doubted(question.subject, question.related, answer, row.asked_at, row.answered_at)
+
+
+def _viewed(parts: Parts, found: Objection, reader: Reader, doubted: Doubted | None, now: datetime) -> Entry:
+    """The entry of a look: whose data was opened with it, so that it can be found under each of them."""
+    if doubted is None:
+        return _told("objection_viewed", found, reader.by, now, subject=found.about)
+    subject, related = parts.vault.pseudonym(doubted.holder.subject), related_in(parts.vault, doubted.related)
+    return _told("objection_viewed", found, reader.by, now, subject=subject, related=related, opened="answer")
 
 
 def objection_to(work: Work, number: str, client: Client) -> Objection:
@@ -333,7 +374,7 @@ def _heard(parts: Parts, work: Work, objection: Objection, *, opened: bool) -> I
         yield Said(what, by, said, at)
 
 
-def _told(kind: str, objection: Objection, by: str | None, now: datetime, **facts: str | None) -> Entry:
+def _told(kind: str, objection: Objection, by: str | None, now: datetime, **facts: Any) -> Entry:
     about = {"objection": objection.id, "client": objection.client, "case": objection.case, "by": by,
              "source": objection.source, "material": objection.material}  # fmt: skip
     return entry(kind, now, verification=objection.verification, **about, **facts)

@@ -119,6 +119,31 @@ def show_order(parts: Parts, number: str, unit: str | None, by: str = "", identi
     return Shown(order, question, remark.decode())
 
 
+def show_evidence(parts: Parts, number: str, unit: str, by: str) -> Evidence:
+    """The document that was attached to an answer, for a person of the unit that answered; an entry says so.
+
+    Raises ``CallerProblem``: ``order.unknown``, also for another unit's and where nothing was attached;
+    ``order.stopped`` once the case's data was destroyed.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        order = _own(work, number, unit, None)
+        if order.evidence is None:
+            raise CallerProblem("order.unknown")
+        [held] = work.hold([order.verification], [])
+        if not held.wrapped_key or not order.question:
+            raise CallerProblem("order.stopped")
+        key = parts.vault.unwrap(held.wrapped_key)
+        sealed = parts.vault.decrypt(key, order.evidence, f"{order.id}/evidence")
+        head, _, content = sealed[SALT_BYTES:].partition(b"\n")
+        about = _about(parts, held, json.loads(parts.vault.decrypt(key, order.question, order.id)))
+        work.record([_told("order_evidence_viewed", order, pulse, None, operator=by, evidence=order.evidence_digest,
+                           **about)])  # fmt: skip
+        # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the file arrived.
+        work.commit()
+    return Evidence(json.loads(head)["media_type"], content)
+
+
 def answer_order(parts: Parts, number: str, said: Said, identify: Identify | None = None) -> WorkOrder:
     """Record a person's answer, and take the verification as far as it now carries, in one transaction.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -39,6 +39,17 @@ class VerificationLine:
     operator: str  # staff number
 
 
+@dataclass(frozen=True, slots=True)
+class RecentCase:
+    """A verification in a list of the day's work, with its case."""
+
+    case: str  # the case's id
+    number: str  # the case's number
+    client: str
+    item: str  # item or scene
+    line: VerificationLine
+
+
 class CaseWork(Protocol):
     """One transaction's methods for looking cases up."""
 
@@ -56,6 +67,18 @@ class CaseWork(Protocol):
 
     def verifications_in(self, cases: Sequence[str], limit: int) -> dict[str, list[VerificationLine]]:
         """The verifications of these cases by case, the newest first."""
+        ...
+
+    def count_undecided(self, units: Collection[str] | None) -> int:
+        """How many verifications of these bodies (None: of all) are not decided yet."""
+        ...
+
+    def undecided(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """Those, the newest first."""
+        ...
+
+    def recent(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """The latest verifications of these bodies (None: of all), decided or not, the newest first."""
         ...
 
     def receipts_of(self, verification: str) -> tuple[str | None, str | None]:

@@ -20,6 +20,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedLookup:
+    """A lookup's question and answer as they are kept, and the key of its case; empty once that was destroyed."""
+
+    id: str
+    question: bytes = field(repr=False)
+    answer: bytes | None = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+    asked_at: datetime | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reopened:
     """A verification whose decision used a record that was corrected since."""
 
@@ -72,6 +84,10 @@ class ObjectionWork(Protocol):
 
     def asked_about(self, lookup: str) -> Asked | None:
         """Of which source and about whom a lookup was."""
+        ...
+
+    def sealed_lookup(self, lookup: str) -> SealedLookup | None:
+        """A lookup with what was asked and answered, still encrypted."""
         ...
 
     def key_of(self, verification: str) -> bytes:

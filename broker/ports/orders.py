@@ -32,6 +32,26 @@ class WorkOrder:
     evidence_digest: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OrdersWanted:
+    """Which orders: of these bodies or of these sources (None: of all), in these states."""
+
+    units: Collection[str] | None
+    sources: Collection[str]
+    states: Collection[str]
+    skip: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """A work order as a list shows it: who asked, for what, and how far it is."""
+
+    order: WorkOrder
+    admitted: bytes = field(repr=False)  # the body of the entry that admitted its verification
+    first_viewed: bytes | None = field(repr=False)  # the body of the entry of its first opening
+
+
 class OrderWork(Protocol):
     """One transaction's methods for work orders."""
 
@@ -45,6 +65,14 @@ class OrderWork(Protocol):
 
     def orders_of(self, unit: str | None, states: Collection[str], limit: int) -> list[WorkOrder]:
         """A unit's orders in these states, or every unit's; the open ones, those due first, then the latest ended."""
+        ...
+
+    def orders_where(self, wanted: OrdersWanted) -> list[OrderLine]:
+        """Work orders as a list shows them, without anything about persons; those due first come first."""
+        ...
+
+    def count_orders(self, wanted: OrdersWanted, now: datetime) -> tuple[int, int]:
+        """How many open orders there are, and how many of them were due before now."""
         ...
 
     def end_order(self, order: WorkOrder) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
-from broker.ports.cases import CaseLine, VerificationLine
+from broker.ports.cases import CaseLine, RecentCase, VerificationLine
 from broker.store import tables as t
 from broker.store.grants_rows import parties_from
 from broker.store.rows import Rows
@@ -22,6 +22,8 @@ _ROW, _ENTRY = t.verification.c, t.entry.c
 _VERIFICATIONS = select(
     _ROW.case_id, _ROW.id, _ROW.request_id, _ROW.edition, _ROW.state, _ROW.admitted_at, _ROW.decided_at, _ENTRY.body
 ).select_from(t.verification.join(t.entry, (_ENTRY.verification_id == _ROW.id) & (_ENTRY.kind == "admitted")))
+MOST_READ = 2_000  # verifications looked at for one list, whoever they belong to: what bounds its time
+_RECENT = _VERIFICATIONS.join(t.case_file, _CASE.id == _ROW.case_id).add_columns(_CASE.number, _CASE.client_id)
 
 
 class CaseRows(Rows):
@@ -50,6 +52,33 @@ class CaseRows(Rows):
         for row in self._run(found):
             by_case.setdefault(row.case_id, []).append(_verification(row))
         return by_case
+
+    def count_undecided(self, units: Collection[str] | None) -> int:
+        """How many verifications of these bodies are not decided yet."""
+        if units is None:
+            counted = select(func.count()).select_from(t.verification).where(_ROW.state != "decided")
+            return int(self._run(counted).scalar_one())
+        return len(self._of_units(_RECENT.where(_ROW.state != "decided"), units, MOST_READ))
+
+    def undecided(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """Those, the newest first."""
+        return self._of_units(_RECENT.where(_ROW.state != "decided"), units, limit)
+
+    def recent(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """The latest verifications of these bodies, the newest first."""
+        return self._of_units(_RECENT, units, limit)
+
+    def _of_units(self, chosen: Select[Any], units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """Those of these bodies among the newest: whose a verification is stands in the entry that admitted it."""
+        found: list[RecentCase] = []
+        for row in self._run(chosen.order_by(_ROW.id.desc()).limit(limit if units is None else MOST_READ)):
+            admitted = json.loads(row.body)
+            if units is None or admitted.get("unit") in units:
+                item = admitted.get("item") or admitted.get("scene") or ""
+                found.append(RecentCase(row.case_id, row.number, row.client_id, item, _verification(row)))
+            if len(found) == limit:
+                break
+        return found
 
     def receipts_of(self, verification: str) -> tuple[str | None, str | None]:
         """The preliminary receipt and the final one."""

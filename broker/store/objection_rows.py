@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, insert, select, update
 
 from broker.core.objection import MARKED, OVER, Objection, ObjectionState
-from broker.ports.objections import Asked, Concern, Reopened
+from broker.ports.objections import Asked, Concern, Reopened, SealedLookup
 from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.proof_tables import log_index
@@ -86,6 +86,15 @@ class ObjectionRows(Rows):
         )
         row = self._run(found.where(t.lookup.c.id == lookup)).one_or_none()
         return None if row is None else Asked(*row)
+
+    def sealed_lookup(self, lookup: str) -> SealedLookup | None:
+        """A lookup with what was asked and answered, still encrypted."""
+        its, case = t.lookup.c, t.case_file.c
+        found = select(its.id, its.question, its.answer, case.wrapped_key, its.asked_at, its.answered_at).select_from(
+            t.lookup.join(t.verification).join(t.case_file)
+        )
+        row = self._run(found.where(its.id == lookup)).one_or_none()
+        return None if row is None else SealedLookup(*row)
 
     def key_of(self, verification: str) -> bytes:
         """The wrapped key of a verification's case; empty once it was destroyed."""

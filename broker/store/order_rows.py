@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 
-from broker.ports.orders import WorkOrder
+from broker.ports.orders import OrderLine, OrdersWanted, WorkOrder
+from broker.store import tables as t
 from broker.store import waiting_tables as w
 from broker.store.rows import Rows
 
@@ -44,6 +46,29 @@ class OrderRows(Rows):
         ended.sort(key=lambda one: (one.ended_at or one.due_at, one.id), reverse=True)
         return [*found, *ended][:limit]
 
+    def orders_where(self, wanted: OrdersWanted) -> list[OrderLine]:
+        """Work orders as a list shows them, without anything about persons; those due first come first."""
+        row = w.work_order.c
+        found = _orders.where(*_wanted(wanted)).order_by(row.due_at, row.id).offset(wanted.skip).limit(wanted.limit)
+        orders = [WorkOrder(*one) for one in self._run(found)]
+        of_kinds = t.entry.c.kind.in_(("admitted", "order_viewed"))
+        theirs = t.entry.c.verification_id.in_(sorted({one.verification for one in orders}))
+        entries = select(t.entry.c.verification_id, t.entry.c.kind, t.entry.c.body).where(theirs, of_kinds)
+        admitted: dict[str, bytes] = {}
+        viewed: dict[str, bytes] = {}
+        for one in self._run(entries.order_by(t.entry.c.id)):
+            if one.kind == "admitted":
+                admitted.setdefault(one.verification_id, one.body)
+            else:
+                viewed.setdefault(str(json.loads(one.body).get("order")), one.body)
+        return [OrderLine(one, admitted.get(one.verification, b"{}"), viewed.get(one.id)) for one in orders]
+
+    def count_orders(self, wanted: OrdersWanted, now: datetime) -> tuple[int, int]:
+        """How many open orders there are, and how many of them were due before now."""
+        late = func.coalesce(func.sum(case((w.work_order.c.due_at <= now, 1), else_=0)), 0)
+        row = self._run(select(func.count(), late).select_from(w.work_order).where(*_wanted(wanted))).one()
+        return int(row[0]), int(row[1])
+
     def end_order(self, order: WorkOrder) -> None:
         """Keep what has become of an order; the caller holds its verification."""
         self._run(update(w.work_order).where(w.work_order.c.id == order.id).values(_values(order)))
@@ -74,3 +99,11 @@ class OrderRows(Rows):
 
 def _values(order: WorkOrder) -> dict[str, Any]:
     return {column: getattr(order, name) for name, column in _ORDER.items()}
+
+
+def _wanted(wanted: OrdersWanted) -> list[ColumnElement[bool]]:
+    row = w.work_order.c
+    asked: list[ColumnElement[bool]] = [row.state.in_(sorted(wanted.states))]
+    if wanted.units is not None:
+        asked.append(row.unit.in_(sorted(wanted.units)) | row.source.in_(sorted(wanted.sources)))
+    return asked

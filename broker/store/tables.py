@@ -204,6 +204,12 @@ verification = Table(
 )
 
 Index("verification_case", verification.c.case_id)
+Index(
+    "verification_undecided",
+    verification.c.id,
+    postgresql_where=text("state <> 'decided'"),
+    sqlite_where=text("state <> 'decided'"),
+)
 
 lookup = Table(
     "lookup",

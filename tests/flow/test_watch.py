@@ -11,9 +11,8 @@ from broker.core.errors import CallerProblem, Problem
 from broker.core.grant_application import Actor
 from broker.core.identifiers import citizen_check_digit
 from broker.core.misuse import Action, Evidence, MisuseRules, RuleName, Thresholds
-from broker.core.roles import Role
 from broker.flow import register
-from broker.flow.grants import withdraw
+from broker.flow.grants import Vouched, withdraw
 from broker.flow.look_up import look_up
 from broker.flow.parts import new_id
 from broker.flow.watch import _raise, clear, watch
@@ -336,7 +335,12 @@ def test_a_loop_suspends_the_grants_it_used_and_nobody_restores_them_without_a_r
     with pytest.raises(CallerProblem, match=r"application\.reason"):
         register.set_grant_state(watched.parts, grant, "in_force")
     withdraw(
-        watched.parts, grant, "in_force", "已与窗口核实，系批量补录", Actor("王某", kit.UNIT), vouched=(Role.CENTRE,)
+        watched.parts,
+        grant,
+        "in_force",
+        "已与窗口核实，系批量补录",
+        Actor("王某", kit.UNIT),
+        vouched=Vouched(centre=True),
     )
     assert parts_policy(watched).grants[grant].state == "in_force"
     assert watched.entries("grant_in_force")[0]["comment"] == "已与窗口核实，系批量补录"

@@ -76,6 +76,7 @@ KINDS: Mapping[str, Text] = {
     "person_active": _text("启用账号", "account enabled"),
     "person_disabled": _text("停用账号", "account disabled"),
     "person_unlocked": _text("解除登录锁定", "account unlocked"),
+    "order_evidence_viewed": _text("查看核查依据附件", "evidence of a work order read"),
     "signed_in": _text("登录", "signed in"),
     "signed_out": _text("退出", "signed out"),
     "proved_again": _text("再次验证身份", "proved again who it is"),

@@ -7,6 +7,7 @@ auditor and a clerk read the same page. A clerk reads the cases of the own body.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ import segno
 from flask import Response, g, request
 from markupsafe import Markup
 
+from broker.core.catalog import Catalog
+from broker.core.day import day_of
 from broker.core.decide import Kind
 from broker.core.errors import CallerProblem
 from broker.core.explain import STATES
@@ -24,6 +27,7 @@ from broker.core.receipt_text import DECISIONS, MODES, words
 from broker.flow import cases as steps
 from broker.flow.cases import Path, Sheet
 from broker.flow.objections import objections_about
+from broker.ports.cases import RecentCase
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import (
     BASES,
@@ -40,6 +44,7 @@ from broker.web.handed_in import handed_in
 
 READERS = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR, ConsoleRole.CLERK)
 CASE_READERS = only(*READERS)
+_LISTED = 200  # of the day's work at once; a case number finds every other
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHEET = re.compile(r"(?:https?://[^\s]*)?/verify/([0-9a-f]{32})/[0-9a-f]{64}\Z")  # what the printed code says
 
@@ -81,7 +86,31 @@ class _Cases:
         if sought:
             viewed(self._parts, "", page="cases", case=sought)
             found = steps.find(self._parts, sought, sees)
-        return shown("cases/index.html", q=sought, found=found, wrong="", proven=None, **_terms())
+        which = "recent" if request.args.get("list") == "recent" else "undecided"
+        listed = [] if sought else self._listed(which)
+        today = [one for one in listed if day_of(one.line.admitted_at) == day_of(self._now())]
+        return shown(
+            "cases/index.html", q=sought, found=found, wrong="", proven=None, which=which, today=today,
+            before=[one for one in listed if one not in today], most=_LISTED, catalog=self._catalog(), **_terms(),
+        )  # fmt: skip
+
+    def _listed(self, which: str) -> list[RecentCase]:
+        """The day's work of the own body, the newest first; an entry says that it was looked at."""
+        person = visitor().person
+        reaches_all = any(person.everywhere(role) for role in READERS)
+        units = None if reaches_all else {unit for role in READERS for unit in person.units(role)}
+        viewed(self._parts, "", page="cases", list=which)
+        with self._parts.store.read() as work:
+            return work.recent(units, _LISTED) if which == "recent" else work.undecided(units, _LISTED)
+
+    def _now(self) -> datetime:
+        with self._parts.store.read() as work:
+            return work.pulse().now
+
+    def _catalog(self) -> Catalog:
+        with self._parts.store.read() as work:
+            pulse = work.pulse()
+            return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
 
     def receipt(self) -> Response:
         """A receipt or bundle, pasted or as a file: verified here and now, and kept nowhere."""

@@ -1,12 +1,12 @@
 """Grants: apply for one, decide, renew, suspend, revoke, restore – and see who may see what.
 
-The person and their body come from the account: a role limited to a body (``source-department:unit=…``) speaks for it.
+The person and their body come from the account: a role limited to a body or a department speaks for it (ADR 0106).
 Who may decide is the flow's business; the pages only show what it says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -20,8 +20,7 @@ from broker.core.day import CHINA, day_of
 from broker.core.errors import CallerProblem
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, Trim
 from broker.core.misuse import describe
-from broker.core.people import ConsoleRole, ScopeKind
-from broker.core.roles import Role
+from broker.core.people import ConsoleRole
 from broker.flow import grants as steps
 from broker.ports import Client, Policy
 from broker.web.console.area import Area, Console, Nav, only
@@ -30,10 +29,14 @@ from broker.web.console.grant_words import APPLICATION_STATES, GRANT_STATES
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import visitor
 
-_SEES = only(ConsoleRole.OPERATOR, ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.AUDITOR)
-_APPLIES = only(ConsoleRole.SOURCE_DEPARTMENT)
+_SOURCE, _USING = ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.USING_DEPARTMENT
+_SEES = only(ConsoleRole.OPERATOR, _SOURCE, _USING, ConsoleRole.AUDITOR)
+_APPLIES = only(_SOURCE, _USING)
+_OVERVIEW = only(*_SEES.roles, ConsoleRole.READER, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER)
 _DECIDES = only(ConsoleRole.OPERATOR, ConsoleRole.SOURCE_DEPARTMENT)
 _SEES_ALL = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
+_OVERSEES = (*_SEES_ALL, ConsoleRole.READER, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER)
+_QUESTIONS = ("client", "source", "field", "item", "material")
 _LISTED = 500  # of decided applications; the log has them all
 _LONG = {"legal_reference": 300, "purpose": 500, "reason": 1000}
 
@@ -42,7 +45,7 @@ def grants_area(console: Console) -> Area:
     """The pages of grants."""
     area, grants = Area("grants", Nav("index", "Grants")), _Grants(console)
     area.get("/grants", grants.index, _SEES)
-    area.get("/grants/matrix", grants.matrix, _SEES)
+    area.get("/grants/matrix", grants.matrix, _OVERVIEW)
     area.get("/grants/apply", grants.apply, _APPLIES)
     area.post("/grants/apply", grants.applying, _APPLIES)
     area.get("/grants/applications/<number>", grants.application, _SEES)
@@ -75,13 +78,25 @@ class _Now:
         """Whether the visitor may see what is between a system and a source: theirs on either side, or everything."""
         if visitor().has(*_SEES_ALL):
             return True
-        mine = _units(ConsoleRole.SOURCE_DEPARTMENT)
         known = self.policy.clients.get(client)
-        return self.owner(source) in mine or (known is not None and known.unit in mine)
+        return self.owns(source) or (known is not None and known.unit in self.mine())
+
+    def owns(self, source: str) -> bool:
+        """Whether the visitor speaks for the department whose source it is."""
+        known = self.catalog.sources.get(source)
+        return known is not None and visitor().person.answers_for(known)
+
+    def mine(self) -> frozenset[str]:
+        """The bodies for whose systems the visitor speaks."""
+        return visitor().person.bodies(_SOURCE, self.catalog) | visitor().person.bodies(_USING, self.catalog)
+
+    def bodies(self) -> list[str]:
+        """The bodies in whose name the visitor may act."""
+        return sorted(self.mine().union(visitor().person.units(ConsoleRole.OPERATOR)))
 
     def clients(self) -> list[Client]:
         """The systems for which the visitor may apply: those of their own body."""
-        mine = _units(ConsoleRole.SOURCE_DEPARTMENT)
+        mine = self.mine()
         return [one for one in self.policy.clients.values() if one.unit in mine and one.state == "active"]
 
     def state(self, grant: Grant) -> str:
@@ -107,23 +122,26 @@ class _Grants:
             "grants/index.html", waiting=waiting, overdue=[one.id for one in waiting if one.overdue(today)], now=now,
             decided=[one for one in seen if one.state is not ApplicationState.APPLIED],
             grants=sorted(grants, key=lambda one: (one.state != IN_FORCE, one.valid_to)), **_words(),
-            can_apply=bool(now.clients()), has_body=bool(_my_units()),
+            can_apply=bool(now.clients()), has_body=bool(now.bodies()),
         )  # fmt: skip
 
     def matrix(self) -> Response:
-        """System × source; and who may see one field of one source."""
+        """System × source; and who may see what, by system, source and field, item or scene, material."""
         now = _Now(self._console)
-        grants = [one for one in now.policy.grants.values() if now.sees(one.client, one.source)]
+        overseeing = visitor().has(*_OVERSEES)
+        every = [one for one in now.policy.grants.values() if overseeing or now.sees(one.client, one.source)]
+        asked = {name: request.args.get(name, "").strip() for name in _QUESTIONS}
+        found = _covering(every, now.catalog, asked)
+        standing = [one for one in found if one.state != REVOKED]
         cells: dict[tuple[str, str], list[Grant]] = {}
-        for one in grants:
+        for one in standing:
             cells.setdefault((one.client, one.source), []).append(one)
-        source, field = request.args.get("source", ""), request.args.get("field", "")
-        known = now.catalog.sources.get(source)
-        asked = [one for one in grants if one.source == source and (not field or field in one.fields)]
+        known = now.catalog.sources.get(asked["source"])
         return shown(
-            "grants/matrix.html", now=now, cells=cells, clients=sorted({one.client for one in grants}),
-            sources=sorted({one.source for one in grants}), source=source, field=field, asked=asked,
-            fields=known.fields if known else (), **_words(),
+            "grants/matrix.html", now=now, cells=cells, asked=asked, is_asked=any(asked.values()), found=standing,
+            clients=sorted({one.client for one in every}), sources=sorted({one.source for one in every}),
+            revoked=[one for one in found if one.state == REVOKED], fields=known.fields if known else (),
+            opens=visitor().has(*_SEES.roles), **_words(),
         )  # fmt: skip
 
     def application(self, number: str) -> Response:
@@ -136,11 +154,11 @@ class _Grants:
         if one is None or not now.sees(one.client, one.source):
             raise CallerProblem("application.unknown", got=number)
         owner = now.owner(one.source)
-        as_owner = bool(owner) and owner in _units(ConsoleRole.SOURCE_DEPARTMENT)
+        as_owner = now.owns(one.source)
         as_centre = not owner and visitor().has(ConsoleRole.OPERATOR)
         return shown(
             "grants/application.html", status=status, one=one, now=now, wrong=wrong, owner=owner, **_words(),
-            can_decide=one.state is ApplicationState.APPLIED and (as_owner or as_centre), has_body=bool(_my_units()),
+            can_decide=one.state is ApplicationState.APPLIED and (as_owner or as_centre), has_body=bool(now.bodies()),
             overdue=one.overdue(day_of(now.now)), typed=request.form,
         )  # fmt: skip
 
@@ -153,14 +171,14 @@ class _Grants:
         one = now.policy.grants.get(number)
         if one is None or not now.sees(one.client, one.source):
             raise CallerProblem("application.grant", got=number)
-        mine = now.owner(one.source) in _units(ConsoleRole.SOURCE_DEPARTMENT) or visitor().has(ConsoleRole.OPERATOR)
+        mine = now.owns(one.source) or visitor().has(ConsoleRole.OPERATOR)
         with self._console.parts.store.read() as work:
             flags = [flag for flag in work.flags(open_only=True) if number in flag.evidence.grants]
         return shown(
             "grants/grant.html", status=status, one=one, now=now, wrong=wrong, can_change=mine, **_words(),
             suspended_by=[describe(flag.rule, flag.evidence) for flag in flags],
             can_renew=one.state != REVOKED and one.client in {client.id for client in now.clients()},
-            came_from=now.application is not None, has_body=bool(_my_units()),
+            came_from=now.application is not None, has_body=bool(now.bodies()),
         )  # fmt: skip
 
     # --- acting
@@ -208,12 +226,18 @@ class _Grants:
         try:
             if verdict.approve:
                 verdict = replace(verdict, trim=_trim(self._asked(number)))
-            steps.decide(self._parts, number, verdict, _actor(), vouched=_vouched())
+            steps.decide(self._parts, number, verdict, self._actor_on(number), vouched=_vouched())
         except CallerProblem as problem:
             return self._application_page(number, said_of(problem), 422)
         except ValueError:
             return self._application_page(number, said_of(CallerProblem("application.scope")), 422)
         return to("grants_application", number=number)
+
+    def _actor_on(self, number: str) -> Actor:
+        """Who acts on an application or a grant."""
+        now = _Now(self._console, application=number)
+        about = now.policy.grants.get(number) or now.application
+        return _actor(now, about.source if about else "")
 
     def _asked(self, number: str) -> Scope:
         with self._parts.store.read() as work:
@@ -229,32 +253,42 @@ class _Grants:
         if state not in {SUSPENDED, REVOKED, IN_FORCE}:
             raise CallerProblem("request.parameter", got=state)
         try:
-            steps.withdraw(self._parts, number, state, reason, _actor(), vouched=_vouched())
+            steps.withdraw(self._parts, number, state, reason, self._actor_on(number), vouched=_vouched())
         except CallerProblem as problem:
             return self._grant_page(number, said_of(problem), 422)
         return to("grants_grant", number=number)
 
 
-def _units(role: ConsoleRole) -> set[str]:
-    """The bodies for which the visitor speaks in a role."""
-    return {one.value for one in visitor().person.scopes(role) if one.kind is ScopeKind.UNIT}
+def _covering(grants: Iterable[Grant], catalog: Catalog, asked: Mapping[str, str]) -> list[Grant]:
+    """The grants that a question is about: of a system, a source, a field, an item or scene, a material."""
+    item, material = asked["item"], catalog.materials.get(asked["material"])
+    scenes = {scene for (_, scene), keys in catalog.scene_items.items() if item in keys}
+    behind = None if material is None else {step.source for step in material.chain if step.source}
+    return [
+        one for one in grants
+        if asked["client"] in {"", one.client} and asked["source"] in {"", one.source}
+        and (not asked["field"] or asked["field"] in one.fields)
+        and (not item or item in {*one.items, *one.scenes} or scenes & set(one.scenes))
+        and (behind is None or one.source in behind)
+    ]  # fmt: skip
 
 
-def _my_units() -> set[str]:
-    return _units(ConsoleRole.SOURCE_DEPARTMENT) | _units(ConsoleRole.OPERATOR)
+def _actor(now: _Now, source: str) -> Actor:
+    """The visitor and the body they act for: the source's own department where they speak for it.
 
-
-def _actor() -> Actor:
-    """The visitor and the body they act for. Raises ``console.scope`` where the account names none."""
-    mine = sorted(_my_units())
+    Raises ``console.scope`` where the account names none.
+    """
+    mine = now.bodies()
+    if now.owner(source) in mine:
+        return Actor(visitor().login, now.owner(source))
     chosen = request.form.get("unit", "") or (mine[0] if mine else "")
     if chosen not in mine:
-        raise CallerProblem("console.scope", got=chosen, expected="source-department:unit=…")
+        raise CallerProblem("console.scope", got=chosen)
     return Actor(visitor().login, chosen)
 
 
-def _vouched() -> Collection[Role]:
-    return {Role.CENTRE} if visitor().has(ConsoleRole.OPERATOR) else {Role.SOURCE}
+def _vouched() -> steps.Vouched:
+    return steps.Vouched(visitor().has(ConsoleRole.OPERATOR), visitor().person.departments(_SOURCE))
 
 
 def _scope() -> Scope:

@@ -19,7 +19,7 @@ from broker.flow import objections as steps
 from broker.flow.objections import Doubt, Reader
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import OBJECTION_ACTS, OBJECTION_STATES
-from broker.web.console.cases import sees
+from broker.web.console.cases import reason_words, sees
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
 
@@ -110,7 +110,9 @@ class _Objections:
         )  # fmt: skip
 
     def _terms(self) -> dict[str, Any]:
-        return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": self._catalog().sources}
+        catalog = self._catalog()
+        return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": catalog.sources,
+                "materials": catalog.materials, "reason_words": reason_words}  # fmt: skip
 
     def _catalog(self) -> Catalog:
         with self._parts.store.read() as work:

@@ -6,16 +6,21 @@ answers – whoever has the role without a limit speaks for no body – and each
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from flask import Response, request
 
+from broker.core.catalog import Catalog
 from broker.core.errors import CallerProblem
 from broker.core.people import ConsoleRole
 from broker.core.work_order import OrderReply
 from broker.flow import orders as steps
 from broker.flow.orders import MAX_EVIDENCE, Evidence, Person, Said, Shown
-from broker.ports.orders import WorkOrder
+from broker.ports import Pulse, Work
+from broker.ports.orders import OrderLine, OrdersWanted, WorkOrder
 from broker.web.console.area import MAX_FORM, Area, Console, Nav, only
 from broker.web.console.case_words import BASES, ORDER_STATES, REPLIES
 from broker.web.console.page import said_of, shown, to
@@ -25,6 +30,10 @@ _MEDIA = {".pdf": "application/pdf", ".ofd": "application/ofd", ".jpg": "image/j
           ".png": "image/png"}  # fmt: skip
 _MAX_REMARK = 2_000
 _LOOKERS = only(ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.OPERATOR)
+_SOURCE = ConsoleRole.SOURCE_DEPARTMENT
+_PER_PAGE = 100
+_FILTERS = {"open": ("open",), "answered": ("answered",), "overdue": ("overdue",),
+            "all": ("open", "answered", "overdue", "stopped")}  # fmt: skip
 _ANSWERERS = only(ConsoleRole.SOURCE_DEPARTMENT)
 
 
@@ -33,6 +42,7 @@ def orders_area(console: Console) -> Area:
     area, orders = Area("orders", Nav("index", "Work orders")), _Orders(console)
     area.get("/orders", orders.index, _LOOKERS)
     area.get("/orders/<number>", orders.order, _ANSWERERS)
+    area.get("/orders/<number>/evidence", orders.evidence, _ANSWERERS)
     area.post("/orders/<number>", orders.answer, _ANSWERERS, MAX_FORM + MAX_EVIDENCE)
     return area
 
@@ -43,18 +53,29 @@ class _Orders:
 
     def index(self) -> Response:
         """The orders of one's own bodies, due first; the centre's operator sees all, and none of their questions."""
-        everything = request.args.get("all") == "1"
-        units = _units()
-        asked: list[str | None] = [None] if visitor().has(ConsoleRole.OPERATOR) else [*units]
-        found = [one for unit in asked for one in steps.list_orders(self._parts, unit, everything=everything)]
+        state, page = request.args.get("state", "open"), max(1, request.args.get("page", 1, type=int))
         with self._parts.store.read() as work:
-            now = work.pulse().now
-            edition = self._parts.policy(work, work.pulse()).edition_at(now)
-            sources = {} if edition is None else self._parts.edition(work, edition).catalog.sources
+            pulse = work.pulse()
+            catalog = self._catalog(work, pulse)
+            wanted = orders_wanted(catalog, _FILTERS.get(state, _FILTERS["open"]))
+            wanted = replace(wanted, skip=(page - 1) * _PER_PAGE, limit=_PER_PAGE + 1)
+            found = work.orders_where(wanted)
         return shown(
-            "orders/index.html", orders=found, everything=everything, units=units, now=now, sources=sources,
-            states=ORDER_STATES, scoped=bool(asked),
+            "orders/index.html", orders=[_line(one) for one in found[:_PER_PAGE]], state=state, page=page,
+            further=len(found) > _PER_PAGE, now=pulse.now, catalog=catalog, states=ORDER_STATES,
+            mine=lambda one: _is_mine(one, catalog), scoped=visitor().has(ConsoleRole.OPERATOR) or _has_scope(),
         )  # fmt: skip
+
+    def evidence(self, number: str) -> Response:
+        """What was attached to the answer, as the file it was; a browser saves it and runs nothing of it."""
+        found = steps.show_evidence(self._parts, number, self._own(number).unit, visitor().login)
+        ending = next((one for one, media in _MEDIA.items() if media == found.media_type), "")
+        response = Response(found.content, content_type=found.media_type)
+        response.headers["Content-Disposition"] = f'attachment; filename="evidence-{number[:12]}{ending}"'
+        return response
+
+    def _catalog(self, work: Work, pulse: Pulse) -> Catalog:
+        return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
 
     def order(self, number: str) -> Response:
         """One order with its question."""
@@ -85,7 +106,8 @@ class _Orders:
         """The order, where it is one of a body that this person answers for."""
         with self._parts.store.read() as work:
             order = work.find_order(number)
-        if order is None or order.unit not in _units():
+            catalog = self._catalog(work, work.pulse())
+        if order is None or not _is_mine(order, catalog):
             raise CallerProblem("order.unknown")
         return order
 
@@ -96,8 +118,45 @@ class _Orders:
         return Said(Person(visitor().login, self._own(number).unit), OrderReply(reply), remark, _evidence())
 
 
-def _units() -> tuple[str, ...]:
-    return visitor().person.units(ConsoleRole.SOURCE_DEPARTMENT)
+def orders_wanted(catalog: Catalog, states: Collection[str]) -> OrdersWanted:
+    """The orders that concern the visitor: everybody's for the operator, else their bodies' and their departments'."""
+    if visitor().has(ConsoleRole.OPERATOR):
+        return OrdersWanted(None, (), states)
+    person = visitor().person
+    return OrdersWanted(person.bodies(_SOURCE, catalog), _sources(catalog), states)
+
+
+def _sources(catalog: Catalog) -> list[str]:
+    """The sources of departments for which the visitor speaks by name, where the list gives them no code."""
+    theirs = visitor().person.departments(_SOURCE)
+    return [one.key for one in catalog.sources.values() if not one.unit and one.authority["zh"] in theirs]
+
+
+def _is_mine(order: WorkOrder, catalog: Catalog) -> bool:
+    return order.unit in visitor().person.bodies(_SOURCE, catalog) or order.source in _sources(catalog)
+
+
+def _has_scope() -> bool:
+    return any(one.value for one in visitor().person.scopes(_SOURCE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of the list: nothing about persons stands in it but what kind of holder is meant."""
+
+    order: WorkOrder
+    item: str
+    asked_by: str
+    opened_by: str
+    opened_at: str
+
+
+def _line(one: OrderLine) -> _Line:
+    admitted = json.loads(one.admitted)
+    viewed = json.loads(one.first_viewed) if one.first_viewed else {}
+    opened_by = str(viewed.get("operator") or viewed.get("client") or "")
+    item = admitted.get("item") or admitted.get("scene") or ""
+    return _Line(one.order, item, admitted.get("unit", ""), opened_by, viewed.get("at", ""))
 
 
 def _evidence() -> Evidence | None:
