@@ -126,11 +126,11 @@ def _read(broker: kit.Broker, catalog: Catalog, number: str) -> Model:
     ]
     lookups = rows("SELECT * FROM lookup WHERE verification_id = :id ORDER BY id")
     orders = rows("SELECT * FROM work_order WHERE verification_id = :id")
-    vault, key = broker.parts.vault, broker.parts.vault.unwrap(case.wrapped_key)
+    vault, key = broker.parts.vault, broker.parts.vault.unwrap(case["wrapped_key"])
     payload = kit.payload(verification["receipt"]) if verification["receipt"] else None
     return Model(
         verification,
-        case._mapping,
+        case,
         vault.decrypt(key, verification["request"], number),
         lookups,
         [vault.decrypt(key, row["question"], row["id"]) for row in lookups],
