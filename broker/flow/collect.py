@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from broker.core.envelope import unb64
 from broker.core.errors import CallerProblem
 from broker.core.figures import NOBODY
 from broker.core.health import merged, state_of
+from broker.core.receipt import request_digest
 from broker.flow.caller import Caller, Identify, identified
+from broker.flow.matters import SALT_BYTES
 from broker.flow.parts import Parts, new_id
 from broker.ports import Policy, Pulse, Work
 from broker.ports.figures import Paper, Report
@@ -21,20 +24,22 @@ from broker.ports.figures import Paper, Report
 _LIVE = frozenset({"ok", "unasked"})  # a source that failed last, or whose breaker is open, covers nothing
 
 
-def collect(parts: Parts, document: Mapping[str, Any], digest: str, identify: Identify) -> Report:
+def collect(parts: Parts, document: Mapping[str, Any], body: bytes, identify: Identify) -> Report:
     """Keep a report once: the same request id and body again give the same report. The case need not be known here.
 
+    Bodies are compared by a salted digest: a clerk's note may stand in them, and a bare one would confirm a guess. Its
+    salt goes with the notes; then nobody can say whether a body is the same.
+
     Raises ``CallerProblem``: ``request.region``, ``request.item``, ``request.material``, ``collected.reason``,
-    ``collected.twice``, ``request.conflict``, ``signature.*``.
+    ``collected.twice``, ``request.conflict``, ``request.forgotten``, ``signature.*``.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
         policy = parts.policy(work, pulse)
         caller = identified(work, policy, identify, pulse.now)
         known = work.report_of(caller.client.id, document["request_id"])
-        report = known or _kept(parts, work, policy, caller, pulse, document, digest)
-        if report.digest != digest:
-            raise CallerProblem("request.conflict", got=document["request_id"])
+        report = known or _kept(parts, work, policy, caller, pulse, document, body)
+        _check_same(parts, report, body)
         # Crash before this commit: nothing is kept, the system reports again. After it: the report has its entry, and
         # is given again to whoever repeats it.
         work.commit()
@@ -42,7 +47,7 @@ def collect(parts: Parts, document: Mapping[str, Any], digest: str, identify: Id
 
 
 def _kept(
-    parts: Parts, work: Work, policy: Policy, caller: Caller, pulse: Pulse, document: Mapping[str, Any], digest: str
+    parts: Parts, work: Work, policy: Policy, caller: Caller, pulse: Pulse, document: Mapping[str, Any], body: bytes
 ) -> Report:
     """The report, judged and stored with its entry; another's where they were faster with this request id."""
     edition = parts.edition_in_force(work, policy, pulse.now)
@@ -56,8 +61,10 @@ def _kept(
         _paper(parts, number, told, judge(told, item, place, cover, receipts.get(told.material)))
         for told in sorted(papers_from(document["materials"]), key=lambda told: told.material)
     )
+    salt = os.urandom(SALT_BYTES)
     report = Report(
-        id=number, client=caller.client.id, request_id=document["request_id"], digest=digest,
+        id=number, client=caller.client.id, request_id=document["request_id"], digest=request_digest(salt, body),
+        salt=parts.vault.lock(salt, number),
         case=document["case"]["number"], region=place.region, item=item.key, scene=place.scene,
         department=place.lead[0] if place.lead else NOBODY, operator=document["operator"]["id"],
         unit=document["operator"]["unit"], edition=edition.number, day=day_of(pulse.now).isoformat(), at=pulse.now,
@@ -70,6 +77,14 @@ def _kept(
     if other is None:
         raise AssertionError("taken by somebody who is gone")
     return other
+
+
+def _check_same(parts: Parts, report: Report, body: bytes) -> None:
+    """Raises ``request.conflict`` where it was made of another body, ``request.forgotten`` where nobody can say."""
+    if report.salt is None:
+        raise CallerProblem("request.forgotten", got=report.id)
+    if report.digest != request_digest(parts.vault.unlock(report.salt, report.id), body):
+        raise CallerProblem("request.conflict", got=report.request_id)
 
 
 class _Live:

@@ -43,6 +43,7 @@ class Report:
     day: str
     at: datetime
     papers: tuple[Paper, ...] = ()
+    salt: bytes | None = field(default=None, repr=False)  # encrypted: of the digest; none once the notes are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class FiguresWork(Protocol):
         ...
 
     def forget_notes(self, before: str) -> None:
-        """Drop what clerks wrote with reports before this day; the reports stay."""
+        """Drop what clerks wrote with reports before this day, and the salts of their digests; the reports stay."""
         ...
 
     def objections_to(self, since: datetime) -> dict[str, int]:

@@ -47,6 +47,14 @@ class Shredded:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """Something encrypted with a case's key, and the row it stands in."""
+
+    row: str
+    cipher: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Embargo:
     """What the subject's view hides until a time: a person's entries, or those of a system's case."""
 
@@ -95,6 +103,30 @@ class ProofWork(Protocol):
         """Up to ``limit`` cases, locked: closed, or nothing done, since ``before``; none with an open verification."""
         ...
 
+    def stuck_cases(self, before: datetime, now: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` cases, locked, where something is open, nothing was done since ``before``, and none waits."""
+        ...
+
+    def case_key(self, case: str) -> bytes:
+        """The wrapped key of a case; empty where it was destroyed."""
+        ...
+
+    def latest_case_key(self, besides: Sequence[str]) -> bytes | None:
+        """The wrapped key of the latest case that is none of these."""
+        ...
+
+    def sealed_of(self, case: str) -> list[Sealed]:
+        """What of a case must be readable for its open verifications and lookups to go on."""
+        ...
+
+    def expired_answers(self, before: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` lookups, locked, of decided verifications, that were answered before a time."""
+        ...
+
+    def forget_answers(self, lookups: Sequence[str]) -> list[Shredded]:
+        """Destroy questions, answers and memos of these locked lookups, and of their orders; counted by case."""
+        ...
+
     def lock_case(self, client: str, number: str) -> str | None:
         """The id of the case, locked: nobody adds to it until this transaction ends."""
         ...
@@ -104,7 +136,10 @@ class ProofWork(Protocol):
         ...
 
     def shred(self, cases: Sequence[str], now: datetime, *, erased: bool) -> list[Shredded]:
-        """Destroy the keys of these locked cases, and with them requests, questions and answers."""
+        """Destroy the keys of these locked cases, and with them requests, questions, answers, clerks' notes.
+
+        What is still due in them is asked never.
+        """
         ...
 
     def renew_case_key(self, case: str, wrapped_key: bytes) -> bool:

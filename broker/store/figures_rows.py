@@ -33,6 +33,7 @@ class FiguresRows(Rows):
         row = asdict(report)
         papers, row["client_id"] = row.pop("papers"), row.pop("client")
         row["request_digest"], row["case_number"] = row.pop("digest"), row.pop("case")
+        row["request_salt"] = row.pop("salt")
         try:
             with self.connection.begin_nested():
                 self._run(insert(f.paper_report).values(**row))
@@ -74,9 +75,11 @@ class FiguresRows(Rows):
         return {report: tuple(sorted(papers, key=by_material)) for report, papers in found.items()}
 
     def forget_notes(self, before: str) -> None:
-        """Drop what clerks wrote with reports before this day; the reports stay."""
+        """Drop what clerks wrote with reports before this day, and the salts of their digests; the reports stay."""
         old = select(f.paper_report.c.id).where(f.paper_report.c.day < before)
         self._run(update(f.paper).where(f.NOTED, f.paper.c.report_id.in_(old)).values(note=b""))
+        salted = (f.paper_report.c.day < before, f.SALTED)
+        self._run(update(f.paper_report).where(*salted).values(request_salt=None))
 
     def objections_to(self, since: datetime) -> dict[str, int]:
         """How many objections were raised to each source's data from this moment on."""
@@ -243,5 +246,5 @@ def _of_paper(where: Mapping[str, str]) -> list[Any]:
 def _report(row: Any, papers: tuple[Paper, ...]) -> Report:
     return Report(
         row.id, row.client_id, row.request_id, row.request_digest, row.case_number, row.region, row.item, row.scene,
-        row.department, row.operator, row.unit, row.edition, row.day, row.at, papers,
+        row.department, row.operator, row.unit, row.edition, row.day, row.at, papers, row.request_salt,
     )  # fmt: skip

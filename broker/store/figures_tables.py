@@ -29,7 +29,8 @@ paper_report = Table(
     Column("id", Text, primary_key=True),
     Column("client_id", Text, nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("request_digest", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),  # salted
+    Column("request_salt", LargeBinary),  # encrypted; none once the notes are forgotten
     Column("case_number", Text, nullable=False),
     Column("region", Text, nullable=False),
     Column("item", Text, nullable=False),
@@ -43,6 +44,8 @@ paper_report = Table(
     UniqueConstraint("client_id", "request_id"),
 )
 Index("paper_report_day", paper_report.c.day)
+SALTED = text("request_salt IS NOT NULL")
+Index("paper_report_salted", paper_report.c.day, postgresql_where=SALTED, sqlite_where=SALTED)
 
 Index("paper_report_at", paper_report.c.at)
 Index("paper_report_item", paper_report.c.item, paper_report.c.at)

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from sqlalchemy import CompoundSelect, Select, exists, func, or_, select, union_all, update
 
 from broker.core.log_export import Filter
-from broker.ports.proof import About, Embargo, Indexed, Placed, Shredded
+from broker.ports.proof import About, Embargo, Indexed, Placed, Sealed, Shredded
+from broker.store import figures_tables as f
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store import waiting_tables as w
 from broker.store.rows import Rows
 
+_AFTER_ALL = datetime(9999, 1, 1, tzinfo=UTC)  # when a lookup of a destroyed case is due: no worker is woken for it
 _NEVER = datetime.min.replace(tzinfo=UTC)  # of a row about persons without one about its entry
 
 _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verification is decided
@@ -24,6 +26,9 @@ _OPEN_CASES = (  # a promise may be checked, so a lookup be due, after its verif
     .where(or_(t.verification.c.state != "decided", t.lookup.c.id.is_not(None)))
 )  # fmt: skip
 
+
+_FORGOTTEN = {"question": b"", "answer": None, "memo": None}
+_ORDER_FORGOTTEN = {"question": b"", "remark": None, "evidence": None}
 
 _EMBARGOES = select(
     p.embargo.c.id, p.embargo.c.subject, p.embargo.c.client_id, p.embargo.c.case_number, p.embargo.c.reason,
@@ -135,6 +140,77 @@ class ProofRows(Rows):
         still_open = self._run(_OPEN_CASES.where(done.case_id.in_(locked)))
         return sorted(set(locked) - set(still_open.scalars()))
 
+    def stuck_cases(self, before: datetime, now: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` cases, locked, where something is open, nothing was done since ``before``, and none waits."""
+        case, done, asked = t.case_file.c, t.verification.c, t.lookup.c
+        theirs = select(done.id).where(done.case_id == case.id)
+        recent = theirs.where(or_(done.admitted_at >= before, done.decided_at >= before))
+        waits = exists().where(asked.verification_id.in_(theirs), asked.state == "due",
+                               or_(asked.until >= now, asked.ready_at >= now, asked.answered_at >= before))  # fmt: skip
+        found: Select[tuple[str]] = (
+            select(case.id)
+            .where(func.length(case.wrapped_key) > 0, case.opened_at < before, ~recent.exists(), ~waits)
+            .where(_OPEN_CASES.where(done.case_id == case.id).correlate(t.case_file).exists())
+            .order_by(case.opened_at)
+            .limit(limit)
+            .with_for_update(of=t.case_file, skip_locked=True)
+        )
+        return list(self._run(found).scalars())
+
+    def case_key(self, case: str) -> bytes:
+        """The wrapped key of a case; empty where it was destroyed."""
+        return bytes(self._run(select(t.case_file.c.wrapped_key).where(t.case_file.c.id == case)).scalar_one())
+
+    def latest_case_key(self, besides: Sequence[str]) -> bytes | None:
+        """The wrapped key of the latest case that is none of these."""
+        case = t.case_file.c
+        others = select(case.wrapped_key).where(func.length(case.wrapped_key) > 0, case.id.not_in(besides))
+        return self._run(others.order_by(case.opened_at.desc()).limit(1)).scalar_one_or_none()  # type: ignore[no-any-return]
+
+    def sealed_of(self, case: str) -> list[Sealed]:
+        """What of a case must be readable for its open verifications and lookups to go on."""
+        done, asked = t.verification.c, t.lookup.c
+        theirs = select(asked.id, asked.state, asked.question, asked.memo, asked.answer).select_from(
+            t.lookup.join(t.verification)
+        )
+        needed = theirs.where(done.case_id == case, or_(asked.state == "due", done.state != "decided"))
+        requests = select(done.id, done.request).where(done.case_id == case, done.state != "decided")
+        found = [Sealed(row.id, row.request) for row in self._run(requests)]
+        for row in self._run(needed):
+            sealed = (row.question, row.memo) if row.state == "due" else (row.answer,)
+            found += [Sealed(row.id, one) for one in sealed if one is not None]
+        return found
+
+    def expired_answers(self, before: datetime, limit: int) -> list[str]:
+        """Up to ``limit`` lookups, locked, of decided verifications, that were answered before a time."""
+        asked = t.lookup.c
+        found: Select[tuple[str]] = (
+            select(asked.id)
+            .select_from(t.lookup.join(t.verification))
+            .where(asked.answer.is_not(None), asked.answered_at < before, t.verification.c.state == "decided")
+            .order_by(asked.answered_at)
+            .limit(limit)
+            .with_for_update(of=t.lookup, skip_locked=True)
+        )
+        return list(self._run(found).scalars())
+
+    def forget_answers(self, lookups: Sequence[str]) -> list[Shredded]:
+        """Destroy questions, answers and memos of these locked lookups, and of their orders; counted by case."""
+        if not lookups:
+            return []
+        case, done, asked = t.case_file.c, t.verification.c, t.lookup.c
+        counts = (
+            select(case.client_id, case.number, func.count(done.id.distinct()), func.count(asked.id))
+            .select_from(t.case_file.join(t.verification).join(t.lookup))
+            .where(asked.id.in_(lookups))
+            .group_by(case.id, case.client_id, case.number)
+            .order_by(case.id)
+        )
+        gone = [Shredded(*row) for row in self._run(counts)]
+        self._run(update(t.lookup).where(asked.id.in_(lookups)).values(_FORGOTTEN))
+        self._run(update(w.work_order).where(w.work_order.c.lookup_id.in_(lookups)).values(_ORDER_FORGOTTEN))
+        return gone
+
     def lock_case(self, client: str, number: str) -> str | None:
         """The id of the case, locked."""
         case = t.case_file.c
@@ -147,7 +223,7 @@ class ProofRows(Rows):
         return self._run(_OPEN_CASES.where(t.verification.c.case_id == case).limit(1)).first() is not None
 
     def shred(self, cases: Sequence[str], now: datetime, *, erased: bool) -> list[Shredded]:
-        """Destroy the keys of these locked cases, and with them requests, questions and answers."""
+        """Destroy the keys of these locked cases, and with them requests, questions, answers, clerks' notes."""
         if not cases:
             return []
         case, done, asked = t.case_file.c, t.verification.c, t.lookup.c
@@ -160,11 +236,15 @@ class ProofRows(Rows):
             .order_by(case.id)
         )
         gone = [Shredded(*row) for row in self._run(counts)]
-        self._run(
-            update(t.lookup).where(asked.verification_id.in_(theirs)).values(question=b"", answer=None, memo=None)
-        )
-        gone_too = {"question": b"", "remark": None, "evidence": None}
-        self._run(update(w.work_order).where(w.work_order.c.verification_id.in_(theirs)).values(gone_too))
+        lost = asked.verification_id.in_(theirs)
+        self._run(update(t.lookup).where(lost).values(_FORGOTTEN))
+        self._run(update(t.lookup).where(lost, asked.state == "due").values(ready_at=_AFTER_ALL))
+        self._run(update(w.work_order).where(w.work_order.c.verification_id.in_(theirs)).values(_ORDER_FORGOTTEN))
+        report = f.paper_report.c
+        told = select(report.id).join(t.case_file, (report.client_id == case.client_id)
+                                      & (report.case_number == case.number)).where(case.id.in_(cases))  # fmt: skip
+        self._run(update(f.paper).where(f.paper.c.report_id.in_(told)).values(note=b""))
+        self._run(update(f.paper_report).where(report.id.in_(told)).values(request_salt=None))
         self._run(update(t.verification).where(done.case_id.in_(cases)).values(request=b"", request_salt=None))
         marked = {"wrapped_key": b"", "shredded_at": now} | ({"erased_at": now} if erased else {})
         self._run(update(t.case_file).where(case.id.in_(cases)).values(marked))

@@ -246,6 +246,13 @@ Index(
 Index("lookup_about", lookup.c.about, lookup.c.answered_at)
 
 Index(
+    "lookup_kept",
+    lookup.c.answered_at,
+    postgresql_where=text("answer IS NOT NULL"),
+    sqlite_where=text("answer IS NOT NULL"),
+)
+
+Index(
     "lookup_consent",
     lookup.c.consent_id,
     postgresql_where=text("consent_id IS NOT NULL"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +38,7 @@ class Collected:
         signed = Signed(request, self._public_url, read_body(request), (Role.APPROVAL,))
         with recorded(self._parts, signed):
             document = verified_document(self._parts, signed, self._new)
-            report = collect(self._parts, document, hashlib.sha256(signed.body).hexdigest(), signed.identify)
+            report = collect(self._parts, document, signed.body, signed.identify)
         return Response(orjson.dumps(_view(report)), content_type=JSON, headers={"Cache-Control": "no-store"})
 
 

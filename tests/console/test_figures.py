@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -54,7 +53,7 @@ def _report(broker: kit.Broker, case: str, *papers: dict[str, Any]) -> None:
         "request_id": case, "case": {"number": case}, "region": catalogue.REGION, "item": catalogue.SHOP,
         "operator": {"id": "op7", "unit": kit.UNIT}, "materials": list(papers),
     }  # fmt: skip
-    collect(broker.parts, document, hashlib.sha256(json.dumps(document).encode()).hexdigest(), kit.as_client())
+    collect(broker.parts, document, json.dumps(document).encode(), kit.as_client())
 
 
 def _saved(page: Any, words: str, folder: Path) -> Path:

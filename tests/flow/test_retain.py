@@ -13,11 +13,13 @@ from broker.core import merkle
 from broker.core.checkpoint import InclusionProof
 from broker.core.errors import CallerProblem
 from broker.core.receipt import Bundle, request_digest, verify_bundle
+from broker.flow.collect import collect
 from broker.flow.matters import request_salt
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.flow.retain import Erasure, erase_case, retain
 from broker.flow.review import verify_log
-from tests.flow import kit
+from broker.signing.vault import CaseVault
+from tests.flow import catalogue, kit
 from tests.flow.kit import Broker, Crash
 
 ERASURE = Erasure(kit.CLIENT, "case-1", "经办人", "本人要求删除")
@@ -201,3 +203,91 @@ def test_the_days_are_a_setting(broker: Broker) -> None:
     grown_old(broker)
     retain(broker.parts)
     assert kept(broker, number), "forty days are below fifty"
+
+
+def test_an_answer_goes_when_its_days_are_over_although_its_case_lives_on(broker: Broker) -> None:
+    (old,) = decided(broker, 1)
+    broker.execute(f"UPDATE lookup SET answered_at = answered_at - {FORTY_DAYS}")  # noqa: S608 - a number
+    new = broker.admit(1, request_id="r1b")
+    broker.work_off()
+    waiting = broker.admit(2)
+    assert retain(broker.parts) is False
+    gone = broker.rows("SELECT question, answer, memo FROM lookup WHERE verification_id = :id", id=old)
+    assert {(bytes(one.question), one.answer, one.memo) for one in gone} == {(b"", None, None)}
+    asked = broker.rows("SELECT question, answer FROM lookup WHERE verification_id = :id", id=new)
+    assert asked
+    assert all(one.question and one.answer for one in asked), "its case lives on, and so does what is younger"
+    assert kept(broker, waiting)
+    (told,) = broker.entries("answers_shredded")
+    assert (told["case"], told["verifications"], told["lookups"]) == ("case-1", 1, len(gone))
+    retain(broker.parts)
+    assert len(broker.entries("answers_shredded")) == 1
+    broker.work_off()
+    broker.finish()
+    assert proved(broker, old) is not None
+
+
+def test_without_their_entry_no_answers_are_destroyed(broker: Broker) -> None:
+    decided(broker, 1)
+    broker.execute(f"UPDATE lookup SET answered_at = answered_at - {FORTY_DAYS}")  # noqa: S608 - a number
+    broker.store.refuse = lambda kind: kind == "answers_shredded"
+    before = broker.contents()
+    with pytest.raises(Crash):
+        retain(broker.parts)
+    assert broker.contents() == before
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "verification SET request = :garbage WHERE request_id = 'r1'",
+        "lookup SET question = :garbage WHERE verification_id IN (SELECT id FROM verification WHERE request_id = 'r1')",
+        "case_file SET wrapped_key = :garbage WHERE number = 'case-1'",
+    ],
+)
+def test_what_cannot_be_read_does_not_hold_its_case_for_ever(broker: Broker, damaged: str) -> None:
+    broker.admit(1)
+    other = broker.admit(2)
+    broker.execute(f"UPDATE {damaged}", garbage=bytes(60))
+    grown_old(broker)
+    broker.execute(f"UPDATE lookup SET ready_at = ready_at - {FORTY_DAYS}")  # noqa: S608 - a number
+    retain(broker.parts)
+    (told,) = broker.entries("shredded")
+    assert (told["case"], told["why"]) == ("case-1", "unreadable")
+    assert kept(broker, other), "late, but it can be read: it is still to be asked"
+    with broker.parts.store.read() as work:
+        assert work.expired_cases(work.pulse().now, 9) == []
+
+
+def test_under_the_wrong_key_of_the_deployment_nothing_is_destroyed(broker: Broker) -> None:
+    broker.admit(1)
+    broker.admit(2)
+    grown_old(broker)
+    broker.execute(f"UPDATE lookup SET ready_at = ready_at - {FORTY_DAYS}")  # noqa: S608 - a number
+    broker.parts.vault = CaseVault(bytes(32), bytes(32))
+    before = broker.contents()
+    retain(broker.parts)
+    assert broker.contents() == before
+
+
+def test_a_case_that_cannot_be_read_may_be_erased(broker: Broker) -> None:
+    (number,) = [broker.admit(1)]
+    broker.execute("UPDATE verification SET request = :garbage", garbage=bytes(60))
+    assert erase_case(broker.parts, ERASURE).verifications == 1
+    assert kept(broker, number) == []
+
+
+def test_a_clerks_note_goes_with_its_case(broker: Broker) -> None:
+    decided(broker, 1, 2)
+    for number in (1, 2):
+        document = {
+            "request_id": f"c{number}", "case": {"number": f"case-{number}"}, "region": catalogue.REGION,
+            "item": catalogue.SHOP, "operator": {"id": "op1", "unit": kit.UNIT},
+            "materials": [{"material": "form", "reason": "other", "note": "张某坚持提交"}],
+        }  # fmt: skip
+        collect(broker.parts, document, b"as sent", kit.as_client())
+    erase_case(broker.parts, ERASURE)
+    query = "SELECT case_number, note, request_salt FROM paper JOIN paper_report ON id = report_id ORDER BY case_number"
+    gone, stays = broker.rows(query)
+    assert (bytes(gone.note), gone.request_salt) == (b"", None)
+    assert (len(stays.note) > 0, stays.request_salt is not None) == (True, True)

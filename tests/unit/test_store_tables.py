@@ -69,7 +69,7 @@ def test_bytes_are_kept_in_these_columns_only() -> None:
     }
     encrypted |= {"lookup.memo", "person.wrapped_key", "person.totp", "platform_session.value"}
     encrypted |= {"work_order.question", "work_order.remark", "work_order.evidence"}
-    encrypted |= {"paper.note", "objection_words.words"}
+    encrypted |= {"paper.note", "paper_report.request_salt", "objection_words.words"}
     published = {"edition.body", "draft.body", "entry.body"}
     assert found == encrypted | published | {"log_tile.hashes"}
 

@@ -18,6 +18,7 @@ KINDS: Mapping[str, Text] = {
     "refused": _text("拒绝请求", "request refused"),
     "closed": _text("办件办结", "case closed"),
     "shredded": _text("销毁答复", "answers destroyed"),
+    "answers_shredded": _text("到期答复销毁", "expired answers destroyed"),
     "managed": _text("平台管理调用", "platform call"),
     "managed_answered": _text("平台管理答复", "platform call answered"),
     "client_registered": _text("登记系统", "system registered"),
