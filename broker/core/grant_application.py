@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
-from broker.core.authorise import REVOKED, Grant
+from broker.core.authorise import IN_FORCE, Grant
 from broker.core.case import Basis
 from broker.core.catalog import Catalog, Form, Source
 from broker.core.day import day_of
@@ -181,10 +181,11 @@ def due_on(calendar: Calendar, applied_at: datetime, sharing: str, terms: Terms)
 def check_renewal(application: Application, renewed: Grant | None) -> None:
     """Raises ``CallerProblem`` ``application.renewal`` unless it renews a grant of the same system and source.
 
-    An expired grant can be renewed; a revoked one is applied for anew, so that nobody overlooks why it was revoked.
+    An expired grant can be renewed; a revoked one is applied for anew, so that nobody overlooks why it was revoked, and
+    a suspended one is restored first.
     """
     same = renewed is not None and (renewed.client, renewed.source) == (application.client, application.source)
-    if renewed is None or not same or renewed.state == REVOKED:
+    if renewed is None or not same or renewed.state != IN_FORCE:
         raise CallerProblem("application.renewal", got=application.renews, pointer="/renews")
 
 
@@ -246,6 +247,27 @@ def trimmed(asked: Scope, trim: Trim) -> Scope:
 
 def _as_values(trim: Trim) -> dict[str, Any]:
     return {name: getattr(trim, name) for name in trim.__slots__}
+
+
+def after(application: Application, renewed: Grant) -> Application:
+    """An approved renewal, which begins when what it renews ends: two at once would have the caps of both.
+
+    Raises ``CallerProblem`` ``application.renewal`` where it would end before it begins.
+    """
+    given = application.given
+    if given is None or given.valid_to <= renewed.valid_to:
+        raise CallerProblem("application.renewal", got=application.renews, pointer="/valid_to")
+    begins = max(given.valid_from, renewed.valid_to)
+    return replace(application, given=replace(given, valid_from=begins))
+
+
+def renewals_of(grant: str, applications: Iterable[Application]) -> list[str]:
+    """The grants that renew this one, and those that renew them, in that order."""
+    known = [(one.renews, one.id) for one in applications if one.renews and one.given is not None]
+    found = [grant]
+    for one in found:  # grows while it is read
+        found += [renewal for renewed, renewal in known if renewed == one and renewal not in found]
+    return found[1:]
 
 
 def grant_of(application: Application) -> Grant:

@@ -91,7 +91,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("application.scope", 422, _C, "申请的范围与共享清单不符", "What is applied for does not fit the sharing list", "请按清单填写数源、字段、方式、事项与期限", "Name source, fields, forms, items and validity as the list has them"),
     ("application.withheld", 403, _C, "该内容在不予共享清单中", "The negative list keeps this back", "请删除该内容；认为应当共享的，可通过争议处理机制提出", "Leave it out; disputes go to the data authority"),
     ("application.widened", 422, _C, "批准的范围不得大于申请的范围", "More is given than was asked for", "只能核减；需要更多请重新申请", "An application can only be trimmed; for more, apply anew"),
-    ("application.renewal", 409, _C, "不能续期该授权", "That grant cannot be renewed", "请续期本系统对同一数源、未被撤销的授权，或重新申请", "Renew a grant of this system for this source that was not revoked, or apply anew"),
+    ("application.renewal", 409, _C, "不能续期该授权", "That grant cannot be renewed", "请续期本系统对同一数源、未被暂停或撤销的授权，且期限须晚于原授权，或重新申请", "Renew a grant of this system for this source that is neither suspended nor revoked, for longer than it lasts, or apply anew"),
     ("application.reason", 422, _C, "须说明理由", "A reason is required", "请填写理由", "Give the reason"),
     ("application.self-approval", 403, _C, "申请与审批须由不同部门的不同人员办理", "Applicant and approver must be different people of different departments", "请由数源部门的其他人员审批", "Have another person of the source department decide"),
     ("application.owner", 403, _C, "该部门不是此数源的数源部门", "This department does not answer for the source", "请由清单所列数源部门办理；清单未列的由大数据中心办理", "The department that the list names decides; where it names none, the big-data centre"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ from broker.core.grant_application import (
     ApplicationState,
     Scope,
     Trim,
+    after,
     approve,
     check_actor,
     check_decider,
@@ -36,6 +37,7 @@ from broker.core.grant_application import (
     grant_of,
     needs_reminder,
     refuse,
+    renewals_of,
     taken_away,
 )
 from broker.core.receipt import moment
@@ -131,9 +133,11 @@ def decide(
         _speaks_for(caller, decider, found.owner)
         _console_lets(vouched, decider, catalog, found.source)
         if verdict.approve:
-            if found.renews:
-                check_renewal(found, policy.grants.get(found.renews))  # it may have been revoked since
             decided = approve(found, decider, verdict.reason, verdict.trim, pulse.now)
+            if found.renews:
+                renewed = policy.grants.get(found.renews)
+                check_renewal(found, renewed)  # it may have been revoked since
+                decided = after(decided, policy.grants[found.renews])
             entries = _given(work, catalog, decided, pulse)
         else:
             decided, entries = refuse(found, decider, verdict.reason, pulse.now), []
@@ -152,7 +156,8 @@ def withdraw(
     """Suspend, revoke or restore a grant, effective at once: lookups already queued under it are not asked.
 
     By the source's department, or by the centre, which must stop over-broad access at once – and restores only what it
-    has suspended itself: what the department took away, the department gives back. Raises ``CallerProblem``:
+    has suspended itself: what the department took away, the department gives back. What renews the grant shares its
+    fate, with an entry of its own. Raises ``CallerProblem``:
     ``application.grant``, ``application.grant-state``, ``application.owner``, ``application.reason``.
     """
     check_actor(actor)
@@ -178,8 +183,25 @@ def withdraw(
         work.move_policy()
         told = {"grant": grant, "by": actor.by, "unit": actor.unit, "comment": reason, **_signed(caller)}
         work.record([entry(f"grant_{state}", pulse.now, **told)])
+        work.record(follow(work, policy, grant, state, who, pulse.now))
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
+
+
+def follow(work: Work, policy: Policy, grant: str, state: str, by: str, now: datetime) -> list[Entry]:
+    """Let what renews a grant share its fate, in the same transaction; an entry for each, which names what it renews.
+
+    Restored is only what was suspended by the same; what stands as it should already is left.
+    """
+    told = []
+    for name in renewals_of(grant, work.applications()):
+        one = policy.grants.get(name)
+        if one is None or one.state not in _FROM[state] or (state == IN_FORCE and one.suspended_by != by):
+            continue
+        if work.change_grant_state(name, one.state, state, by):
+            work.move_policy()
+            told.append(entry(f"grant_{state}", now, grant=name, client=one.client, source=one.source, renews=grant))
+    return told
 
 
 def visible(client: Client, found: Sequence[Application]) -> list[Application]:

@@ -14,6 +14,7 @@ from broker.core.grant_application import withheld
 from broker.core.receipt import moment
 from broker.flow.admit import check_unit
 from broker.flow.caller import Identify, identified
+from broker.flow.grants import follow
 from broker.flow.parts import Parts
 from broker.ports import Client, ClientKey, Work
 
@@ -98,6 +99,7 @@ def set_grant_state(parts: Parts, grant: str, state: str, by: str = "", reason: 
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
         work.move_policy()
         work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True, by=by, comment=reason)])
+        work.record(follow(work, parts.policy(work, pulse), grant, state, "operator", pulse.now))
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
     return True

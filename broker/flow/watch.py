@@ -21,6 +21,7 @@ from broker.core.errors import BrokerProblem, CallerProblem, OperatorProblem
 from broker.core.misuse import OF_A_BODY, Act, Action, Conduct, Evidence, RuleName, describe, examine
 from broker.core.roles import Role
 from broker.flow.caller import Identify, identified
+from broker.flow.grants import follow
 from broker.flow.parts import Parts, new_id
 from broker.ports import Work
 from broker.ports.grants import ConductRow, Flag
@@ -79,6 +80,8 @@ def _raise(parts: Parts, work: Work, flag: Flag) -> None:
             entry("grant_suspended", flag.raised_at, grant=one.id, client=one.client, source=one.source, flag=flag.id,
                   rule=flag.rule.value, comment=describe(flag.rule, flag.evidence)["en"])
         ])  # fmt: skip
+        policy = parts.policy(work, work.pulse())
+        work.record(follow(work, policy, one.id, SUSPENDED, Role.CENTRE.value, flag.raised_at))
 
 
 def _suspended(parts: Parts, work: Work, flag: Flag) -> list[Grant]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED
+from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.case import Basis
 from broker.core.catalog import Form
 from broker.core.day import day_of
@@ -344,17 +344,72 @@ def test_a_suspended_grant_is_restored_by_its_department(owned: Broker) -> None:
     owned.finish()
 
 
-@ON_SQLITE
-def test_a_renewal_is_an_application_of_its_own(owned: Broker) -> None:
+def renewed(owned: Broker) -> tuple[str, str]:
+    """A grant and its renewal, by their ids."""
     first = steps.apply(owned.parts, WISH, APPLICANT)
     steps.decide(owned.parts, first.id, YES, DECIDER)
     later = replace(SCOPE, valid_to=SCOPE.valid_to + timedelta(days=300))
     second = steps.apply(owned.parts, replace(WISH, renews=first.id, scope=later), APPLICANT)
     steps.decide(owned.parts, second.id, YES, DECIDER)
-    assert owned.entries("grant_registered")[-1]["renews"] == first.id
-    third = steps.apply(owned.parts, replace(WISH, renews=second.id, scope=later), APPLICANT)
-    steps.withdraw(owned.parts, second.id, REVOKED, "职责调整", DECIDER)
+    return first.id, second.id
+
+
+def grants(owned: Broker) -> dict[str, Grant]:
+    with owned.parts.store.read() as work:
+        return dict(owned.parts.policy(work, work.pulse()).grants)
+
+
+@ON_SQLITE
+def test_a_renewal_is_an_application_of_its_own(owned: Broker) -> None:
+    first, second = renewed(owned)
+    assert owned.entries("grant_registered")[-1]["renews"] == first
+    later = replace(SCOPE, valid_to=SCOPE.valid_to + timedelta(days=600))
+    third = steps.apply(owned.parts, replace(WISH, renews=second, scope=later), APPLICANT)
+    steps.withdraw(owned.parts, second, REVOKED, "职责调整", DECIDER)
     assert unchanged(owned, lambda: steps.decide(owned.parts, third.id, YES, DECIDER)) == "application.renewal"
+
+
+@ON_SQLITE
+def test_a_renewal_begins_when_the_old_ends_so_that_no_cap_is_doubled(owned: Broker) -> None:
+    first, second = renewed(owned)
+    known = grants(owned)
+    assert known[second].valid_from == known[first].valid_to == SCOPE.valid_to
+    short = steps.apply(owned.parts, replace(WISH, renews=first), APPLICANT)
+    assert unchanged(owned, lambda: steps.decide(owned.parts, short.id, YES, DECIDER)) == "application.renewal"
+    owned.admit(1, materials=[IDENTITY])
+    owned.finish()
+    assert owned.entries("asked")[-1]["grant"] == first
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("directly", [False, True])
+def test_a_renewal_shares_the_fate_of_what_it_renews(owned: Broker, directly: bool) -> None:
+    first, second = renewed(owned)
+
+    def become(state: str) -> list[str]:
+        if directly:
+            register.set_grant_state(owned.parts, first, state, "操作员", "核查")
+        else:
+            steps.withdraw(owned.parts, first, state, "核查", DECIDER)
+        assert (owned.entries(f"grant_{state}")[-1]["grant"], owned.entries(f"grant_{state}")[-1]["renews"]) == (
+            second, first,
+        )  # fmt: skip
+        return [grants(owned)[one].state for one in (first, second)]
+
+    for state in (SUSPENDED, IN_FORCE, REVOKED):
+        assert become(state) == [state, state]
+    later = replace(SCOPE, valid_to=SCOPE.valid_to + timedelta(days=600))
+    wish = replace(WISH, renews=second, scope=later)
+    assert unchanged(owned, lambda: steps.apply(owned.parts, wish, APPLICANT)) == "application.renewal"
+
+
+@ON_SQLITE
+def test_what_was_taken_from_the_renewal_itself_does_not_come_back_with_the_old(owned: Broker) -> None:
+    first, second = renewed(owned)
+    steps.withdraw(owned.parts, second, REVOKED, "不再需要", DECIDER)
+    steps.withdraw(owned.parts, first, SUSPENDED, "核查", DECIDER)
+    steps.withdraw(owned.parts, first, IN_FORCE, "完毕", DECIDER)
+    assert [grants(owned)[one].state for one in (first, second)] == [IN_FORCE, REVOKED]
 
 
 @ON_SQLITE

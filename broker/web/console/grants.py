@@ -319,6 +319,9 @@ def _trim(asked: Scope) -> Trim:
         left = tuple(one for one in before if one in set(map(of, form.getlist(name))))
         if left != tuple(before):
             given[name] = left
+    holders = form.get("distinct_holders", "").strip()
+    if holders and int(holders) != asked.distinct_holders:
+        given["distinct_holders"] = int(holders)
     calls, until = int(form.get("daily_calls", "")), _day("valid_to") + timedelta(days=1)
     if calls != asked.daily_calls:
         given["daily_calls"] = calls
