@@ -61,6 +61,17 @@ class Counted(NamedTuple):
     reach: str
 
 
+class Refused(NamedTuple):
+    """One line of the counters of refused requests: the entry's day, what was wanted, and why it was refused."""
+
+    day: str
+    region: str
+    department: str
+    scene: str
+    item: str
+    code: str  # core.problems
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What a group adds up to. Every rate is None where there is nothing to divide by."""
@@ -76,6 +87,12 @@ class Figures:
     papers_exempt: int = 0  # 应用未用: taken although the receipt said exempt
     papers_live: int = 0  # 应用未用: taken without asking a live source
     papers_other: int = 0
+    originals: int = 0  # of papers_exempt, those demanded to be seen in the original
+
+    @property
+    def visits(self) -> int:
+        """减跑动: on-site checks of originals that became unnecessary (R02), less those demanded all the same."""
+        return max(0, self.exempt - self.originals)
 
     @property
     def rest(self) -> int:
@@ -153,6 +170,16 @@ def counted(payload: Mapping[str, Any], catalog: Catalog, day: str) -> Counter[C
     return found
 
 
+def refused(document: Mapping[str, Any], catalog: Catalog | None, day: str) -> Refused:
+    """The line that one entry ``refused`` adds; what it does not say, or the list does not know, is empty."""
+    region, key = str(document.get("region", "")), str(document.get("item", ""))
+    item = None if catalog is None else catalog.items.get(key)
+    place = None if item is None else item.places.get(region)
+    lead = place.lead[0] if place and place.lead else NOBODY
+    scene = str(document.get("scene", "")) or (place.scene if place else "")
+    return Refused(day, region, lead, scene, key, str(document["code"]))
+
+
 def figures_of(rows: Iterable[tuple[str, str, int]], papers: Iterable[tuple[str, int]] = ()) -> Figures:
     """Add up (decision, reach, count) and (standing of a paper, count)."""
     by: Counter[str] = Counter()
@@ -170,6 +197,11 @@ def figures_of(rows: Iterable[tuple[str, str, int]], papers: Iterable[tuple[str,
 def day_decided(payload: Mapping[str, Any]) -> date:
     """The day in China on which a receipt was decided."""
     return day_of(datetime.fromisoformat(payload["decided_at"]))
+
+
+def day_written(document: Mapping[str, Any]) -> date:
+    """The day in China on which an entry was made."""
+    return day_of(datetime.fromisoformat(document["at"]))
 
 
 def day_of_counting(decided: date, today: date, frozen: frozenset[str]) -> str:
@@ -193,6 +225,24 @@ def months_before(month: str, count: int) -> list[str]:
     while len(found) < count:
         found.append(month_of(date.fromisoformat(f"{found[-1]}-01") - timedelta(days=1)))
     return found[::-1]
+
+
+def months_between(first: str, last: str) -> list[str]:
+    """Every month from one to another, ascending; none where they are the wrong way round."""
+    found: list[str] = []
+    while first <= last:
+        found.append(first)
+        first = month_after(first)
+    return found
+
+
+def months_of(period: str) -> list[str]:
+    """The months of a month ``2026-03``, a quarter ``2026-Q1`` or a year ``2026``."""
+    year, _, part = period.partition("-")
+    if part.startswith("Q"):
+        last = int(part[1:]) * 3
+        return months_between(f"{year}-{last - 2:02}", f"{year}-{last:02}")
+    return [period] if part else months_between(f"{year}-01", f"{year}-12")
 
 
 def freezes_on(month: str, calendar: Calendar) -> date:

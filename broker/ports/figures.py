@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from broker.core.figures import Counted
+from broker.core.figures import Counted, Refused
+
+Where: TypeAlias = Mapping[str, str | tuple[str, ...]]  # column to its value, or to any of several
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,11 @@ class FiguresWork(Protocol):
         """The final receipts whose decisions stand from one place of the log to before another."""
         ...
 
-    def add_counts(self, counts: Counter[Counted], folded_to: int) -> None:
+    def refusals_between(self, start: int, stop: int) -> list[bytes]:
+        """The entries of refused requests from one place of the log to before another."""
+        ...
+
+    def add_counts(self, counts: Counter[Counted], refusals: Counter[Refused], folded_to: int) -> None:
         """Add to the counters, and move the place; the caller has it locked."""
         ...
 
@@ -123,13 +129,17 @@ class FiguresWork(Protocol):
         ...
 
     def counts(
-        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
+        self, by: Sequence[str], where: Where, months: Sequence[str]
     ) -> list[tuple[tuple[str, ...], str, str, int]]:
         """Counters of these months by these columns: (values, decision, reach, count). Frozen months stay as frozen."""
         ...
 
     def papers(
-        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
+        self, by: Sequence[str], where: Where, months: Sequence[str]
     ) -> list[tuple[tuple[str, ...], str, int]]:
         """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
+        ...
+
+    def refusals(self, where: Where, months: Sequence[str]) -> list[tuple[str, int]]:
+        """Refused requests of these months by code, the most frequent first."""
         ...

@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from broker.core.collected import Standing
 from broker.core.day import CHINA
-from broker.core.figures import Counted
-from broker.ports.figures import Frozen, Paper, Report
+from broker.core.figures import Counted, Refused
+from broker.ports.figures import Frozen, Paper, Report, Where
 from broker.store import figures_tables as f
 from broker.store import objection_tables as o
 from broker.store import tables as t
@@ -105,16 +105,32 @@ class FiguresRows(Rows):
         found = select(v.receipt).select_from(joined).where(leaf.position >= start, leaf.position < stop)
         return [row.receipt for row in self._run(found.where(entry.kind == "decided"))]
 
-    def add_counts(self, counts: Counter[Counted], folded_to: int) -> None:
+    def refusals_between(self, start: int, stop: int) -> list[bytes]:
+        """The entries of refused requests from one place of the log to before another."""
+        leaf, entry = t.log_leaf.c, t.entry.c
+        found = select(entry.body).select_from(t.log_leaf.join(t.entry, entry.id == leaf.entry_id))
+        theirs = found.where(leaf.position >= start, leaf.position < stop, entry.kind == "refused")
+        return [row.body for row in self._run(theirs)]
+
+    def add_counts(self, counts: Counter[Counted], refusals: Counter[Refused], folded_to: int) -> None:
         """Add to the counters, and move the place; the caller has it locked."""
-        made = (sqlite if self._sql.is_sqlite else postgresql).insert(f.figures_day)
-        added = made.on_conflict_do_update(
-            index_elements=["day", *f.DIMENSIONS], set_={"count": f.figures_day.c.count + made.excluded.count}
+        self._add(
+            f.figures_day, ["day", *f.DIMENSIONS], [line._asdict() | {"count": counts[line]} for line in sorted(counts)]
         )
-        rows = [line._asdict() | {"count": count} for line, count in sorted(counts.items())]
+        self._add(
+            f.figures_refused,
+            Refused._fields,
+            [line._asdict() | {"count": refusals[line]} for line in sorted(refusals)],
+        )
+        self._run(update(f.figures_cursor).values(position=folded_to))
+
+    def _add(self, table: Table, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        made = (sqlite if self._sql.is_sqlite else postgresql).insert(table)
+        added = made.on_conflict_do_update(
+            index_elements=list(key), set_={"count": table.c["count"] + made.excluded["count"]}
+        )
         if rows:
             self.connection.execute(added, rows)
-        self._run(update(f.figures_cursor).values(position=folded_to))
 
     # --- freezing
 
@@ -162,7 +178,7 @@ class FiguresRows(Rows):
     # --- reading
 
     def counts(
-        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
+        self, by: Sequence[str], where: Where, months: Sequence[str]
     ) -> list[tuple[tuple[str, ...], str, str, int]]:
         """Counters of these months by these columns: (values, decision, reach, count). Frozen months stay as frozen."""
         kept, open_ = self._parted(months)
@@ -171,9 +187,7 @@ class FiguresRows(Rows):
                              [*by, "decision", "reach"], where)  # fmt: skip
         return [(tuple(row[: len(by)]), row[len(by)], row[len(by) + 1], int(row[-1])) for row in found]
 
-    def papers(
-        self, by: Sequence[str], where: Mapping[str, str], months: Sequence[str]
-    ) -> list[tuple[tuple[str, ...], str, int]]:
+    def papers(self, by: Sequence[str], where: Where, months: Sequence[str]) -> list[tuple[tuple[str, ...], str, int]]:
         """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
         kept, open_ = self._parted(months)
         needed = [name for name in f.PAPER_DIMENSIONS if name in {*by, *where, "standing"}]
@@ -181,18 +195,33 @@ class FiguresRows(Rows):
                              [*by, "standing"], where)  # fmt: skip
         return [(tuple(row[: len(by)]), row[len(by)], int(row[-1])) for row in found]
 
+    def refusals(self, where: Where, months: Sequence[str]) -> list[tuple[str, int]]:
+        """Refused requests of these months by code, the most frequent first."""
+        table = f.figures_refused.c
+        total = func.sum(table["count"])
+        found = select(table.code, total).where(_within(table.day, months), *_each(table, where))
+        return [
+            (code, int(count)) for code, count in self._run(found.group_by(table.code).order_by(-total, table.code))
+        ]
+
     def _parted(self, months: Sequence[str]) -> tuple[list[str], list[str]]:
         """Those of the months that are frozen, and the others."""
         known = {one.month for one in self.frozen()}
         return [month for month in months if month in known], [month for month in months if month not in known]
 
-    def _summed(self, kept: Any, open_: Any, by: Sequence[str], where: Mapping[str, str]) -> Sequence[Any]:
+    def _summed(self, kept: Any, open_: Any, by: Sequence[str], where: Where) -> Sequence[Any]:
         both = union_all(kept, open_).subquery()
         columns: list[ColumnElement[Any]] = [both.c[name] for name in by]
-        asked = [both.c[name] == value for name, value in where.items()]
-        total = select(*columns, func.sum(both.c["count"])).where(*asked).group_by(*columns)
+        total = select(*columns, func.sum(both.c["count"])).where(*_each(both.c, where)).group_by(*columns)
         found: Sequence[Any] = self._run(total.order_by(*columns)).all()
         return found
+
+
+def _each(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    return [
+        columns[name].in_(value) if isinstance(value, tuple) else columns[name] == value
+        for name, value in where.items()
+    ]
 
 
 def _lines_of_months(table: Table, names: Sequence[str], months: Sequence[str]) -> Any:

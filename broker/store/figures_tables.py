@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from broker.core.figures import Counted
+from broker.core.figures import Counted, Refused
 from broker.store.tables import Moment, metadata
 
 DIMENSIONS = Counted._fields[1:]  # all but the day
@@ -75,6 +75,14 @@ figures_day = Table(
     *(Column(name, Text, nullable=False) for name in DIMENSIONS),
     Column("count", Integer, nullable=False),
     PrimaryKeyConstraint("day", *DIMENSIONS),
+)
+
+figures_refused = Table(
+    "figures_refused",
+    metadata,
+    *(Column(name, Text, nullable=False) for name in Refused._fields),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint(*Refused._fields),
 )
 
 figures_cursor = Table(  # one row: up to where the log is folded into the counters

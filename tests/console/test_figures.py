@@ -72,8 +72,9 @@ def test_an_operator_reads_the_figures_filters_them_and_keeps_them_as_files(
     watched.check()
     cards = page.locator(".summary strong").all_inner_texts()
     saved = MATERIALS * DECIDED - DECIDED - 1  # the form is nobody's, and one identity was not found
-    assert cards[:2] == [str(saved), str(MATERIALS * DECIDED)]
-    assert cards[2] == f"{saved / (MATERIALS * DECIDED):.1%}"
+    on_site = saved  # nobody demanded the original of what a receipt exempted
+    assert cards[:3] == [str(saved), str(on_site), str(MATERIALS * DECIDED)]
+    assert cards[3] == f"{saved / (MATERIALS * DECIDED):.1%}"
     page.select_option("#by", "source")
     page.wait_for_url("**by=source**")
     watched.check()
@@ -92,6 +93,47 @@ def test_an_operator_reads_the_figures_filters_them_and_keeps_them_as_files(
     small = small_browser.page(small_browser.house.role(ConsoleRole.READER), "en", PHONE)
     small.go("/console/figures?by=item")
     small.check()
+
+
+def _refuse(broker: kit.Broker) -> None:
+    """One request of the shop that names no body that there is, folded."""
+    document = kit.request(77)
+    wrong = document["operator"] | {"unit": "11370400MB2857038N"}  # its check character is another
+    assert broker.refused(document | {"operator": wrong}).code == "request.identifier"
+    broker.sequence_all()
+    while fold(broker.parts):
+        pass
+
+
+def test_a_year_a_quarter_and_a_free_period_are_told_by_every_filter_with_refusals_by_reason(
+    small: House, counted: kit.Broker
+) -> None:
+    _refuse(counted)
+    visitor = small.http(small.role(ConsoleRole.READER), "en")
+    month = counted.rows("SELECT max(day) AS day FROM figures_day")[0].day[:7]
+    quarter = f"{month[:4]}-Q{(int(month[5:]) + 2) // 3}"
+    total = f"<strong>{MATERIALS * DECIDED}</strong>"
+    for asked in (f"month={month[:4]}", f"month={quarter}", f"since=2025-01&until={month}", f"month={month}"):
+        page = visitor.get(f"/console/figures?{asked}").text
+        assert total in page, asked
+        assert "request.identifier" in page, asked
+    assert total not in visitor.get("/console/figures?month=2025").text
+    by_mode = [
+        visitor.get(f"/console/figures/export/csv?month={month}&by=month&mode={mode}").data.decode("utf-8-sig")
+        for mode in ("certificate", "data_verify", "data_query", "submission")
+    ]
+    counts = [sum(int(row[2]) for row in list(csv.reader(io.StringIO(text)))[1:]) for text in by_mode]
+    assert sum(counts) == MATERIALS * DECIDED
+    assert all(count < MATERIALS * DECIDED for count in counts)
+    cycle = catalogue.document()["scenes"][catalogue.SCENE]["life_cycle"]
+    other = "individual" if cycle == "enterprise" else "enterprise"
+    assert total in visitor.get(f"/console/figures?life_cycle={cycle}&item={catalogue.SHOP}").text
+    assert total not in visitor.get(f"/console/figures?life_cycle={other}").text
+    crossed = visitor.get(f"/console/figures/export/csv?month={quarter}&table=crossed").data.decode("utf-8-sig")
+    head, *rows = csv.reader(io.StringIO(crossed))
+    assert dict(zip(head, rows[0], strict=True))[f"{month} Materials decided"] == str(MATERIALS * DECIDED)
+    refusals = visitor.get("/console/figures/export/csv?table=refusals").data.decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(refusals)))[1][1:] == ["request.identifier", "1"]
 
 
 def test_paper_taken_leads_from_the_rates_to_the_reports_and_that_is_logged(

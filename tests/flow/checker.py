@@ -106,6 +106,7 @@ class Checker:
         "figures_day",
         "figures_frozen",
         "figures_month",
+        "figures_refused",
         "grant_application",
         "grant_usage",
         "holder_usage",

@@ -23,7 +23,7 @@ from broker.flow.parts import Parts
 from broker.ports.figures import Paper, Report
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
 from broker.web.console.figure_words import GROUPS, material_name, name_of
-from broker.web.console.figures import Asked, asked_from, choices_of
+from broker.web.console.figures import Asked, asked_from, choices_of, periods
 from broker.web.console.page import shown
 from broker.web.console.sheets import Table, Value, exported, percent
 from broker.web.console.visit import viewed, visitor
@@ -64,6 +64,7 @@ class Seen:
     groups: Sequence[tuple[str, str, Figures]]
     reasons: Sequence[tuple[str, int]]
     total: Figures
+    first: str  # the first month that holds anything
 
 
 class _Pages:
@@ -76,6 +77,7 @@ class _Pages:
         return shown(
             "papers/index.html", seen=seen, groups=GROUPS, together=_TOGETHER, percent=percent,
             choices=choices_of(seen.catalog), reasons=PAPER_REASONS, may_read=visitor().has(*_READERS.roles),
+            periods=periods(seen.first, seen.asked.back[-1]),
         )  # fmt: skip
 
     def export(self, kind: str) -> Response:
@@ -89,6 +91,7 @@ class _Pages:
             "papers/reports.html", asked=asked, catalog=catalog, lines=lines, reasons=PAPER_REASONS,
             standings=STANDINGS, most=MAX_REPORTS, choices=choices_of(catalog), item=request.args.get("item", ""),
             item_name=name_of(GroupBy.ITEM, request.args.get("item", ""), catalog),
+            periods=periods(asked.back[0], asked.back[-1]),
         )  # fmt: skip
 
     def reports_export(self, kind: str) -> Response:
@@ -102,6 +105,7 @@ class _Pages:
             catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
             asked = asked_from(month_of(day_of(pulse.now)), _TOGETHER)
             found = told_by(work, asked.by, asked.where, asked.months)
+            first = min([*(one.month for one in work.frozen()[:1]), (work.first_day() or asked.back[-1])[:7]])
             counted = work.papers(["reason"], asked.where, asked.months)
         reasons: dict[str, int] = {}
         for (reason,), standing, count in counted:
@@ -112,7 +116,7 @@ class _Pages:
         total = Figures()
         for one in found.values():
             total = total.plus(one)
-        return Seen(asked, catalog, groups, sorted(reasons.items(), key=lambda one: -one[1]), total)
+        return Seen(asked, catalog, groups, sorted(reasons.items(), key=lambda one: -one[1]), total, first)
 
     def _lines(self) -> tuple[Asked, Catalog, list[Line]]:
         """What was reported, once the log says who reads it."""
@@ -122,7 +126,7 @@ class _Pages:
             catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
             asked = asked_from(month_of(day_of(pulse.now)), _TOGETHER)
         where = {**asked.where, **({"item": item} if item else {})}
-        viewed(self._parts, "papers", **where, month=asked.month)
+        viewed(self._parts, "papers", **where, month=asked.period)
         with self._parts.store.read() as work:
             since, until = f"{asked.months[0]}-01", _last_day(asked.months[-1])
             found = work.reports(where, since, until, MAX_REPORTS)
