@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from broker.core.errors import CallerProblem
 
@@ -111,6 +111,14 @@ class Source:
     calls_per_day: int | None = None  # None: its owner has set none
     unit: str = ""  # the authority's credit code: who decides about grants; "": the big-data centre in its stead
     withheld: Withheld = Withheld()
+
+
+_COMPARING_SHAPES: Final = frozenset({"mca_marriage"})  # they compare the people of every record themselves
+
+
+def names_holder(options: Mapping[str, Any]) -> bool:
+    """Whether a source with these options says about whom it answers, so that nobody else's record passes."""
+    return "holder" in options or options.get("shape") in _COMPARING_SHAPES
 
 
 @dataclass(frozen=True, slots=True)

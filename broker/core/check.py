@@ -16,7 +16,7 @@ import jsonschema
 import jsonschema_rs
 from jsonschema.exceptions import best_match, relevance
 
-from broker.core.catalog import FILE_FIELDS, Form, Mode
+from broker.core.catalog import FILE_FIELDS, Form, Mode, names_holder
 from broker.core.findings import Finding, Where, found
 from broker.core.identifiers import is_certificate_type, is_credit_code
 
@@ -334,17 +334,32 @@ def _offers(document: Document) -> Iterator[Finding]:
 
 
 def _right_person(document: Document) -> Iterator[Finding]:
-    """What comes back from a query must be compared with the person it was asked about; a verification did that."""
+    """What comes back must be about the person asked about: the source names its holder, or the row compares a field.
+
+    Who is named only by a name may be somebody else of that name; a verification that names nobody may answer another
+    question than ours. Both are for the owner of the source to mend, and no error.
+    """
     for row, source in _asking(document):
-        if row.entry.get("form") != Form.QUERY:
-            continue
+        if row.orders:
+            continue  # a person answers, who has the question before them
+        query = row.entry.get("form") == Form.QUERY
         offered = [field for field in _PERSON_FIELDS if field in source["fields"]]
         compared = {rule["field"] for rule in row.entry.get("expect", []) if rule["op"] == "equals" and "to" in rule}
-        if offered and not compared & set(offered):
+        if query and offered and not compared & set(offered):
             example = offered[0]
             yield found("wrong-person", row.where, fields=", ".join(offered), field=example, to=_PERSON_FIELDS[example])
-        if not offered and "holder" not in source.get("options", {}):
-            yield found("person-not-named", row.where, source=row.entry["source"])
+        elif not names_holder(source.get("options", {})) and "holder_number" not in compared:
+            gate = query and row.confirmed and not offered
+            yield found("holder-missing" if gate else "person-not-named", row.where, source=row.entry["source"])
+
+
+def _answers_about_somebody(document: Document) -> Iterator[Finding]:
+    """No source is confirmed for queries whose answers could as well be about anybody."""
+    for key, source in document["sources"].items():
+        queried = source["state"] == "confirmed" and Form.QUERY in source["forms"] and source["connector"] != _PEOPLE
+        echoed = names_holder(source.get("options", {})) or _PERSON_FIELDS.keys() & set(source["fields"])
+        if queried and not echoed:
+            yield found("holder-missing", ("sources", key), source=key)
 
 
 def _field_maps(document: Document) -> Iterator[Finding]:
@@ -408,6 +423,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     _chains,
     _offers,
     _right_person,
+    _answers_about_somebody,
     _confirmed,
     _unused,
     _references,

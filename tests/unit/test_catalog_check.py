@@ -184,7 +184,20 @@ EXAMPLES: list[tuple[str, list[tuple[str, Any]]]] = [
     ("field-withheld", [("sources/licences/withheld", {"fields": ["valid_until"], "basis": "法"})]),
     ("wrong-person", [(f"{ROW}/expect/0", GONE)]),
     ("wrong-person", [(f"{ROW}/expect/0", {"field": "holder_number", "op": "present"})]),
-    ("person-not-named", [("sources/licences/fields", ["valid_until"])]),
+    (
+        "person-not-named",
+        [("sources/licences/fields", ["valid_until"]), (f"{ROW}/expect/0", GONE), (f"{ROW}/form", "verify")],
+    ),
+    (
+        "person-not-named",
+        [
+            ("sources/licences/fields", ["owner_name", "valid_until"]),
+            (f"{ROW}/fields/0", "owner_name"),
+            (f"{ROW}/expect/0", {"field": "owner_name", "op": "equals", "to": "holder.name"}),
+        ],
+    ),
+    ("holder-missing", [("sources/licences/fields", ["valid_until"]), (f"{ROW}/expect/0", GONE)]),
+    ("holder-missing", [("sources/licences/fields", ["valid_until"]), (f"{ROW}/state", "proposed")]),
     ("chain-open", [("materials/licence/chain/1", GONE)]),
     ("chain-open", [("materials/form/chain/0", CHECKED)]),
     ("chain-unreachable", [("materials/form/chain", [PAPER, CHECKED])]),
