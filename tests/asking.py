@@ -248,7 +248,7 @@ class SocketRoad:
 
     def send(self, source: Source, conversation: Conversation) -> Reply:
         """Let the real transport drive it."""
-        return answers_of(self.transport.converse(source, [conversation]))[0]
+        return self.transport.converse(source, [conversation])[0]
 
 
 def answers_of(replies: Sequence[Reply]) -> list[Answer]:

@@ -48,6 +48,7 @@ TABLE: Final[Mapping[str, Reason]] = {  # what the table is told, and what must 
     "ambiguous": Reason.AMBIGUOUS,
     "stale": Reason.STALE,
     "future": Reason.UNTRUSTED,
+    "ended": Reason.CANCELLED,
     "contradiction": Reason.NOT_FOUND,
 }
 DOOR: Final[Mapping[str, Mapping[str, Reason]]] = {  # by behaviour: what the door is told, and what must come of it
@@ -70,6 +71,10 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = {
     "redirect": "neither protocol can send a client elsewhere",
     "bomb": "compression is agreed on when connecting, and never asked for; a value that is too large is huge",
     "throttled_after": "no database says when to come back",
+    "throttled_date": "no database says when to come back",
+    "throttled_long": "no database says when to come back",
+    "drip_headers": "neither protocol has headers: drip gives all that a server says byte by byte",
+    "tls_slow": "TLS begins within the protocol: drip and hang hold up the handshake as they do the rest",
     "duplicate_keys": "columns are asked for by name, and a table has each name once",
     "unsigned": "rows carry no signature; who speaks is proved by TLS",
     "wrong_key": "rows carry no signature; who speaks is proved by TLS",

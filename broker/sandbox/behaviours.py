@@ -12,17 +12,21 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from enum import Enum, auto
 from typing import Final
 
+from broker.sandbox.door import DRIP_SECONDS
 from broker.sandbox.platform import Reply
 
 HUGE: Final = 100 * 1024 * 1024
-DRIP_SECONDS: Final = 1.0
 HANG_SECONDS: Final = 120.0
 AFTER_LEASE_SECONDS: Final = 35.0  # a worker's lease is 30 s
 _PIECE: Final = 64 * 1024
 _MEMBER: Final = 1024 * 1024
+_TEXT: Final = "text/plain"
+_THROTTLED: Final = "429 Too Many Requests"
 _FIRST_TAG: Final = re.compile(rb"(<[A-Za-z:]+)")
 
 
@@ -50,11 +54,13 @@ _TABLE: Final = (
     Behaviour("tls_wrong_ca", Place.DOOR, "a certificate of an authority nobody knows"),
     Behaviour("tls_expired", Place.DOOR, "a certificate that has expired"),
     Behaviour("tls_wrong_name", Place.DOOR, "a certificate for another name"),
+    Behaviour("tls_slow", Place.DOOR, "its part of the handshake one byte a second"),
     Behaviour("reset", Place.WIRE, "the request is read and the connection reset"),
     Behaviour("twice", Place.WIRE, "the answer is sent twice"),
+    Behaviour("drip_headers", Place.WIRE, "one byte a second from the status line on"),
     Behaviour("slow", Place.ROAD, "answer, after delay_ms"),
     Behaviour("hang", Place.ROAD, "never so much as a header"),
-    Behaviour("drip", Place.ROAD, "one byte a second"),
+    Behaviour("drip", Place.ROAD, "the body one byte a second"),
     Behaviour("after_lease", Place.ROAD, "answer after 35 s, when the worker's lease is over"),
     Behaviour("huge", Place.ROAD, "100 MB"),
     Behaviour("bomb", Place.ROAD, "100 MB in 100 KB of gzip"),
@@ -63,6 +69,8 @@ _TABLE: Final = (
     Behaviour("error503", Place.ROAD, "503 with Retry-After: 1"),
     Behaviour("throttled", Place.ROAD, "429 without Retry-After"),
     Behaviour("throttled_after", Place.ROAD, "429 with Retry-After: 1, each time"),
+    Behaviour("throttled_date", Place.ROAD, "429 with Retry-After as a date, a second later, each time"),
+    Behaviour("throttled_long", Place.ROAD, "429 with Retry-After: 3600, far beyond any budget"),
     Behaviour("page", Place.ROAD, "an HTML page with status 200"),
     Behaviour("empty", Place.ROAD, "200 and nothing"),
     Behaviour("malformed", Place.ROAD, "the first half of the answer"),
@@ -71,13 +79,14 @@ _TABLE: Final = (
     Behaviour("gbk", Place.ROAD, "the answer in GBK, called UTF-8"),
     Behaviour("replay", Place.ROAD, "the last answer to another question again"),
     Behaviour("schema", Place.ANSWER, "every field of a record is a list"),
-    Behaviour("unsigned", Place.ANSWER, "what should be protected by a key is sent in the clear"),
-    Behaviour("wrong_key", Place.ANSWER, "protected by a key that is not the agreed one"),
+    Behaviour("unsigned", Place.ANSWER, "what should be protected by a key (answer, working secret) is in the clear"),
+    Behaviour("wrong_key", Place.ANSWER, "the same, protected by a key that is not the agreed one"),
     Behaviour("not_permitted", Place.ANSWER, "we may not ask for this"),
     Behaviour("wrong_person", Place.ANSWER, "somebody else's record"),
     Behaviour("ambiguous", Place.ANSWER, "the record twice, as if there were two"),
     Behaviour("stale", Place.ANSWER, "data of more than a year ago; certificates that ran out"),
     Behaviour("future", Place.ANSWER, "data of the day after tomorrow; certificates that begin then"),
+    Behaviour("ended", Place.ANSWER, "what it holds holds no longer: revoked, cancelled, denied"),
     Behaviour("contradiction", Place.ANSWER, "what it knew a moment ago it does not know now, and so on"),
     Behaviour("undecided", Place.ANSWER, "asked for a consent, the holder has not answered yet"),
     Behaviour("refused", Place.ANSWER, "asked for a consent, the holder says no"),
@@ -125,6 +134,12 @@ def _bomb(reply: Reply) -> Response:
     return _plain(reply.status, reply.content_type, packed, ("Content-Encoding", "gzip"))
 
 
+def _throttled_date(_: Reply) -> Response:
+    now = datetime.now(UTC).replace(microsecond=0)
+    then = format_datetime(now + timedelta(seconds=1), usegmt=True)
+    return _plain(_THROTTLED, _TEXT, b"", ("Date", format_datetime(now, usegmt=True)), ("Retry-After", then))
+
+
 def _with(change: Callable[[bytes], bytes]) -> Callable[[Reply], Response]:
     return lambda reply: _plain(reply.status, reply.content_type, change(reply.body))
 
@@ -148,7 +163,6 @@ def _gbk(body: bytes) -> bytes:
     return told.encode("gbk", "replace")
 
 
-_TEXT: Final = "text/plain"
 _ROADS: Final[dict[str, Callable[[Reply], Response]]] = {
     "drip": _drip,
     "huge": _huge,
@@ -156,8 +170,10 @@ _ROADS: Final[dict[str, Callable[[Reply], Response]]] = {
     "redirect": lambda _: _plain("302 Found", _TEXT, b"", ("Location", "http://127.0.0.1:9/elsewhere")),
     "error500": lambda _: _plain("500 Internal Server Error", _TEXT, b"error"),
     "error503": lambda _: _plain("503 Service Unavailable", _TEXT, b"", ("Retry-After", "1")),
-    "throttled": lambda _: _plain("429 Too Many Requests", _TEXT, b""),
-    "throttled_after": lambda _: _plain("429 Too Many Requests", _TEXT, b"", ("Retry-After", "1")),
+    "throttled": lambda _: _plain(_THROTTLED, _TEXT, b""),
+    "throttled_after": lambda _: _plain(_THROTTLED, _TEXT, b"", ("Retry-After", "1")),
+    "throttled_date": _throttled_date,
+    "throttled_long": lambda _: _plain(_THROTTLED, _TEXT, b"", ("Retry-After", "3600")),
     "page": lambda _: _plain("200 OK", "text/html; charset=utf-8", "<html>登录</html>".encode()),
     "empty": _with(lambda _: b""),
     "malformed": _with(lambda body: body[: len(body) // 2]),

@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 
 WIRE_HEADER: Final = b"x-sandbox-wire"
 CA_FILE: Final = "ca.pem"
+DRIP_SECONDS: Final = 1.0
 LOOPBACK: Final = "127.0.0.1"
 LOOK_SECONDS: Final = 0.05
 _LONGEST: Final = 150.0  # a connection that does nothing; longer than the longest hang
@@ -160,6 +161,9 @@ class Door:
         connection.settimeout(_LONGEST)
         with contextlib.suppress(OSError), connection:
             context = self._contexts.get(shown, self._contexts["ok"])
+            if shown == "tls_slow":
+                _shake_slowly(connection, context)
+                return
             with context.wrap_socket(connection, server_side=True) as secured:
                 self._open.add(secured)
                 try:
@@ -182,6 +186,9 @@ class Door:
                 caller.sendall(head + rest)
                 while piece := server.recv(_PIECE):
                     caller.sendall(piece)
+                return False
+            if wire == b"drip_headers":
+                _drip(caller, head)
                 return False
             response = head + rest + _exactly(server, int(length) - len(rest))
             caller.sendall(response * 2 if wire == b"twice" else response)
@@ -210,6 +217,23 @@ def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw = socket.socket(fileno=connection.detach())
     raw.close()
+
+
+def _shake_slowly(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """Answer the caller's first words of TLS; whoever waits for all of it waits for an hour."""
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = context.wrap_bio(heard, said, server_side=True)
+    heard.write(connection.recv(_PIECE))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        shaking.do_handshake()
+    _drip(connection, said.read())
+
+
+def _drip(connection: socket.socket, told: bytes) -> None:
+    """One byte a second, until it is told or the caller has gone."""
+    for position in range(len(told)):
+        connection.sendall(told[position : position + 1])
+        time.sleep(DRIP_SECONDS)
 
 
 def _request(caller: ssl.SSLSocket) -> bytes:

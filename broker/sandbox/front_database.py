@@ -174,6 +174,10 @@ def _others(rows: _Rows, _: datetime) -> Sequence[Record]:
     return [row | {"ZJHM": other["ZJHM"]} for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
 
 
+def _ended(rows: _Rows, _: datetime) -> Sequence[Record]:
+    return [row | {"JCZT": "3"} for row in rows]
+
+
 def _twice(rows: _Rows, _: datetime) -> Sequence[Record]:
     return [row for row in rows for _ in range(2)]
 
@@ -192,6 +196,7 @@ _SPOILT: Final[dict[str, Callable[[_Rows, datetime], Sequence[Record]]]] = {
     "stale": _shifted(-400),
     "future": _shifted(2),
     "wrong_person": _others,
+    "ended": _ended,
     "ambiguous": _twice,
     "malformed": _unreadable,
     "empty": _nothing,

@@ -10,6 +10,15 @@ from typing import Final, Protocol
 from broker.sandbox.holdings import NAMES, UPDATED, Holdings, Record
 
 CHINA: Final = timezone(timedelta(hours=8))
+_ENDED: Final[Mapping[str, object]] = {  # where authorities say that something holds no longer, and how
+    "state": -5,
+    "license_status": "ABOLISHED",
+    "regstateCn": "吊销",
+    "zt": "吊销",
+    "INSUREDSTATUS": "3",
+    "SWBS": "2",
+    "cxjg": "0",
+}
 _DATA_TIME: Final = {"stale": timedelta(days=-400), "future": timedelta(days=2)}
 
 
@@ -53,6 +62,8 @@ def records(held: Holdings, source: str, number: str, behaviour: str, now: float
         return []
     if behaviour == "schema":
         return [_bent(record) for record in found]
+    if behaviour == "ended":
+        return [record | {name: told for name, told in _ENDED.items() if name in record} for record in found]
     if behaviour == "wrong_person":
         other = next(key for key in (*held.get(source, ()), *held[NAMES]) if key != number)
         return [_about(record, number, other) for record in found]

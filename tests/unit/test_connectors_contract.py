@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from broker.core.answer import Answer, Reason, Waiting
-from broker.core.catalog import Form, RowState
+from broker.core.catalog import Form, RowState, names_holder
 from broker.ports import Connection
 from tests.asking import (
     CONNECTORS,
@@ -29,7 +29,7 @@ from tests.asking import (
     question,
 )
 from tests.contract import FAMILIES, VECTORS, run
-from tests.vectors.vector import SITUATIONS, Vector
+from tests.vectors.vector import CANNOT, LEVERS, SITUATIONS, Vector
 
 OF_COMPANIES = frozenset(
     {"ecert-business-licence", "ecert-food-licence", "samr-enterprise", "sdo-enterprise", "gd-business-licence"}
@@ -48,12 +48,47 @@ def test_what_the_platform_does_becomes_its_reason(road: MemoryRoad, vector: Vec
 
 
 @pytest.mark.parametrize("family", SPEAKING)
-def test_every_family_brings_each_situation(family: str) -> None:
-    """A connector without its vectors, or with one too few, is not finished."""
+def test_every_family_brings_its_vectors(family: str) -> None:
+    """A connector without its vectors is not finished."""
     assert family in FAMILIES, f"tests/vectors/{family}.py is missing"
-    brought = {vector.name: vector for vector in FAMILIES[family].VECTORS if vector.name in SITUATIONS}
-    assert sorted(SITUATIONS.keys() - brought.keys()) == []
-    assert [str(one) for one in brought.values() if one.reason not in SITUATIONS[one.name]] == []
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_every_source_brings_each_situation_that_can_happen_there(key: str) -> None:
+    """One with a vector too few is not finished; neither is a table that excuses what does happen."""
+    brought = [one for one in VECTORS if one.source == key and one.name in SITUATIONS]
+    names, cannot = {one.name for one in brought}, CANNOT.get(key, {}).keys()
+    assert sorted(SITUATIONS.keys() - names - cannot) == []
+    assert sorted(names & cannot) == []
+    assert [str(one) for one in brought if one.reason not in SITUATIONS[one.name]] == []
+
+
+@pytest.mark.parametrize("key", SIMULATED)
+def test_what_cannot_happen_at_a_source_follows_from_what_the_list_says_of_it(key: str) -> None:
+    source = SOURCES[key]
+    by_period = source.connector in {"certshare", "license_v1"} and "valid_until" in source.options["fields"]
+    tells = {
+        "stale": "as_of" in source.options or by_period,
+        "not-held": "verdicts" in source.options or source.connector in {"certshare", "license_v1"},
+        "wrong-person": names_holder(source.options),
+    }
+    cannot = CANNOT.get(key, {})
+    married = {"not-held": True} if key == "mca-marriage" else {}  # of two people, the kind of the last registration
+    assert {name: name not in cannot for name in tells} == tells | married
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [(key, name) for key, excused in CANNOT.items() for name in excused if key in SOURCES]
+)
+def test_what_is_said_not_to_happen_does_not_when_its_lever_is_pulled(road: MemoryRoad, key: str, name: str) -> None:
+    """The source's answer is as sound as before."""
+    held = next(one for one in VECTORS if one.source == key and one.name == "held")
+    run(road, replace(held, behaviour=LEVERS[name][0]))
+
+
+def test_no_source_is_excused_that_is_not_there() -> None:
+    assert sorted(CANNOT.keys() - set(SIMULATED)) == []
+    assert {name for one in CANNOT.values() for name in one} <= SITUATIONS.keys()
 
 
 @pytest.mark.parametrize("family", SPEAKING)
@@ -142,6 +177,19 @@ def test_a_second_question_uses_the_secret_of_the_first(tmp_path: Path) -> None:
     for _ in range(3):
         assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.VALID
     assert len([request for request in road.sent if request.url.endswith("refreshappsecret")]) == 1
+
+
+@pytest.mark.parametrize("lie", ["unsigned", "wrong_key"])
+def test_only_the_handing_out_of_a_secret_is_protected_at_an_exchange_platform(tmp_path: Path, lie: str) -> None:
+    """Its answers are not: who has a working secret notices nothing, and rests on TLS for what is answered."""
+    road = memory_road(tmp_path)
+    single = party(road.roles["person_single"])
+    road.behave("gj-exchange", lie)
+    assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.UNTRUSTED
+    road.behave("gj-exchange", "ok")
+    assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.VALID
+    road.behave("gj-exchange", lie)
+    assert ask(road, "ps-identity", Form.VERIFY, single).reason is Reason.VALID
 
 
 def test_a_secret_the_platform_has_forgotten_is_fetched_again_once(tmp_path: Path) -> None:

@@ -6,23 +6,17 @@ import orjson
 
 from broker.core.answer import Reason
 from broker.core.catalog import Form, Source
-from tests.vectors.vector import Vector
+from tests.vectors.vector import Vector, situations
 
 DEPOSIT = "hf-front-deposit"
 Q, V, F = Form.QUERY, Form.VERIFY, Form.FILE
 
 VECTORS = (
-    Vector("held", DEPOSIT, Q, "person_single", Reason.VALID),
+    *situations(DEPOSIT, Q, "person_single", not_held=Reason.CANCELLED),
     Vector("held", DEPOSIT, V, "person_single", Reason.VALID),
-    Vector("not-held", DEPOSIT, Q, "person_retired", Reason.CANCELLED),
-    Vector("ambiguous", DEPOSIT, Q, "person_single", Reason.AMBIGUOUS, "ambiguous"),
-    Vector("not-found", DEPOSIT, Q, "stranger", Reason.NOT_FOUND),
+    Vector("cancelled", DEPOSIT, Q, "person_retired", Reason.CANCELLED),
     Vector("misnamed", DEPOSIT, V, "misnamed", Reason.NOT_FOUND),
-    Vector("wrong-person", DEPOSIT, Q, "person_single", Reason.WRONG_PERSON, "wrong_person"),
-    Vector("stale", DEPOSIT, Q, "person_single", Reason.STALE, "stale"),
     Vector("future", DEPOSIT, Q, "person_single", Reason.UNTRUSTED, "future"),
-    Vector("malformed", DEPOSIT, Q, "person_single", Reason.MALFORMED, "malformed"),
-    Vector("not-permitted", DEPOSIT, Q, "person_single", Reason.NOT_PERMITTED, "not_permitted"),
     Vector("moved", DEPOSIT, Q, "person_single", Reason.CATALOGUE_DRIFT, "ok", (), (("services", {DEPOSIT: "GONE"}),)),
     Vector(
         "injected", DEPOSIT, Q, "person_single", Reason.NOT_CONFIGURED, "ok", (), (("services", {DEPOSIT: 'T"; --'}),)

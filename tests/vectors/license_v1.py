@@ -6,24 +6,18 @@ import orjson
 
 from broker.core.answer import Reason
 from broker.core.catalog import Form, Source
-from tests.vectors.vector import Vector
+from tests.vectors.vector import Vector, situations
 
 LICENCE = "gd-business-licence"
 Q, F = Form.QUERY, Form.FILE
 
 VECTORS = (
-    Vector("held", LICENCE, Q, "company_valid", Reason.VALID),
-    Vector("held", LICENCE, F, "company_valid", Reason.VALID),
-    Vector("not-held", LICENCE, Q, "company_revoked", Reason.REVOKED),
-    Vector("not-held", LICENCE, F, "company_revoked", Reason.REVOKED),
-    Vector("ambiguous", LICENCE, Q, "company_valid", Reason.AMBIGUOUS, "ambiguous"),
-    Vector("not-found", LICENCE, Q, "person_single", Reason.NOT_FOUND),
-    Vector("wrong-person", LICENCE, Q, "company_valid", Reason.WRONG_PERSON, "wrong_person"),
-    Vector("stale", LICENCE, Q, "company_valid", Reason.EXPIRED, "stale"),
+    *situations(LICENCE, Q, "company_valid", nobody="person_single", stale=Reason.EXPIRED),
+    *situations(LICENCE, F, "company_valid", nobody="person_single", stale=Reason.EXPIRED),
+    Vector("revoked", LICENCE, Q, "company_revoked", Reason.REVOKED),
+    Vector("revoked", LICENCE, F, "company_revoked", Reason.REVOKED),
     Vector("ran-out", LICENCE, Q, "company_expired", Reason.EXPIRED),
-    Vector("malformed", LICENCE, Q, "company_valid", Reason.MALFORMED, "malformed"),
     Vector("empty", LICENCE, Q, "company_valid", Reason.MALFORMED, "empty"),
-    Vector("not-permitted", LICENCE, Q, "company_valid", Reason.NOT_PERMITTED, "not_permitted"),
     Vector("unknown-to-it", LICENCE, Q, "company_valid", Reason.AUTHENTICATION, "ok", (("password", "wrong"),)),
     Vector("unnumbered", LICENCE, Q, "company_valid", Reason.INSUFFICIENT, "ok", (), (("operator_identity", True),)),
 )
