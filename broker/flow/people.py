@@ -315,8 +315,11 @@ def enrolment(parts: Parts, secret: str) -> tuple[str, str]:
     return totp.secret, totp.provisioning_uri(name=found.person.login, issuer_name=_ISSUER)
 
 
-def visit(parts: Parts, secret: str) -> tuple[Session, Person] | None:
-    """Whose session this is, None where it has run out or its person was disabled."""
+def visit(parts: Parts, secret: str, *, used: bool = True) -> tuple[Session, Person] | None:
+    """Whose session this is, None where it has run out or its person was disabled.
+
+    ``used``: that somebody does something; a page that looks for itself how far long work has come keeps none open.
+    """
     digest = digest_of(secret)
     with parts.store.read() as work:
         now = work.pulse().now
@@ -326,7 +329,7 @@ def visit(parts: Parts, secret: str) -> tuple[Session, Person] | None:
     session, person = found
     if now >= session.expires_at or now - session.seen_at >= IDLE or person.state != "active":
         return None
-    if now - session.seen_at >= _TOUCH:
+    if used and now - session.seen_at >= _TOUCH:
         with parts.store.write() as work:
             work.touch_session(digest, now)
             work.commit()

@@ -50,6 +50,7 @@ def access_area(console: Console) -> Area:
     area.get("/prove", access.prove, EVERY_ROLE)
     area.post("/prove", access.proving, EVERY_ROLE)
     area.get("/sign-out/provider", access.leave, ANYBODY)
+    area.post("/account/stay", access.stay, EVERY_ROLE)
     area.post("/sign-out", access.sign_out, ANYBODY)
     area.get("/language/<code>", access.language, ANYBODY)
     return area
@@ -212,6 +213,10 @@ class _Access:
         except CallerProblem as problem:
             return self._account_page(said_of(problem), 422)
         return with_session(to("access_account", done=1), opened)
+
+    def stay(self) -> Response:
+        """Somebody is still there: the guard has noted it already."""
+        return Response("", 204)
 
     def sign_out(self) -> Response:
         """The session ends here and in the database."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from flask import Response
 
@@ -83,6 +82,7 @@ class Page:
     allowed: Allowed
     largest: int = MAX_FORM  # the form as it is sent, in bytes
     proof: bool = False  # who comes must have proved recently who they are
+    progress: bool = False  # how far a job is, asked for again and again by the page that shows it: no view of anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +101,16 @@ class Area:
     nav: Nav | None = None
     pages: list[Page] = field(default_factory=list)
 
-    def get(self, rule: str, view: View, allowed: Allowed, *, proof: bool = False) -> None:
+    def get(self, rule: str, view: View, allowed: Allowed, *, proof: bool = False, progress: bool = False) -> None:
         """A page that is read; it changes nothing."""
-        self._add(rule, "GET", view, allowed, MAX_FORM, proof)
+        name = f"{self.name}_{view.__name__}"
+        self.pages.append(Page(f"{ROOT}{rule}", "GET", name, view, allowed, MAX_FORM, proof, progress))
 
     def post(self, rule: str, view: View, allowed: Allowed, largest: int = MAX_FORM, *, proof: bool = False) -> None:
         """A form that is sent; the frame has checked its token and origin before the view is called."""
-        self._add(rule, "POST", view, allowed, largest, proof)
+        name = f"{self.name}_{view.__name__}"
+        self.pages.append(Page(f"{ROOT}{rule}", "POST", name, view, allowed, largest, proof))
 
     def endpoint(self, name: str) -> str:
         """What ``url_for`` calls one of its pages."""
         return f"console.{self.name}_{name}"
-
-    def _add(self, rule: str, method: str, view: Any, allowed: Allowed, largest: int, proof: bool) -> None:  # noqa: FBT001 - passed on
-        name = f"{self.name}_{view.__name__}"
-        self.pages.append(Page(f"{ROOT}{rule}", method, name, view, allowed, largest, proof))

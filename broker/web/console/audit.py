@@ -56,6 +56,7 @@ def audit_area(console: Console) -> Area:
     area.get("/audit/flags/<number>", audit.flag, _AUDITOR)
     area.post("/audit/flags/<number>", audit.judge, _AUDITOR)
     area.get("/audit/log", audit.log, _AUDITOR)
+    area.get("/audit/log/progress", audit.progress, _AUDITOR, progress=True)
     area.post("/audit/log/check", audit.check, _AUDITOR)
     area.post("/audit/log/cancel", audit.cancel, _AUDITOR)
     area.get("/audit/verify", audit.verify, _AUDITOR)
@@ -199,6 +200,13 @@ class _Audit:
             waits=max(0, int((now - oldest).total_seconds())) if oldest else 0, job=jobs[0] if jobs else None,
             checks=[(one, json.loads(one.result or "{}")) for one in jobs if one.state == "done"],
         )  # fmt: skip
+
+    def progress(self) -> Response:
+        """How far the whole verification is: what the log's page asks for by itself, and nothing else of it."""
+        with self._parts.store.read() as work:
+            jobs = work.jobs(log_check.KIND, 5)
+        checks = [(one, json.loads(one.result or "{}")) for one in jobs if one.state == "done"]
+        return shown("audit/job.html", job=jobs[0] if jobs else None, checks=checks)
 
     def check(self) -> Response:
         """Begin to verify the whole log."""

@@ -20,7 +20,7 @@ from broker.core.people import ConsoleRole
 from broker.flow import people
 from broker.web import errors
 from broker.web.console import assets, page
-from broker.web.console.area import MAX_FORM, ROOT, Allowed, Area, Console, Page
+from broker.web.console.area import MAX_FORM, ROOT, Area, Console, Page
 from broker.web.console.visit import Visit, cookie_name, current_visit, form_cookie, local_path
 from broker.web.console.words import begin_words, install_words
 
@@ -36,6 +36,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_SECRETS = {"password", "again", "current", "code"}  # never shown again
+_POLLS = "job"  # the element that asks by itself how far long work has come
 _STEPS = {"password": "access_choose", "enrol": "access_enrol", "second": "access_second"}
 
 
@@ -90,15 +92,19 @@ class _Guard:
         if g.visit is None or not found.allowed.admits(g.visit.person.roles):
             request.max_content_length = MAX_FORM  # nobody fills our disk who may not come in
         if request.method == "POST":
-            self._require_form()  # (2)
-        return self._permitted(found.allowed) or self._proved(found)  # (3), (4)
+            refused = self._require_form(found)  # (2)
+            if refused is not None:
+                return refused
+        return self._permitted(found) or self._proved(found)  # (3), (4)
 
     def _visit(self) -> Visit | None:
         secret = request.cookies.get(cookie_name(), "")
-        found = people.visit(self._console.parts, secret) if secret else None
+        polls = request.headers.get("HX-Trigger") == _POLLS  # a page that only looks on keeps no session open
+        found = people.visit(self._console.parts, secret, used=not polls) if secret else None
         return None if found is None else Visit(found[1], found[0], secret)
 
-    def _permitted(self, allowed: Allowed) -> AnyResponse | None:
+    def _permitted(self, found: Page) -> AnyResponse | None:
+        allowed = found.allowed
         if not allowed.stage:
             return None
         visit = current_visit()
@@ -113,7 +119,7 @@ class _Guard:
                 self._console.parts, "console_refused", login=visit.login, route=request.endpoint, code="console.role"
             )
             raise CallerProblem("console.role")
-        if visit.has(ConsoleRole.AUDITOR):  # whoever audits is audited: no page without its entry
+        if visit.has(ConsoleRole.AUDITOR) and not found.progress:  # who audits is audited: no page without its entry
             opened = "/".join(map(str, (request.view_args or {}).values()))
             people.note(self._console.parts, "viewed", login=visit.login, subject=request.endpoint, key=opened)
         return None
@@ -127,8 +133,11 @@ class _Guard:
         came_from = request.full_path.rstrip("?") if found.method == "GET" else _path_of(request.referrer or "")
         return redirect(url_for("console.access_prove", next=local_path(came_from)), 303)
 
-    def _require_form(self) -> None:
-        """A form comes from our own origin and carries the session's token, or the cookie's before there is one."""
+    def _require_form(self, found: Page) -> AnyResponse | None:
+        """A form comes from our own origin and carries the session's token, or the cookie's before there is one.
+
+        One of ours under another token – its session has ended since – does nothing, and is shown again to be sent.
+        """
         visit = current_visit()
         expected = visit.session.csrf if visit else request.cookies.get(form_cookie(), "")
         given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
@@ -138,12 +147,24 @@ class _Guard:
             people.note(
                 self._console.parts, "console_refused", login=login, route=request.endpoint, code="console.form"
             )
+            if ours and found.allowed.stage == "open" and not _SECRETS & set(request.form):
+                return _again(visit)
             raise CallerProblem("console.form")
+        return None
 
 
 def _path_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _again(visit: Visit | None) -> Response:
+    """What was typed, to be looked at and sent once more, under the token of a session that lasts."""
+    typed = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf"]
+    return page.shown(
+        "again.html", status=403, typed=typed, files=list(request.files), action=request.full_path.rstrip("?"),
+        signed_in=visit is not None and visit.session.stage == "open",
+    )  # fmt: skip
 
 
 def _sent_to_sign_in() -> AnyResponse:

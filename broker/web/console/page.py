@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, current_app, render_template, request, url_for
@@ -13,9 +14,11 @@ from markupsafe import Markup
 from broker.core.errors import Problem
 from broker.core.people import Assignment, ConsoleRole, ScopeKind
 from broker.core.problems import PROBLEMS
+from broker.flow import people
 from broker.web import errors
 from broker.web.console.area import Area, Console
 from broker.web.console.assets import asset
+from broker.web.console.expected import expected_words
 from broker.web.console.visit import current_visit, form_token
 from broker.web.console.words import clock, html_language, language, mark, told, when
 
@@ -35,6 +38,7 @@ SCOPES = {
     ScopeKind.DEPARTMENT: mark("Department"),
     ScopeKind.UNIT: mark("Body"),
 }
+_MARGIN = timedelta(minutes=1)  # a session is noted as used at most so often: it may end so much earlier
 _HTML = "text/html; charset=utf-8"
 
 
@@ -64,7 +68,7 @@ def refusal(problem: Problem) -> Response:
         "what": kind.zh if language() == "zh" else kind.en,
         "next": kind.next_zh if language() == "zh" else kind.next_en,
         "got": problem.got,
-        "expected": problem.expected,
+        "expected": expected_words(problem.expected),
         "pointer": problem.pointer,
         "instance": instance,
     }
@@ -77,7 +81,8 @@ def refusal(problem: Problem) -> Response:
 def said_of(problem: Problem) -> str:
     """A problem in one line, to stand in the form it is about."""
     kind = PROBLEMS[problem.code]
-    facts = f" ({problem.expected})" if problem.expected else ""
+    expected = expected_words(problem.expected)
+    facts = f" ({expected})" if expected else ""
     return f"{kind.zh}{facts}。{kind.next_zh}。" if language() == "zh" else f"{kind.en}{facts}. {kind.next_en}."
 
 
@@ -105,6 +110,7 @@ def _around() -> dict[str, Any]:
         "Role": ConsoleRole,
         "csrf_field": csrf_field,
         "role_words": role_words,
+        "idle": int((people.IDLE - _MARGIN).total_seconds()),
         "partial": bool(request.headers.get("HX-Request")),
     }
 
