@@ -110,7 +110,9 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         log_origin=settings.log_origin,
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
-        limits=Limits(answer_days=settings.answer_days, consent_hours=settings.consent_hours),
+        limits=Limits(
+            answer_days=settings.answer_days, consent_hours=settings.consent_hours, probe_minutes=settings.probe_minutes
+        ),
         roads=roads,
         references=read_references(Path(settings.platforms_file), vault.pseudonym),
         calendar=calendar,

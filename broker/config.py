@@ -55,6 +55,8 @@ class Settings:
     """The audit log's name in its checkpoints."""
     witness_checkpoint: str = ""
     """File or URL of the last checkpoint that a witness has kept; no sequencer starts on a log that is behind it."""
+    probe_minutes: float = 30.0
+    """A source that was not asked for so long is asked its agreed probe. 0: never."""
     sweep_seconds: float = 2.0
     """How often due work is looked for, whatever messages were lost."""
     approval_days_unconditional: int = 1

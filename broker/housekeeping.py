@@ -20,6 +20,7 @@ from broker.flow.grants import remind
 from broker.flow.objections import remind_objections
 from broker.flow.orders import remind_orders
 from broker.flow.parts import Parts
+from broker.flow.probe import probe
 from broker.flow.retain import retain
 from broker.flow.sequence import sequence
 from broker.flow.sweep import sweep, tidy
@@ -31,6 +32,7 @@ SEQUENCE_SECONDS = 0.25  # how long an entry waits for its place at most, when t
 DELIVER_SECONDS = 0.5
 FIGURES_SECONDS = 30.0
 PREVIEW_SECONDS = 1.0
+PROBE_SECONDS = 60.0
 RETAIN_SECONDS = 86_400.0
 TIDY_SECONDS = 60.0
 WATCH_SECONDS = 60.0
@@ -53,6 +55,7 @@ class Housekeeping:
             ("preview", lambda: preview.work_off(parts), PREVIEW_SECONDS),
             ("log check", lambda: log_check.work_off(parts), PREVIEW_SECONDS),
             ("source test", lambda: source_test.work_off(parts), PREVIEW_SECONDS),
+            ("probe", lambda: probe(parts), PROBE_SECONDS),
             ("retain", lambda: retain(parts), RETAIN_SECONDS),
             ("tidy", lambda: tidy(parts), TIDY_SECONDS),
             ("consents", lambda: expire_consents(parts) and None, TIDY_SECONDS),

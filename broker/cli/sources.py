@@ -19,7 +19,7 @@ from broker.config import Settings
 from broker.connectors import connectors
 from broker.core.answer import Answer, Question, Waiting, checked
 from broker.core.catalog import Source, catalog_from
-from broker.core.probe import ANSWERED, STEPS, failed_step, probe_question
+from broker.core.probe import ANSWERED, STEPS, agreed, failed_step, probe_question
 from broker.core.probe import told as answer_told
 from broker.core.working_days import Calendar
 from broker.ports import Connection
@@ -72,7 +72,7 @@ class Probing:
         return urlsplit(found.endpoint).netloc.rpartition("@")[2] or urlsplit(found.endpoint).scheme
 
     def _probe(self) -> str:
-        options = self.connection.options.get("probes", {}).get(self.name) or self.source.options.get("probe") or {}
+        options = agreed(self.source, self.connection.options)
         try:
             self.asked = probe_question(self.source, options, f"probe-{time.time_ns():x}")
         except (KeyError, TypeError, ValueError):

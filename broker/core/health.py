@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from broker.core.answer import Answer, Outcome, Reason
 from broker.core.gate import BARRED, Gate
+from broker.core.probe import Probing
 
 BOUNDS_MS: Final = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 """Upper bounds of the histogram's buckets; what took longer stands in one more."""
@@ -97,6 +98,21 @@ class Day:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What probing a source has shown."""
+
+    source: str
+    ready_at: datetime  # not probed again before; while somebody probes it, the end of their lease
+    probed_at: datetime | None = None  # the last time that it showed anything
+    failed: str = ""  # the step that failed then (``core.probe``), "" for none
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the last probe failed."""
+        return self.probed_at is not None and bool(self.failed)
+
+
 def day_of_batch(
     source: str, day: str, answers: Iterable[Answer], barred: int, durations: Sequence[int], now: datetime
 ) -> Day:
@@ -141,28 +157,52 @@ def merged(days: Sequence[Day]) -> Day | None:
     )
 
 
-def state_of(day: Day | None, gate: Gate | None) -> str:
+def state_of(day: Day | None, gate: Gate | None, probed: Probed | None = None) -> str:
     """One word: ``unasked``, ``away`` (its breaker is not closed), ``failing`` (a fault was last), else ``ok``."""
     if gate is not None and gate.breaker.value != "closed":
         return "away"
+    if broken_step(day, probed):
+        return "failing"
     if day is None or (day.last_ok_at is None and day.last_fail_at is None):
         return "unasked"
     failing = day.last_fail_at is not None and (day.last_ok_at is None or day.last_ok_at < day.last_fail_at)
     return "failing" if failing else "ok"
 
 
-def source_view(source: str, name: Any, day: Day | None, gate: Gate | None) -> dict[str, Any]:
+def broken_step(day: Day | None, probed: Probed | None) -> str:
+    """The step that a probe has found broken and that no lookup has passed since; "" for none."""
+    if probed is None or not probed.is_broken:
+        return ""
+    passed = None if day is None else day.last_ok_at
+    # Of the probe's own moment: it was answered well, and yet not as agreed.
+    return probed.failed if passed is None or probed.probed_at is None or passed <= probed.probed_at else ""
+
+
+def last_heard(day: Day | None) -> datetime | None:
+    """When a source last answered or failed to; None where it did neither."""
+    told = () if day is None else (day.last_ok_at, day.last_fail_at)
+    return max((one for one in told if one is not None), default=None)
+
+
+def source_view(
+    source: str, name: Any, day: Day | None, gate: Gate | None, probing: Probing, probed: Probed | None
+) -> dict[str, Any]:
     """A source's health as the API tells it; ``day`` is today's, with the last success and failure of the week."""
     told = day or Day(source, gate.day if gate else "")
     return {
         "source": source,
         "name": dict(name),
-        "state": state_of(day, gate),
+        "state": state_of(day, gate, probed),
         "breaker": {"state": gate.breaker.value if gate else "closed", "until": _moment(gate.until if gate else None)},
         "last_ok_at": _moment(told.last_ok_at),
         "last_fail_at": _moment(told.last_fail_at),
         "last_failure": told.last_failure or None,
         "reaction": _reaction(told.last_failure),
+        "probe": {
+            "agreed": probing.value,
+            "at": _moment(probed.probed_at if probed else None),
+            "failed": broken_step(day, probed) or None,
+        },
         "today": {
             "day": told.day,
             "calls": gate.calls if gate and gate.day == told.day else 0,

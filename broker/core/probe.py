@@ -1,19 +1,30 @@
 """What a probing question shows of a source, step by step: each step's words, and which one an answer failed.
 
 A probe is one real question about a *synthetic* subject that was agreed with the source's owner. The road's steps are
-tried by whoever sends it; those after the answer are read off the answer's reason.
+tried by whoever sends it; those after the answer are read off the answer's reason. What writes to a person is never
+probed: the question would be real to whoever reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from broker.core.answer import Answer, Matter, Outcome, Question, Reason
 from broker.core.case import Operator, Party
 from broker.core.catalog import Form, Source
 from broker.core.reasons import reason_text
+
+
+class Probing(StrEnum):
+    """Whether a source may be probed."""
+
+    AGREED = "agreed"  # a subject is agreed with its owner
+    NONE = "none"  # no probe agreed
+    PEOPLE = "people"  # no: it writes to a person, who answers an order or gives consent
+    UNCONNECTED = "unconnected"  # its platform is not connected here
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,8 @@ STEPS: Final[Mapping[str, StepText]] = {
 """In the order in which they are tried."""
 
 ANSWERED: Final = tuple(STEPS)[tuple(STEPS).index("answer") :]  # what an answer shows
+
+_BY_PEOPLE: Final = "work_order"  # the family whose questions people answer
 
 _FAILED_BY: Final[Mapping[Reason, str]] = {
     Reason.SOURCE_DOWN: "answer",
@@ -87,6 +100,21 @@ def told(answer: Answer) -> tuple[str, str]:
     code = f" [{answer.source_code}]" if answer.source_code else ""
     facts = f", {len(answer.fields)}" if answer.outcome is Outcome.HELD else ""
     return f"{words.zh}{code}", f"{answer.reason.value}{code}{facts and f'{facts} fields'}"
+
+
+def agreed(source: Source, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The probe agreed with a source's owner, by the connection's options or the source's; empty where none is."""
+    found: Mapping[str, Any] = options.get("probes", {}).get(source.key) or source.options.get("probe") or {}
+    return found
+
+
+def probing(source: Source, options: Mapping[str, Any] | None) -> Probing:
+    """Whether a source may be probed unasked; ``options`` are its connection's, None where it has none."""
+    if options is None:
+        return Probing.UNCONNECTED
+    if source.connector == _BY_PEOPLE or source.options.get("consent", options.get("consent", False)):
+        return Probing.PEOPLE
+    return Probing.AGREED if agreed(source, options) else Probing.NONE
 
 
 def probe_question(source: Source, options: Mapping[str, Any], number: str) -> Question:

@@ -12,5 +12,6 @@ and beside it
     orders     a person of the source department answers                 flow/orders.py
     publish    a new edition of the sharing list                      flow/publish.py
     sequence   give entries their place in the Merkle log             flow/sequence.py
+    probe      ask silent sources what was agreed with their owners   flow/probe.py
     sweep      wake what a lost message or a dead worker left behind  flow/sweep.py
 """

@@ -1,7 +1,8 @@
 """How the broker and its sources are: what is exercised, what is remembered, and which part is broken.
 
-Signing and writing are tried out, for a broker that cannot sign or write admits nothing. The queue is only asked:
-without it the sweepers find the work. Sources are not asked, since each question costs a call: their last answers tell.
+Signing and writing are tried out, for a broker that cannot sign or write admits nothing. The queue is tried out too,
+but without it the sweepers find the work. Sources are not asked here, since each question costs a call: their last
+answers tell, and a source that nobody asks is probed (``flow.probe``).
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.envelope import Verifier, seal, unseal
 from broker.core.errors import OperatorProblem, Problem
 from broker.core.gate import Gate
-from broker.core.health import Day, merged, source_view
+from broker.core.health import Day, Probed, merged, source_view
+from broker.core.probe import Probing, probing
 from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
 
 WEEK: Final = timedelta(days=7)  # how far back the last success or failure is looked for
 NEEDED: Final = ("sign", "write")  # what the broker cannot admit without
+ILL: Final = frozenset({"away", "failing"})  # states of a source that somebody should look at
 _KEY: Final = "broker.fitness"  # of the nonce that is written and runs out like any other
 _PROOF_TYPE: Final = "exemption-fitness+json"
 
@@ -48,10 +52,25 @@ def sources_seen(parts: Parts, work: Work) -> list[dict[str, Any]]:
     pulse = work.pulse()
     edition = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now)
     gates, days = states(work, pulse.now)
+    probed = probes(work)
     return [
-        source_view(key, source.name, _of_today(days.get(key), pulse.now), gates.get(key))
+        source_view(
+            key, source.name, _of_today(days.get(key), pulse.now), gates.get(key),
+            may_probe(parts, source), probed.get(key),
+        )
         for key, source in sorted(edition.catalog.sources.items())
-    ]
+    ]  # fmt: skip
+
+
+def may_probe(parts: Parts, source: Source) -> Probing:
+    """Whether a source may be probed from here."""
+    asking = parts.asking(source)
+    return probing(source, None if asking is None else asking[1].options)
+
+
+def probes(work: Work) -> Mapping[str, Probed]:
+    """What probing has shown, by source."""
+    return {one.source: one for one in work.probes()}
 
 
 def states(work: Work, now: datetime) -> tuple[Mapping[str, Gate], Mapping[str, Day]]:
@@ -88,14 +107,23 @@ def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool
         raise OperatorProblem(
             "broker.unfit", got=" ".join(broken), expected="sign and write", retry_after=_worth_waiting(missing)
         )
+    began = time.monotonic()
     seen = _seen(parts)
-    ill = [one["source"] for one in seen if one["state"] in {"away", "failing"}]
+    ill = {one["source"]: _why(one) for one in seen if one["state"] in ILL}
+    checks.append(Check("source", not ill, _since(began)))
+    broken = [check.name for check in checks if not check.well]
     return {
-        "status": "degraded" if broken or ill else "ok",
+        "status": "degraded" if broken else "ok",
         "checks": {check.name: {"well": check.well, "took_ms": check.took_ms} for check in checks},
         "sources": {one["source"]: one["state"] for one in seen},
-        "broken": [*broken, *ill],
+        "broken": broken,
+        "broken_sources": ill,
     }
+
+
+def _why(seen: Mapping[str, Any]) -> str:
+    """What is broken of a source: the step that its probe failed, or else the reason of its last failure."""
+    return str(seen["probe"]["failed"] or seen["last_failure"] or seen["breaker"]["state"])
 
 
 def _worth_waiting(missing: Sequence[Check]) -> int | None:
@@ -107,7 +135,9 @@ def _worth_waiting(missing: Sequence[Check]) -> int | None:
 def _seen(parts: Parts) -> list[dict[str, Any]]:
     try:
         return sources_now(parts)
-    except OperatorProblem:
+    except OperatorProblem as problem:
+        if problem.code != "edition.none":
+            raise
         return []  # before the first edition there are no sources
 
 
@@ -118,7 +148,11 @@ def _timed(name: str, tried: Callable[[], bool]) -> Check:
         well = tried()
     except Problem as problem:
         well, retry_after = False, problem.retry_after
-    return Check(name, well, round((time.monotonic() - began) * 1000), retry_after)
+    return Check(name, well, _since(began), retry_after)
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
 
 
 def _signs(parts: Parts, keys: Mapping[str, Verifier]) -> bool:

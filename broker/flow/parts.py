@@ -38,6 +38,7 @@ class Limits:
     consent_hours: int = 72  # how long a holder has to decide
     answer_days: int = 30  # how long answers are kept after a case's close or its last activity
     shred_batch: int = 200
+    probe_minutes: float = 30.0  # of silence, after which a source is probed; 0: never
     quiet_minutes: int = 5  # after which a log that does not grow says that it is alive
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from broker.core.answer import Answer, checked
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem
-from broker.core.probe import ANSWERED, failed_step, probe_question, told
+from broker.core.probe import ANSWERED, agreed, failed_step, probe_question, told
 from broker.flow import jobs
 from broker.flow.parts import Parts, new_id
 from broker.flow.passing import asked_alone
@@ -65,7 +65,7 @@ def _tried(parts: Parts, name: str) -> dict[str, Any]:
     if asking is None:
         return _result(["list"], "connection")
     connector, connection = asking
-    options = connection.options.get("probes", {}).get(name) or source.options.get("probe") or {}
+    options = agreed(source, connection.options)
     try:
         question = probe_question(source, options, f"probe-{new_id(pulse.now)}")
     except (KeyError, TypeError, ValueError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.gate import Breaker, Gate
-from broker.core.health import Day
+from broker.core.health import Day, Probed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +91,16 @@ class HealthWork(Protocol):
 
     def forget_health(self, before: str) -> None:
         """Drop the days before this one."""
+        ...
+
+    def probes(self) -> list[Probed]:
+        """What probing each source has shown; nothing of those never probed."""
+        ...
+
+    def claim_probe(self, source: str, now: datetime, until: datetime) -> bool:
+        """Take a source to probe until then; False where another has it, or it was probed so lately."""
+        ...
+
+    def keep_probe(self, probed: Probed, lease: datetime) -> bool:
+        """Keep what a probe has shown (without ``probed_at``: nothing); False where the lease is another's by now."""
         ...

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.core.gate import Breaker, Gate
-from broker.core.health import Day
+from broker.core.health import Day, Probed
 from broker.store import health_tables as h
 from broker.store import tables as t
 from broker.store.rows import Rows
@@ -71,6 +71,21 @@ class HealthRows(Rows):
         """Drop the days before this one."""
         self._run(_FORGET, b_day=before)
 
+    def probes(self) -> list[Probed]:
+        """What probing each source has shown."""
+        return [Probed(**row) for row in self._run(select(_probes)).mappings()]
+
+    def claim_probe(self, source: str, now: datetime, until: datetime) -> bool:
+        """Take a source to probe until then; False where another has it, or it was probed so lately."""
+        found = self._run(_claim_probe(self._sql), source=source, ready_at=until, failed="", b_now=now)
+        return found.one_or_none() is not None
+
+    def keep_probe(self, probed: Probed, lease: datetime) -> bool:
+        """Keep what a probe has shown; False where the lease is another's by now."""
+        shown = {} if probed.probed_at is None else {"probed_at": probed.probed_at, "failed": probed.failed}
+        mine = (_probes.c.source == probed.source, _probes.c.ready_at == lease)
+        return self._added(update(_probes).where(*mine).values(ready_at=probed.ready_at, **shown))
+
 
 def _gate_from(row: Any) -> Gate:
     breaker = Breaker(row.breaker)
@@ -84,7 +99,7 @@ def _day_from(row: dict[str, Any]) -> Day:
     return Day(**row, buckets=buckets)
 
 
-_gates, _days = h.source_gate, h.source_health
+_gates, _days, _probes = h.source_gate, h.source_health, h.source_probe
 _GATE = select(_gates).where(_gates.c.source == bindparam("b_source")).with_for_update()
 _SET_BREAKER = (
     update(_gates)
@@ -137,6 +152,18 @@ def _add_health(sql: Statements) -> Any:
     less = (_days.c.timed == 0) | ((told.timed > 0) & (told.least_ms < _days.c.least_ms))
     changed["least_ms"] = case((less, told.least_ms), else_=_days.c.least_ms)
     return new.on_conflict_do_update(index_elements=["source", "day"], set_=changed)
+
+
+@cache
+def _claim_probe(sql: Statements) -> Any:
+    """One statement: of two who come together, the second waits for the first and then finds the lease."""
+    values: dict[str, Any] = {name: bindparam(name) for name in ("source", "ready_at", "failed")}
+    new = _insert(sql)(_probes).values(**values)
+    return new.on_conflict_do_update(
+        index_elements=["source"],
+        set_={"ready_at": new.excluded.ready_at},
+        where=_probes.c.ready_at <= bindparam("b_now", type_=_probes.c.ready_at.type),
+    ).returning(_probes.c.source)
 
 
 def _insert(sql: Statements) -> Any:

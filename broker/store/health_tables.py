@@ -44,6 +44,15 @@ source_health = Table(  # one row per source and day
     PrimaryKeyConstraint("source", "day"),
 )
 
+source_probe = Table(  # one row per source that was ever probed
+    "source_probe",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("ready_at", Moment, nullable=False),  # probed again from then on; a lease is an appointment in the future
+    Column("probed_at", Moment),
+    Column("failed", Text, nullable=False),  # the step, "" for none
+)
+
 platform_session = Table(  # one row per platform with a working secret
     "platform_session",
     metadata,

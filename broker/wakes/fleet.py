@@ -7,6 +7,7 @@ Hence no results, no retries, no eta; and a publish that does not succeed at onc
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 LOOK_UP_TASK = "broker.look_up"
 COALESCE_MS = 2_000  # an unheard wake may be repeated after this long; a drain takes the key away first thing
 _BUDGET_S = 1.0  # a stopped Redis otherwise holds a publisher for more than 30 s
+_FITNESS = "fitness"  # how the lists begin through which a message is sent to oneself
 _SILENCE_S = 2.0  # after a failed publish, how long Redis is not tried again: the sweepers carry on meanwhile
 
 _log = logging.getLogger(__name__)
@@ -83,9 +85,17 @@ class FleetWake:
         return [source for source, new in zip(sources, pipeline.execute(), strict=True) if new]
 
     def answers(self) -> bool:
-        """Whether Redis answers at once; everything goes on without it, only slower to begin."""
+        """Whether a message comes back out of Redis at once; everything goes on without it, only slower to begin.
+
+        Asking it is not enough: a replica, or a Redis whose memory is full, answers and takes no message.
+        """
+        queue, message = f"{_FITNESS}.{secrets.token_hex(8)}", secrets.token_bytes(8)  # ours alone
         try:
-            return bool(self._redis.ping())
+            there = self._redis.pipeline(transaction=False)
+            there.lpush(queue, message)
+            there.pexpire(queue, COALESCE_MS)  # should we not come to read it
+            there.execute()
+            return bool(self._redis.rpop(queue) == message)
         except RedisError:
             return False
 

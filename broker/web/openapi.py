@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from broker import __version__
+from broker.core.probe import Probing
 from broker.core.problems import PROBLEMS
 from broker.web.errors import MEDIA_TYPE
 from broker.web.routes import ROUTES, Route
@@ -77,6 +78,9 @@ _SOURCE = _object(
     today=_object(
         day=_TEXT, calls=_INTEGER, held=_INTEGER, not_held=_INTEGER, unknown=_INTEGER, failed=_INTEGER, barred=_INTEGER
     ),
+    probe=_object(
+        agreed={"enum": [one.value for one in Probing]}, at=_MAYBE_MOMENT, failed={"type": ["string", "null"]}
+    ),
     duration_ms=_object(min=_FIGURE, avg=_FIGURE, max=_FIGURE, p95=_FIGURE),
 )
 _SMALL = {
@@ -104,7 +108,8 @@ _SMALL = {
         status={"enum": ["ok", "degraded"]},
         checks={"type": "object", "additionalProperties": _object(well={"type": "boolean"}, took_ms=_INTEGER)},
         sources={"type": "object", "additionalProperties": _STATE},
-        broken={"type": "array", "items": _TEXT},
+        broken={"type": "array", "items": {"enum": ["sign", "write", "queue", "source"]}},
+        broken_sources={"type": "object", "additionalProperties": _TEXT},
     ),
     "promises": _object(promises={"type": "array", "items": _PROMISE}),
     "callback": {

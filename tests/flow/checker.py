@@ -137,6 +137,7 @@ class Checker:
         "session",
         "source_gate",
         "source_health",
+        "source_probe",
         "source_key",
         "verification",
         "work_order",

@@ -182,6 +182,21 @@ def test_redis_holds_names_of_sources_and_nothing_of_a_case(
 
 
 @only_sqlite
+def test_the_queue_answers_where_a_message_comes_back(wake: FleetWake, client: redis.Redis) -> None:
+    """A Redis whose memory is full answers PING, and takes no message."""
+    before = client.keys("*")
+    assert wake.answers()
+    assert client.keys("*") == before
+    client.config_set("maxmemory", "1")
+    try:
+        assert client.ping()
+        assert not wake.answers()
+    finally:
+        client.config_set("maxmemory", "0")
+    assert wake.answers()
+
+
+@only_sqlite
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
 def test_while_redis_is_away_everything_is_admitted_and_sweepers_find_the_work(
     broker: Broker, wake: FleetWake, redis_server: Redis, how: str

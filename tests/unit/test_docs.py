@@ -109,7 +109,7 @@ def test_every_command_has_a_sentence() -> None:
 @pytest.mark.parametrize("name", READMES)
 def test_the_readme_shows_the_path_as_the_code_does(name: str) -> None:
     expected = PATH_LINE.findall(flow.__doc__ or "")
-    assert len(expected) == 10
+    assert len(expected) == 11
     assert PATH_LINE.findall(text_of(REPOSITORY / name)) == expected
 
 

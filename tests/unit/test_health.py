@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from broker.core.answer import Answer, Reason
 from broker.core.gate import Breaker, new_gate
 from broker.core.health import BOUNDS_MS, FAULTS, Day, day_of_batch, merged, source_view, state_of
+from broker.core.probe import Probing
 from tests.asking import SOURCES
 
 NOW = datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
@@ -24,7 +25,7 @@ def batch(*reasons: Reason, durations: tuple[int, ...] = (), barred: int = 0, no
 @pytest.mark.parametrize("reason", sorted(FAULTS))
 def test_whoever_looks_at_a_failure_is_told_what_to_do_unless_it_mends_itself(reason: Reason) -> None:
     day = day_of_batch("s", "2026-11-22", [Answer(reason)], 0, [], NOW)
-    told = source_view("s", {}, day, None)["reaction"]
+    told = source_view("s", {}, day, None, Probing.NONE, None)["reaction"]
     passing = {Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.STALE}
     assert (told is None) == (reason in passing)
     assert told is None or all(told.values())
@@ -75,7 +76,7 @@ def test_one_word_says_how_a_source_is() -> None:
 
 
 def test_a_source_that_nobody_asked_can_be_shown() -> None:
-    shown = source_view("s", {"zh": "甲", "en": "A"}, None, None)
+    shown = source_view("s", {"zh": "甲", "en": "A"}, None, None, Probing.NONE, None)
     assert (shown["state"], shown["breaker"], shown["duration_ms"]["p95"]) == (
         "unasked",
         {"state": "closed", "until": None},

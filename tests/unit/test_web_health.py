@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broker.core.answer import Reason
 from broker.core.envelope import Algorithm
 from broker.core.gate import Breaker
+from broker.core.health import Probed
 from broker.ports.health import Travelled
 from broker.signing import keys
 from broker.web.app import create_app
@@ -84,7 +85,8 @@ def test_a_fault_and_an_open_breaker_show(ground: Ground) -> None:
     assert (told["state"], told["breaker"]["state"], told["last_failure"]) == ("away", "open", "unknown.late")
     assert told["breaker"]["until"] is not None
     health = document_of(ground.http.get("/v1/health"))
-    assert (health["status"], health["broken"]) == ("degraded", sorted(CATALOG["sources"]))
+    assert (health["status"], health["broken"], health["checks"]["source"]["well"]) == ("degraded", ["source"], False)
+    assert health["broken_sources"] == dict.fromkeys(CATALOG["sources"], "unknown.late")
     assert samples(ground)["broker_source_breaker_open", "licences"] == 1.0
 
 
@@ -129,7 +131,9 @@ def test_a_healthy_broker_says_what_it_has_tried(ground: Ground) -> None:
     before = ground.rows()["nonce"]
     health = document_of(ground.http.get("/v1/health"))
     assert (health["status"], health["broken"]) == ("ok", [])
-    assert {name: one["well"] for name, one in health["checks"].items()} == {"sign": True, "write": True, "queue": True}
+    assert {name: one["well"] for name, one in health["checks"].items()} == dict.fromkeys(
+        ("sign", "write", "queue", "source"), True
+    )
     assert ground.rows()["nonce"] == before + 1
 
 
@@ -143,6 +147,17 @@ def test_a_queue_that_does_not_answer_is_named_and_stops_nobody(ground: Ground) 
     app = create_app(ground.parts, replace(ground.surface, queue=lambda: False))
     health = document_of(app.test_client().get("/v1/health"))
     assert (health["status"], health["broken"], health["checks"]["queue"]["well"]) == ("degraded", ["queue"], False)
+
+
+def test_the_step_that_a_probe_has_found_broken_is_named(ground: Ground) -> None:
+    with ground.parts.store.write() as work:
+        now = work.pulse().now
+        work.claim_probe("people", now, now)
+        assert work.keep_probe(Probed("people", now, now, "auth"), now)
+        work.commit()
+    health = document_of(ground.http.get("/v1/health"))
+    assert (health["broken"], health["broken_sources"]) == (["source"], {"people": "auth"})
+    assert sources(ground)["people"]["probe"]["failed"] == "auth"
 
 
 def test_a_key_that_is_not_the_published_one_cannot_admit(ground: Ground) -> None:

@@ -90,6 +90,7 @@ KINDS: Mapping[str, Text] = {
     "console_refused": _text("控制台拒绝", "refused in the console"),
     "source_test_asked": _text("发起连接测试", "connection test started"),
     "source_tested": _text("连接测试完成", "connection test done"),
+    "source_probed": _text("探测数源", "source probed"),
 }
 FACTS: Mapping[str, Text] = {
     "verification": _text("核验", "verification"),
