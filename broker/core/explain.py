@@ -69,6 +69,34 @@ def explain(facts: Facts) -> dict[str, Any]:
     }
 
 
+def explain_refusal(told: Told, grants: Mapping[str, Grant]) -> dict[str, Any]:
+    """Why a request was refused, from its entry alone: the code, and of each lookup the grant or the rule.
+
+    There are no lookups where it was refused before they were planned.
+    """
+    said = told.document
+    return {
+        "position": told.position,
+        "at": said["at"],
+        "client": said["client"],
+        "case": said.get("case"),
+        "code": said["code"],
+        "got": said.get("got"),
+        "text": _words(said["code"]),
+        "edition": said.get("edition"),
+        "lookups": [_planned(grants, key, permit) for key, permit in sorted(said.get("permits", {}).items())],
+    }
+
+
+def _planned(grants: Mapping[str, Grant], key: str, permit: Mapping[str, str]) -> dict[str, Any]:
+    source, form, *_ = key.split(":")
+    rule = permit.get("rule")
+    return {
+        "key": key, "source": source, "form": form, "grant": _grant(grants.get(permit.get("grant", ""))),
+        "rule": rule, "text": _words(rule) if rule else dict(_PERMITTED),
+    }  # fmt: skip
+
+
 def _entry(told: Told) -> dict[str, Any]:
     return {"position": told.position, "kind": told.kind, "at": told.document["at"]}
 
@@ -179,6 +207,11 @@ _LOOKUP: Text = {
     "zh": "查询 {key}：{text}（{why}）· {state}",
     "en": "Lookup {key}: {text} ({why}) · {state}",
 }
+_REFUSED: Text = {
+    "zh": "{at} 拒绝 · 办件 {case} · {text}（{code}）· 日志 {position}",
+    "en": "{at} refused · case {case} · {text} ({code}) · log {position}",
+}
+_PLANNED: Text = {"zh": "    查询 {key}：{text}（{why}）", "en": "    lookup {key}: {text} ({why})"}
 _ASKED: Text = {
     "zh": "    发出 {attempts} 次，{asked_at} → {answered_at}，{reason}，答复摘要 {answer}，日志 {entries}",
     "en": "    asked {attempts} times, {asked_at} → {answered_at}, {reason}, answer {answer}, log {entries}",
@@ -211,6 +244,18 @@ def explanation_text(told: Mapping[str, Any], lang: str) -> str:
                               state=STATES[told["state"]][lang])  # fmt: skip
     lines = [head, *(line for one in told["lookups"] for line in _lookup_lines(one, lang))]
     lines += [line for one in told["materials"] for line in _material_lines(one, lang)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def refusals_text(refusals: Sequence[Mapping[str, Any]], lang: str) -> str:
+    """Refusals as lines; ``lang`` is ``zh`` or ``en``."""
+    lines = []
+    for one in refusals:
+        lines.append(_REFUSED[lang].format(**{**one, "case": one["case"] or "–", "text": one["text"][lang]}))
+        for lookup in one["lookups"]:
+            grant = lookup["grant"]
+            why = lookup["rule"] or (f"{grant['id']} {grant['legal_reference']}" if grant else "–")
+            lines.append(_PLANNED[lang].format(key=lookup["key"], text=lookup["text"][lang], why=why))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -125,6 +125,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("misuse.unknown", 404, _C, "没有该异常标记", "There is no such flag", "请核对编号", "Check the id"),
     ("misuse.cleared", 409, _C, "该异常标记已核查", "The flag is cleared already", "无需再次办理", "Nothing is left to do"),
     # reading
+    ("refusal.unknown", 404, _C, "没有该编号的被拒绝请求", "No request of this id was refused", "请核对请求编号；拒绝在数秒后入日志方可查询；只能查看本系统的请求", "Check the request id; a refusal is found once the log has it, within seconds; a system sees only its own"),
     ("verification.unknown", 404, _C, "没有该核验记录", "There is no such verification", "请核对编号；只能查看本系统提交的核验", "Check the id; a system sees only its own verifications"),
     ("verification.undecided", 409, _C, "核验尚未完成", "The verification is not decided yet", "请稍候，或使用 Prefer: wait", "Wait a moment, or use Prefer: wait"),
     ("log.not-yet", 404, _C, "日志尚未收录到该位置", "The log has not reached this yet", "请几秒后再试", "Try again in a few seconds"),

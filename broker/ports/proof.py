@@ -95,6 +95,10 @@ class ProofWork(Protocol):
         """Up to ``limit`` entries with places from ``start`` to before ``stop`` that the filter wants, in order."""
         ...
 
+    def refusals_of(self, request_id: str, client: str | None, limit: int) -> list[Placed]:
+        """The latest entries with places that refuse a request of this id, of one system or of all, in order."""
+        ...
+
     def entries_on(self, wanted: About, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries with places from ``start`` to before ``stop`` that are about a person, in order."""
         ...

@@ -81,6 +81,15 @@ class ProofRows(Rows):
             {"subject": one, "position": row.position} for row in rows for one in sorted(set(row.related))
         ])  # fmt: skip
 
+    def refusals_of(self, request_id: str, client: str | None, limit: int) -> list[Placed]:
+        """The latest entries with places that refuse a request of this id, of one system or of all, in order."""
+        index = p.log_index.c
+        found = _PLACED.where(index.request_id == request_id, index.kind == "refused")
+        if client is not None:
+            found = found.where(index.client_id == client)
+        rows = self._run(found.order_by(t.log_leaf.c.position.desc()).limit(limit)).all()
+        return [Placed(row.position, row.body) for row in reversed(rows)]
+
     def entries_on(self, wanted: About, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries about a person, in order."""
         index = p.log_index.c

@@ -15,7 +15,7 @@ from broker.core.receipt import Bundle, moment
 from broker.core.roles import Role
 from broker.flow.admit import Submission, admit_all
 from broker.flow.caller import Caller
-from broker.flow.explain import explain_to
+from broker.flow.explain import explain_to, refusals_to
 from broker.flow.matters import request_salt
 from broker.flow.parts import Parts
 from broker.flow.prove import proved
@@ -54,6 +54,7 @@ class Api:
             (f"{one}/bundle", self.bundle, "GET"),
             (f"{one}/promises", self.promises, "GET"),
             (f"{one}/explanation", self.explanation, "GET"),
+            ("/v1/refusals/<number>", self.refusals, "GET"),
             ("/v1/cases/outcome", self.close, "POST"),
         ):
             app.add_url_rule(rule, view.__name__, view, methods=[method], provide_automatic_options=False)
@@ -97,6 +98,12 @@ class Api:
         signed = Signed(request, self._public_url, read_body(request), (Role.APPROVAL, Role.CENTRE, Role.AUDITOR))
         with reading(self._parts, signed) as (work, caller):
             return _json(explain_to(self._parts, work, number, caller.client, caller.key_id))
+
+    def refusals(self, number: str) -> Response:
+        """Why requests of this id were refused; they have led to no verification."""
+        signed = Signed(request, self._public_url, read_body(request), (Role.APPROVAL, Role.CENTRE, Role.AUDITOR))
+        with reading(self._parts, signed) as (work, caller):
+            return _json({"refusals": refusals_to(self._parts, work, number, caller.client, caller.key_id)})
 
     def close(self) -> Response:
         """The case's outcome; the signature is verified before the body is parsed, and again by the step."""

@@ -86,6 +86,32 @@ _SOURCE = _object(
 _SMALL = {
     "proof": _object(entry=_TEXT, proof=_TEXT),
     "bundle": _object(receipt=_TEXT, entry=_TEXT, proof=_TEXT),
+    "refusals": _object(
+        refusals={
+            "type": "array",
+            "items": _object(
+                position=_INTEGER,
+                at=_MOMENT,
+                client=_TEXT,
+                case={"type": ["string", "null"]},
+                code=_TEXT,
+                got={"type": ["string", "null"]},
+                text=_object(zh=_TEXT, en=_TEXT),
+                edition={"type": ["integer", "null"]},
+                lookups={
+                    "type": "array",
+                    "items": _object(
+                        key=_TEXT,
+                        source=_TEXT,
+                        form=_TEXT,
+                        grant={"type": ["object", "null"]},
+                        rule={"type": ["string", "null"]},
+                        text=_object(zh=_TEXT, en=_TEXT),
+                    ),
+                },
+            ),
+        }
+    ),
     "closed": _object(case=_object(number=_TEXT), state={"const": "closed"}, outcome=_TEXT),
     "cosigned": _object(size=_INTEGER),
     "accesses": _object(

@@ -135,6 +135,13 @@ ROUTES: tuple[Route, ...] = (
         roles=(Role.APPROVAL, Role.CENTRE, Role.AUDITOR),
     ),
     Route(
+        "GET", "/v1/refusals/{number}", "refusals",
+        "Why requests of this id were refused: the code, and the grant or rule of each lookup; the view is an entry.",
+        {200: ("The refusals, the oldest first.", _JSON, "refusals")}, (*_SIGNED, "refusal.unknown"),
+        (Parameter("number", "path", "The request id, as the system sent it.", "[A-Za-z0-9._-]{1,64}"),),
+        roles=(Role.APPROVAL, Role.CENTRE, Role.AUDITOR),
+    ),
+    Route(
         "POST", "/v1/cases/outcome", "close", "Report a case's outcome: nothing is asked for it any more.",
         {200: ("The case is closed.", _JSON, "closed")},
         (*_SIGNED, *_BODY, "request.schema", "request.unit", "case.unknown", "case.closed"), (), "outcome",

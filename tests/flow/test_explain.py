@@ -10,10 +10,11 @@ import jsonschema_rs
 import pytest
 
 from broker.core.answer import Reason
-from broker.core.explain import explanation_text
+from broker.core.errors import CallerProblem
+from broker.core.explain import explanation_text, refusals_text
 from broker.core.problems import PROBLEMS
 from broker.flow import register
-from broker.flow.explain import explain_as
+from broker.flow.explain import explain_as, refusals_as
 from tests.flow import kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
 from tests.flow.kit import Broker, just
@@ -133,3 +134,24 @@ def test_without_its_entry_nothing_is_explained(broker: Broker) -> None:
         explain_as(broker.parts, number, "审计员")
     broker.store.refuse = lambda kind: False
     broker.finish()
+
+
+@ON_SQLITE
+def test_a_refused_request_says_which_lookup_had_no_grant(broker: Broker) -> None:
+    register.set_grant_state(broker.parts, f"g-{POPULATION}", "revoked")
+    assert broker.refused(kit.request(1, materials=[IDENTITY])).code == "grant.revoked"
+    broker.refused(kit.request(1, materials=["none"]))
+    broker.finish()
+    barred, unplanned = refusals_as(broker.parts, "r1", "审计员")
+    assert (barred["code"], barred["case"], barred["client"]) == ("grant.revoked", "case-1", kit.CLIENT)
+    assert broker.entries()[barred["position"]]["kind"] == "refused"
+    assert {(one["source"], one["rule"]) for one in barred["lookups"]} == {(POPULATION, "grant.revoked")}
+    assert unplanned["lookups"] == []
+    told = refusals_text([barred, unplanned], "zh")
+    assert "授权已被撤销" in told
+    assert kit.citizen(1) not in told
+    assert broker.entries("explained")[-1]["refusal"] == "r1"
+    before = broker.contents()
+    with pytest.raises(CallerProblem, match="refusal.unknown"):
+        refusals_as(broker.parts, "r2", "审计员")
+    assert broker.contents() == before

@@ -30,6 +30,7 @@ MATRIX: dict[str, set[Role]] = {
     "proof": {Role.APPROVAL},
     "bundle": {Role.APPROVAL},
     "promises": {Role.APPROVAL},
+    "refusals": {Role.APPROVAL, Role.CENTRE, Role.AUDITOR},
     "explanation": {Role.APPROVAL, Role.CENTRE, Role.AUDITOR},
     "close": {Role.APPROVAL},
     "collected": {Role.APPROVAL},

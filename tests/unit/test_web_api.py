@@ -263,3 +263,16 @@ def test_an_explanation_is_for_the_system_itself_and_for_centre_and_audit(ground
     assert [one.get("reader") for one in ground.entries() if one["kind"] == "explained"] == ["approval", "b"]
     unknown = ground.send("GET", f"/v1/verifications/{'0' * 32}/explanation")
     assert document_of(unknown)["code"] == "verification.unknown"
+
+
+def test_why_a_request_was_refused_is_for_the_system_itself_and_for_centre_and_audit(ground: Ground) -> None:
+    request = ground.request(materials=["none"])
+    ground.submit(request)
+    ground.sequenced()
+    path = f"/v1/refusals/{request['request_id']}"
+    (told,) = document_of(ground.send("GET", path))["refusals"]
+    assert (told["code"], told["client"], told["lookups"]) == ("request.material", "approval", [])
+    for name, role, code in (("c", Role.APPROVAL, "refusal.unknown"), ("d", Role.CENTRE, None)):
+        signer = keys.generate(Algorithm.ED25519, name)
+        enrol(ground, name, signer, roles=(role,))
+        assert document_of(ground.send("GET", path, signer=signer)).get("code") == code
