@@ -87,6 +87,7 @@ class Figures:
     papers_exempt: int = 0  # 应用未用: taken although the receipt said exempt
     papers_live: int = 0  # 应用未用: taken without asking a live source
     papers_other: int = 0
+    papers_ungranted: int = 0  # 应用未用: a live source could be asked, had the system applied for a grant
     originals: int = 0  # of papers_exempt, those demanded to be seen in the original
 
     @property
@@ -102,12 +103,12 @@ class Figures:
     @property
     def papers(self) -> int:
         """Everything that was reported as taken on paper."""
-        return self.papers_exempt + self.papers_live + self.papers_other
+        return self.unused + self.papers_other
 
     @property
     def unused(self) -> int:
         """Papers that data could have replaced."""
-        return self.papers_exempt + self.papers_live
+        return self.papers_exempt + self.papers_live + self.papers_ungranted
 
     @property
     def exemption_rate(self) -> float | None:
@@ -122,7 +123,7 @@ class Figures:
     @property
     def application_rate(self) -> float | None:
         """应用率."""
-        return _share(self.applied, self.applicable + self.papers_live)
+        return _share(self.applied, self.applicable + self.papers_live + self.papers_ungranted)
 
     @property
     def success_rate(self) -> float | None:
@@ -137,7 +138,7 @@ class Figures:
     @property
     def unused_rate(self) -> float | None:
         """应用未用率."""
-        return _share(self.unused, self.exempt + self.papers_live)
+        return _share(self.unused, self.exempt + self.papers_live + self.papers_ungranted)
 
     def plus(self, other: Figures) -> Figures:
         """Both together."""
@@ -190,7 +191,7 @@ def figures_of(rows: Iterable[tuple[str, str, int]], papers: Iterable[tuple[str,
         by["applicable"] += count * (reach != Reach.NONE)
         by["answered"] += count * (reach == Reach.APPLIED and decision in {"exempt", "not_met"})
     for standing, count in papers:
-        by[f"papers_{standing}" if standing in {"exempt", "live"} else "papers_other"] += count
+        by[f"papers_{standing}" if standing in {"exempt", "live", "ungranted"} else "papers_other"] += count
     return Figures(**{name: by[name] for name in Figures.__slots__})
 
 

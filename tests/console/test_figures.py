@@ -142,7 +142,7 @@ def test_paper_taken_leads_from_the_rates_to_the_reports_and_that_is_logged(
     watched = small_browser.page(small_browser.house.role(ConsoleRole.OPERATOR))
     page = watched.go("/console/papers")
     watched.check()
-    assert page.locator(".summary strong").all_inner_texts()[:4] == ["2", "1", "1", "1"]
+    assert page.locator(".summary strong").all_inner_texts()[:5] == ["2", "1", "1", "0", "1"]
     page.click("text=市监局 >> nth=-1")
     page.wait_for_url("**by=item**")
     page.click("th a")

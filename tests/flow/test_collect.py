@@ -10,9 +10,12 @@ import pytest
 from broker.core.answer import Reason
 from broker.core.collected import PAPER_REASONS, STANDINGS, PaperReason, Standing
 from broker.core.errors import Problem
+from broker.core.figures import GroupBy
 from broker.flow import register
 from broker.flow.collect import collect, note_of
+from broker.flow.figures import told_by
 from broker.flow.sweep import tidy
+from broker.ports import Client
 from broker.ports.figures import Report
 from tests.flow import catalogue, kit
 from tests.flow.kit import Broker
@@ -95,6 +98,23 @@ def test_what_cannot_be_asked_covers_nothing(broker: Broker, how: str) -> None:
             register.set_grant_state(broker.parts, f"g-{source}", how)
     kept = report(broker, 1, {"material": LICENCE})
     assert standings(kept) == {LICENCE: ("uncovered", "")}
+
+
+@ON_SQLITE
+def test_not_applying_for_a_grant_is_no_way_around_the_rule(broker: Broker) -> None:
+    """Z26: the source is live and the row confirmed; that the system never asked for a grant needs its reason."""
+    broker.execute("DELETE FROM access_grant")  # behind the register: the next line has it read anew
+    register.register_client(
+        broker.parts, Client("other", "另一系统", kit.UNIT, None, "active")
+    )  # the register is read anew
+    refused(broker, "collected.reason", {"material": LICENCE, "original": True})
+    kept = report(broker, 1, {"material": LICENCE, "reason": "no_grant"}, {"material": FORM})
+    assert standings(kept) == {LICENCE: ("ungranted", catalogue.LICENCES), FORM: ("uncovered", "")}
+    month = kept.day[:7]
+    with broker.parts.store.read() as work:
+        assert work.reports({}, f"{month}-01", f"{month}-31", 9), "it stands in the list"
+        told = told_by(work, GroupBy.MONTH, {}, [month])[month]
+    assert (told.papers_ungranted, told.unused, told.unused_rate) == (1, 1, 1.0)
 
 
 @ON_SQLITE
@@ -185,4 +205,4 @@ def test_a_report_whose_answer_is_lost_is_kept_once(broker: Broker, fault: str) 
 def test_every_reason_and_standing_has_its_words() -> None:
     assert PAPER_REASONS.keys() == set(PaperReason)
     assert STANDINGS.keys() == set(Standing)
-    assert {one for one in Standing if one.unused} == {Standing.EXEMPT, Standing.LIVE}
+    assert {one for one in Standing if one.unused} == {Standing.EXEMPT, Standing.LIVE, Standing.UNGRANTED}

@@ -80,10 +80,10 @@ def test_what_is_not_needed_is_left_out() -> None:
 def test_the_rates_divide_what_their_definitions_say() -> None:
     rows = [("exempt", "applied", 5), ("not_met", "applied", 1), ("submit", "applied", 2), ("submit", "applicable", 1),
             ("submit", "none", 1)]  # fmt: skip
-    told = figures_of(rows, [("exempt", 2), ("live", 1), ("decided", 1), ("uncovered", 1)])
+    told = figures_of(rows, [("exempt", 2), ("live", 1), ("ungranted", 1), ("decided", 1), ("uncovered", 1)])
     assert (told.materials, told.applicable, told.applied, told.answered) == (10, 9, 8, 6)
-    assert [getattr(told, name) for name in RATES] == [5 / 10, 9 / 10, 8 / 10, 5 / 8, 6 / 8, 3 / 6]
-    assert (told.papers, told.unused, told.rest) == (5, 3, 5)
+    assert [getattr(told, name) for name in RATES] == [5 / 10, 9 / 10, 8 / 11, 5 / 8, 6 / 8, 4 / 7]
+    assert (told.papers, told.unused, told.rest) == (6, 4, 5)
 
 
 def test_a_rate_of_nothing_is_none() -> None:
