@@ -89,6 +89,14 @@ def test_everybody_sees_what_concerns_them_and_no_more(small: House, asked: kit.
     assert {who: sight(small, account, path) for who, (account, _) in seen.items()} == {
         who: expected for who, (_, expected) in seen.items()
     }
+    names = {who: "公司甲1" in small.http(account).get(path).text for who, (account, _) in seen.items()}
+    assert [who for who, named in names.items() if named] == [
+        "department", "operator, in the stead of a department without a code",
+    ], "about whom it is, only who handles it is told"  # fmt: skip
+    opened = [one for one in asked.entries("objection_viewed") if one.get("opened")]
+    assert {one["operator"] if "operator" in one else one["by"] for one in opened} == {
+        seen["department"][0].login, seen["operator, in the stead of a department without a code"][0].login,
+    }  # fmt: skip
     stranger = small.http(seen["another department"][0])
     assert stranger.post(path, {"act": "accept"}).status_code == 404
     assert path not in stranger.get("/console/objections").text

@@ -7,7 +7,7 @@ auditor and a clerk read the same page. A clerk reads the cases of the own body.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -220,8 +220,15 @@ def _terms() -> dict[str, Any]:
     return {
         "decision": _decision, "modes": MODES, "states": STATES, "case_states": CASE_STATES, "kinds": ENTRY_KINDS,
         "bases": BASES, "forms": FORMS, "role_name": role_name, "reason_words": reason_words,
-        "reason_next": reason_next, "tones": TONES,
+        "reason_next": reason_next, "tones": TONES, "took": _took,
     }  # fmt: skip
+
+
+def _took(start: str, end: str) -> int | None:
+    """The milliseconds from one moment of a hop to the next, as its entries write them; None where one is missing."""
+    if not start or not end:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)) // timedelta(milliseconds=1)
 
 
 TONES = {"exempt": "good", "fallback": "warn", "submit": "", "not_met": "bad", "pending": "warn"}
