@@ -65,6 +65,7 @@ _FAILED_BY: Final[Mapping[Reason, str]] = {
     Reason.SOURCE_DOWN: "answer",
     Reason.THROTTLED: "answer",
     Reason.LATE: "answer",
+    Reason.EFFECT_UNKNOWN: "answer",
     Reason.AUTHENTICATION: "auth",
     Reason.NOT_PERMITTED: "auth",
     Reason.UNTRUSTED: "signature",

@@ -156,13 +156,15 @@ def _since(began: float) -> int:
 
 
 def _signs(parts: Parts, keys: Mapping[str, Verifier]) -> bool:
-    """Each key in use makes a signature that its published half verifies, and may sign by the register."""
+    """Each key in use makes a signature that its public half verifies, and may sign by the register."""
+    signers = (parts.signer, *parts.log_signers)
+    for signer in signers:
+        unseal(seal(b"{}", signer, _PROOF_TYPE), keys, _PROOF_TYPE)
     with parts.store.read() as work:
         pulse = work.pulse()
         policy = parts.policy(work, pulse)
-    for signer in (parts.signer, *parts.log_signers):
+    for signer in signers:
         require_signing(policy, signer, pulse.now)
-        unseal(seal(b"{}", signer, _PROOF_TYPE), keys, _PROOF_TYPE)
     return True
 
 

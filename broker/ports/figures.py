@@ -134,9 +134,7 @@ class FiguresWork(Protocol):
         """Counters of these months by these columns: (values, decision, reach, count). Frozen months stay as frozen."""
         ...
 
-    def papers(
-        self, by: Sequence[str], where: Where, months: Sequence[str]
-    ) -> list[tuple[tuple[str, ...], str, int]]:
+    def papers(self, by: Sequence[str], where: Where, months: Sequence[str]) -> list[tuple[tuple[str, ...], str, int]]:
         """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
         ...
 

@@ -37,10 +37,10 @@ class Health:
     """The routes of health; one object per process."""
 
     def __init__(self, parts: Parts, public_url: str, book: KeyBook, queue: Callable[[], bool]) -> None:
-        """``book`` has the published keys; ``queue`` tells whether the queue answers."""
+        """``book`` has the keys that this process holds; ``queue`` tells whether the queue answers."""
         self._parts = parts
         self._public_url = public_url
-        self._examine = _Rarely(lambda: fitness(parts, {**book.receipt(), **_by_id(book.log())}, queue))
+        self._examine = _Rarely(lambda: fitness(parts, _by_id([*book.receipt_keys, *book.log_keys]), queue))
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""

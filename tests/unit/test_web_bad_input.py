@@ -297,7 +297,8 @@ def test_the_same_request_id_with_another_body_is_refused(ground: Ground) -> Non
         (b"{", "body.not-json"),
         (b'{"case": {"number": "a"}}', "request.schema"),
         (b'{"case": {"number": "a"}, "outcome": "burnt"}', "request.schema"),
-        (b'{"case": {"number": "a"}, "outcome": "approved"}', "case.unknown"),
+        (b'{"case": {"number": "a"}, "outcome": "approved"}', "request.schema"),
+        (json.dumps({"case": {"number": "a"}, "outcome": "approved", "operator": CLERK}).encode(), "case.unknown"),
     ],
 )
 def test_an_outcome_that_cannot_be_meant_is_refused_and_recorded(ground: Ground, body: bytes, code: str) -> None:
