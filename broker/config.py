@@ -45,6 +45,8 @@ class Settings:
     """Address the web server listens on."""
     port: int = 8080
     """Port the web server listens on."""
+    proxies: int = 0
+    """Our own proxies before the web server, each adding to `X-Forwarded-For`; only what they add is believed."""
     web_processes: int = 2
     """Web processes of the fleet; the embedded default always runs one."""
     web_threads: int = 64

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.config import ROOT
 from broker.core.check import check
@@ -63,6 +64,8 @@ class Surface:
     """Whether the queue answers; always, where it is this process itself."""
     provider: IdentityProvider | None = None
     """Who vouches for people of the console, besides its own accounts."""
+    proxies: int = 0
+    """How many proxies of ours tell whence a request comes; whatever stands before what they add is not believed."""
 
 
 def create_app(parts: Parts, surface: Surface) -> Flask:
@@ -103,6 +106,8 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
             return errors.problem_response(problem)
         return response
 
+    if surface.proxies:  # else every stranger who fails would be the proxy, and so would everybody else
+        app.wsgi_app = ProxyFix(app.wsgi_app, surface.proxies, 0, 0, 0, 0)  # type: ignore[method-assign]
     return app
 
 

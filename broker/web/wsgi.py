@@ -31,5 +31,6 @@ def application() -> Flask:
         seats=max(1, settings.web_threads - _FREE_THREADS),
         provider=office.provider,
         queue=office.queue,
+        proxies=settings.proxies,
     )
     return create_app(office.parts, surface)

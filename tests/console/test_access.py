@@ -7,11 +7,12 @@ import time
 
 import pyotp
 import pytest
+from flask import request
 from playwright.sync_api import Page
 from sqlalchemy import text
 
 from broker.core.errors import Problem
-from broker.core.people import FREE_FAILURES, Assignment, ConsoleRole
+from broker.core.people import FREE_FAILURES, LONGEST_PASSWORD, Assignment, ConsoleRole
 from broker.flow import people
 from broker.web.app import Surface, create_app
 from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
@@ -327,3 +328,35 @@ def test_under_https_browsers_are_told_to_come_by_nothing_else(small: House) -> 
     for one in cookies:
         assert one.startswith("__Host-broker-")
         assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in one.split(";")}
+
+
+@pytest.mark.parametrize(("proxies", "seen"), [(0, "127.0.0.1"), (1, "203.0.113.9"), (2, "198.51.100.7")])
+def test_where_somebody_comes_from_is_what_our_own_proxies_say(small: House, proxies: int, seen: str) -> None:
+    surface = Surface(small.url, small.office.receipt_keys, small.office.log_keys, proxies=proxies)
+    app = create_app(small.parts, surface)
+    found: list[str | None] = []
+    app.before_request(lambda: found.append(request.remote_addr))
+    forged = {"X-Forwarded-For": "10.0.0.1, 198.51.100.7, 203.0.113.9", "X-Forwarded-Host": "evil.example"}
+    answer = app.test_client().get("/console", headers=forged)
+    assert found == [seen]
+    assert "evil.example" not in answer.headers["Location"]
+
+
+def test_a_password_is_kept_as_argon2id_of_the_recommended_cost(small: House) -> None:
+    small.account("reader")
+    kept = str(rows(small, "SELECT password FROM person"))
+    assert "$argon2id$v=19$m=19456,t=2,p=1$" in kept
+
+
+def test_a_long_password_of_any_characters_is_taken_and_compared_as_it_was_typed(small: House) -> None:
+    account = small.account("reader")
+    longest = "8§éäñ1" * 21 + "xy"
+    assert len(longest) == LONGEST_PASSWORD
+    for number, new in enumerate(("  lower case and spaces only  ", "海阔凭鱼跃天高任鸟飞不亦快哉", longest)):
+        form = {"current": account.password, "password": new, "again": new}
+        assert small.http(account).post("/console/account/password", form).status_code == 303, new
+        address = f"10.0.0.{number}"
+        assert signed_in(small, account.login, new[:-1], address) == "access.refused", "nothing is cut"
+        assert signed_in(small, account.login, f"{new} ", address) == "access.refused", "nor trimmed"
+        assert signed_in(small, account.login, new, address) == ""
+        account.password = new

@@ -163,3 +163,8 @@ def test_signing_out_leads_to_the_providers_sign_out(linked: House, identities: 
     away = urlsplit(visitor.get("/console/sign-out/provider").headers["Location"])
     assert f"{away.scheme}://{away.netloc}{away.path}" == f"{identities.url}/leave"
     assert parse_qs(away.query)["post_logout_redirect_uri"] == [f"{linked.url}/console/sign-in"]
+
+
+def test_a_provider_whose_metadata_name_another_issuer_is_not_gone_to(linked: House, identities: Provider) -> None:
+    identities.url = "https://elsewhere.example"
+    assert linked.http(None).get("/console/sign-in/provider").status_code == 503

@@ -60,7 +60,7 @@ def _concrete(path: str) -> str:
 
 @pytest.mark.parametrize("path", sorted({_concrete(route.path) for route in ROUTES}))
 def test_a_method_that_a_route_does_not_take_is_refused_in_the_one_shape(standing: Ground, path: str) -> None:
-    for method in ("DELETE", "PUT", "PATCH", "OPTIONS"):
+    for method in ("DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"):
         answer = standing.http.open(path, method=method)
         assert _shaped(answer)["code"] == "route.method"
         assert answer.headers["Allow"]
