@@ -14,9 +14,7 @@ from broker.flow.explain import explain_as, refusals_as
 
 @click.command("explain")
 @click.argument("verification")
-@click.option(
-    "--refused", is_flag=True, help="The argument is the id of a request that was refused."
-)
+@click.option("--refused", is_flag=True, help="The argument is the id of a request that was refused.")
 @click.option("--by", required=True, help="Who looks; the log keeps the name.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The whole explanation as JSON.")

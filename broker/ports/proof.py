@@ -180,6 +180,14 @@ class ProofWork(Protocol):
         """Let an embargo hide what it names; the caller has locked it."""
         ...
 
+    def lift_embargo(self, number: str, now: datetime) -> None:
+        """Let an embargo end now; the caller has locked it."""
+        ...
+
+    def embargoes(self, now: datetime, limit: int) -> list[Embargo]:
+        """The embargoes not over yet, the newest first."""
+        ...
+
     def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:
         """The embargoes not over yet on this person, and on all cases."""
         ...

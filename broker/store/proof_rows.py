@@ -314,6 +314,16 @@ class ProofRows(Rows):
         """Let an embargo hide what it names; the caller has locked it."""
         self._run(update(p.embargo).where(p.embargo.c.id == number).values(approved_by=by, approved_at=now))
 
+    def lift_embargo(self, number: str, now: datetime) -> None:
+        """Let an embargo end now; the caller has locked it."""
+        self._run(update(p.embargo).where(p.embargo.c.id == number).values(until=now))
+
+    def embargoes(self, now: datetime, limit: int) -> list[Embargo]:
+        """The embargoes not over yet, the newest first."""
+        one = p.embargo.c
+        found = _EMBARGOES.where(one.until > now).order_by(one.requested_at.desc(), one.id.desc()).limit(limit)
+        return [Embargo(*row) for row in self._run(found)]
+
     def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:
         """The embargoes not over yet on this person, and on all cases."""
         one = p.embargo.c

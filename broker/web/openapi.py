@@ -118,6 +118,22 @@ _SMALL = {
         accesses={"type": "array", "items": {"$ref": "#/components/schemas/audit.access"}}, more={"type": "boolean"}
     ),
     "embargo": _object(id=_TEXT, until=_MOMENT, requested_by=_TEXT, approved_by={"type": ["string", "null"]}),
+    "embargoes": _object(
+        embargoes={
+            "type": "array",
+            "items": _object(
+                id=_TEXT,
+                reason=_TEXT,
+                until=_MOMENT,
+                client={"type": ["string", "null"]},
+                case={"type": ["string", "null"]},
+                requested_by=_TEXT,
+                requested_from=_TEXT,
+                approved_by={"type": ["string", "null"]},
+                requested_at=_MOMENT,
+            ),
+        }
+    ),
     "erased": _object(case=_object(number=_TEXT), verifications=_INTEGER, lookups=_INTEGER),
     "consistency": _object(old=_INTEGER, new=_INTEGER, hashes={"type": "array", "items": _TEXT}),
     "edition": _EDITION,

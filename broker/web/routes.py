@@ -410,6 +410,17 @@ ROUTES: tuple[Route, ...] = (
         (Parameter("number", "path", "The embargo's id.", "[0-9a-f]{32}"),), "audit.approval", roles=_CENTRE,
     ),
     Route(
+        "POST", "/v1/embargoes/{number}/lifting", "lift_embargo",
+        "End an embargo before its time, approved or not, with a reason.",
+        {200: ("It is over.", _JSON, "embargo")},
+        (*_SIGNED, *_BODY, "request.schema", "embargo.unknown", "embargo.over"),
+        (Parameter("number", "path", "The embargo's id.", "[0-9a-f]{32}"),), "audit.lifting", roles=_CENTRE,
+    ),
+    Route(
+        "GET", "/v1/embargoes", "embargoes", "The embargoes that are not over, approved or not, the newest first.",
+        {200: ("The embargoes.", _JSON, "embargoes")}, _SIGNED, roles=_CENTRE,
+    ),
+    Route(
         "POST", "/v1/log/cosignatures", "cosign",
         "A witness hands in its line under a checkpoint; bundles and the checkpoint carry it from then on.",
         {200: ("It is kept.", _JSON, "cosigned")},

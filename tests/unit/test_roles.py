@@ -55,6 +55,8 @@ MATRIX: dict[str, set[Role]] = {
     "accesses": {Role.PORTAL},
     "embargo": {Role.CENTRE},
     "approve_embargo": {Role.CENTRE},
+    "lift_embargo": {Role.CENTRE},
+    "embargoes": {Role.CENTRE},
     "sources": set(Role) - {Role.WITNESS, Role.PORTAL},
     "consents": {Role.PORTAL},
     "request_consent": {Role.APPROVAL},
@@ -99,6 +101,7 @@ BODIES: dict[str, Any] = {
     "accesses": {"subject": {"id_type": "111", "number": "11010119900307109X"}},
     "embargo": {"by": "李某", "reason": "调查", "until": "2026-01-01T00:00:00Z", "client": "none", "case": "none"},
     "approve_embargo": {"by": "王某"},
+    "lift_embargo": {"by": "王某", "reason": "调查结束"},
     "erase": {"client": "none", "case": {"number": "none"}, "by": "李某", "reason": "本人要求"},
 }  # fmt: skip
 

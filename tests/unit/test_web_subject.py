@@ -96,6 +96,24 @@ def test_an_embargo_hides_once_another_person_approves_it_and_until_its_end(
     assert {"embargo_requested", "embargo_approved"} <= set(kinds)
 
 
+def test_an_embargo_is_listed_until_it_is_lifted_with_a_reason(ground: Ground) -> None:
+    made = embargo(ground, later(days=30), subject=ME)
+    approve(ground, made["id"])
+    (listed,) = document_of(ground.send("GET", "/v1/embargoes", signer=CENTRE))["embargoes"]
+    assert (listed["id"], listed["reason"], listed["approved_by"]) == (made["id"], "案件调查", "王某")
+    path, lifting = f"/v1/embargoes/{made['id']}/lifting", {"by": "赵某", "reason": "调查结束"}
+    assert document_of(ground.send("POST", path, {"by": "赵某"}, signer=CENTRE))["code"] == "request.schema"
+    assert view(ground)["accesses"] == []
+    assert document_of(ground.send("POST", path, lifting, signer=CENTRE))["id"] == made["id"]
+    assert len(view(ground)["accesses"]) == 1
+    told = [one for one in ground.entries() if one["kind"] == "embargo_lifted"]
+    assert [(one["by"], one["why"]) for one in told] == [("赵某", "调查结束")]
+    assert document_of(ground.send("GET", "/v1/embargoes", signer=CENTRE))["embargoes"] == []
+    assert document_of(ground.send("POST", path, lifting, signer=CENTRE))["code"] == "embargo.over"
+    unknown = ground.send("POST", f"/v1/embargoes/{'0' * 32}/lifting", lifting, signer=CENTRE)
+    assert document_of(unknown)["code"] == "embargo.unknown"
+
+
 def test_an_embargo_on_one_case_leaves_the_others_visible(ground: Ground) -> None:
     ground.sequenced()
     approve(ground, embargo(ground, later(days=30), client="approval", case="case-0")["id"])

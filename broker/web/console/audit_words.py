@@ -50,6 +50,7 @@ KINDS: Mapping[str, Text] = {
     "annotated": _text("批注", "annotated"),
     "accesses_shown": _text("向本人展示查询记录", "accesses shown to the person"),
     "embargo_requested": _text("申请暂不公开", "embargo requested"),
+    "embargo_lifted": _text("解除暂不公开", "embargo lifted"),
     "embargo_approved": _text("批准暂不公开", "embargo approved"),
     "alive": _text("日志存活", "log alive"),
     "entries_read": _text("读取日志条目", "entries read"),
