@@ -13,11 +13,13 @@ import yaml
 from broker.bootstrap import read_references
 from broker.core.answer import Reason
 from broker.core.gate import Breaker
+from broker.core.people import ConsoleRole
 from broker.flow import register, source_test
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
 from broker.ports import Client
 from broker.ports.health import CredentialReference
+from broker.web.console.sources import near_limit
 from tests.console.kit import PHONE, WIDE, Browser, House
 from tests.flow import catalogue, kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
@@ -135,3 +137,18 @@ def test_the_pages_of_sources_are_sound(browser: Browser, lang: str, size: tuple
     page.click("tbody tr:first-child a")
     watched.check()
     assert house.http(house.account("reader")).get("/console/sources/none").status_code == 404
+
+
+def test_among_many_sources_one_is_found_and_a_limit_is_told_before_it_is_reached(browser: Browser) -> None:
+    watched = browser.page(browser.house.role(ConsoleRole.READER))
+    page = watched.go("/console/sources")
+    every = page.locator("#results tbody tr").count()
+    page.fill("#q", "dr-credit-record")
+    page.press("#q", "Enter")
+    page.wait_for_url("**q=dr-credit-record**")
+    assert page.locator("#results tbody tr").count() == 1 < every
+    watched.check()
+    watched.go("/console/sources?q=nobody-has-this&state=away")
+    assert page.locator(".empty").count() == 1
+    assert [near_limit(calls, 100) for calls in (0, 79, 80, 101)] == [False, False, True, True]
+    assert not near_limit(10**6, None)

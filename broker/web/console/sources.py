@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from markupsafe import Markup
 
 from broker.core.answer import Reason
@@ -33,6 +33,7 @@ from broker.web.console.visit import visitor
 DAYS = 14
 _ANSWERS = 1000  # the latest answers whose reasons are counted
 _JOBS = 100  # looked through for those of one source
+NEAR_LIMIT = 0.8  # of the calls a day: from here on the page warns, while there is time to ask for more
 _OPERATOR = only(ConsoleRole.OPERATOR)
 
 
@@ -50,14 +51,25 @@ class _Sources:
         self._parts = console.parts
 
     def index(self) -> Response:
-        """Every source of the list in force, with its health of today."""
+        """Every source of the list in force, or those sought, with its health of today."""
         with self._parts.store.read() as work:
             seen = sources_seen(self._parts, work)
             catalog = self._catalog(work)
         rows = [(one, catalog.sources[one["source"]], self._connected(catalog.sources[one["source"]])) for one in seen]
         rows.sort(key=lambda row: (_URGENT.index(row[0]["state"]), not row[2]))
         counts = {state: sum(row[0]["state"] == state for row in rows) for state in _URGENT}
-        return shown("sources/index.html", rows=rows, counts=counts)
+        words, state = request.args.get("q", "").strip().casefold(), request.args.get("state", "")
+        found = [row for row in rows if words in _sought(row[1]) and state in {"", row[0]["state"]}]
+        return shown(
+            "sources/index.html",
+            rows=found,
+            counts=counts,
+            states=_URGENT,
+            q=request.args.get("q", ""),
+            state=state,
+            all=len(rows),
+            near=near_limit,
+        )
 
     def source(self, key: str) -> Response:
         """One source: today, the last days, why it failed, what falls back without it, and its connection."""
@@ -79,7 +91,7 @@ class _Sources:
             picture=Markup(drawn_days(_every_day(key, past, now))),  # noqa: S704 - drawn by us, every word escaped
             impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
             references=self._parts.references.get(source.platform, ()) if is_operator else (),
-            is_operator=is_operator, calls=_calls(gate, now),
+            is_operator=is_operator, calls=_calls(gate, now), near=near_limit,
         )  # fmt: skip
 
     def test(self, key: str) -> Response:
@@ -93,6 +105,15 @@ class _Sources:
 
     def _connected(self, source: Source) -> bool:
         return self._parts.asking(source) is not None
+
+
+def near_limit(calls: int, most: int | None) -> bool:
+    """Whether today's calls come near what the source allows in a day."""
+    return most is not None and calls >= NEAR_LIMIT * most
+
+
+def _sought(source: Source) -> str:
+    return " ".join((source.key, source.platform, *source.name.values(), *source.authority.values())).casefold()
 
 
 _URGENT = ("away", "failing", "ok", "unasked")
