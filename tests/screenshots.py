@@ -46,6 +46,9 @@ SHOTS = (
     Shot("draft", "list-editor", "/console/drafts/{draft}"),
     Shot("row", "list-editor", f"/console/drafts/{{draft}}/rows/materials/{_MATERIAL}"),
     Shot("coverage", "reader", "/console/coverage"),
+    Shot("sources", "reader", "/console/sources?q=信用"),
+    Shot("supply", "reader", "/console/supply"),
+    Shot("supply-phone", "reader", "/console/supply", "zh", PHONE),
     Shot("coverage-phone", "reader", "/console/coverage", "en", PHONE),
     Shot("list-phone", "reader", "/console/list?q=公司", "zh", PHONE),
 )
