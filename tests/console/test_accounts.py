@@ -43,7 +43,7 @@ def test_an_operator_opens_an_account_and_limits_it(
     page.select_option("#kind", "stage")
     page.fill("#value", "没有的阶段")
     page.click("main form .button")
-    assert page.locator("[role=alert]").count() == 1, "the list knows no such stage"
+    assert page.locator("main [role=alert]").count() == 1, "the list knows no such stage"
     page.fill("#value", "开办")
     page.click("main form .button")
     password = page.inner_text("code.letters")
