@@ -102,6 +102,10 @@ class OwnKey:
             return KeyState.RETIRED
         return KeyState.RETIRING if self.state is KeyState.RETIRED and self.not_after is not None else self.state
 
+    def ends(self, now: datetime) -> datetime | None:
+        """When what signs now, or is to sign, will sign no more; None where nobody has said, or it signs no more."""
+        return self.not_after if self.state_at(now) in {KeyState.COMING, KeyState.ACTIVE} else None
+
     def published(self) -> Verifier:
         """The key as those who verify must take it."""
         dated = self.not_before is not None or self.not_after is not None

@@ -22,6 +22,7 @@ from broker.core.day import day_of
 from broker.core.envelope import Verifier
 from broker.core.gate import Breaker, Gate
 from broker.core.health import BOUNDS_MS, Day
+from broker.core.own_key import OwnKey
 from broker.core.roles import Role
 from broker.flow.fitness import fitness, sources_seen, states
 from broker.flow.parts import Parts
@@ -64,10 +65,12 @@ class Health:
     def metrics(self) -> Response:
         """What a Prometheus scrapes: all workers' figures out of the database, and this process's own."""
         with self._parts.store.read() as work:
-            now = work.pulse().now
+            pulse = work.pulse()
+            now, own_keys = pulse.now, self._parts.policy(work, pulse).own_keys
             gates, days = states(work, now)
         registry = CollectorRegistry()
         registry.register(_Figures(gates, days, now))
+        registry.register(_Keys(own_keys.values(), now))
         ProcessCollector(registry=registry)
         response = Response(generate_latest(registry), content_type=METRICS)
         response.headers["Cache-Control"] = "no-store"
@@ -93,6 +96,23 @@ class _Rarely:
                 self._last = self._done()
                 self._until = time.monotonic() + FRESH_SECONDS
             return self._last
+
+
+class _Keys:
+    """When our own signing keys end: whoever watches warns as many days ahead as a rotation takes."""
+
+    def __init__(self, own_keys: Iterable[OwnKey], now: datetime) -> None:
+        self._ends = {(one.name, one.role.value, one.verifier.key_id): one.ends(now) for one in own_keys}
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing for a key without an end."""
+        told = GaugeMetricFamily(
+            "broker_own_key_ends_timestamp_seconds", "When a signing key of ours ends.", labels=["name", "role", "key"]
+        )
+        for labels, ends in self._ends.items():
+            if ends is not None:
+                told.add_metric(labels, ends.timestamp())
+        yield told
 
 
 class _Figures:

@@ -15,6 +15,7 @@ from broker.core.answer import Reason
 from broker.core.envelope import Algorithm
 from broker.core.gate import Breaker
 from broker.core.health import Probed
+from broker.core.own_key import KeyRole, KeyState, OwnKey
 from broker.ports.health import Travelled
 from broker.signing import keys
 from broker.web.app import create_app
@@ -177,3 +178,21 @@ def test_a_database_that_cannot_be_written_cannot_admit(ground: Ground) -> None:
         connection.commit()
     answer = ground.http.get("/v1/health")
     assert (answer.status_code, document_of(answer)["got"]) == (503, "write")
+
+
+def test_the_end_of_a_key_that_signs_is_told_before_it_comes(ground: Ground) -> None:
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    other = keys.generate(Algorithm.ED25519, "next")
+    own = OwnKey(
+        keys.load_public(keys.public_pem(other), "next"), KeyRole.RECEIPT, "receipt", KeyState.COMING, None, until
+    )
+    name = "broker_own_key_ends_timestamp_seconds"
+    assert own.ends(until - timedelta(days=1)) == until
+    assert own.ends(until) is None
+    assert replace(own, revoked_at=until).ends(until - timedelta(days=1)) is None
+    with ground.parts.store.write() as work:
+        work.add_own_key(own, keys.public_pem(other).decode(), work.pulse().now)
+        work.move_policy()
+        work.commit()
+    families = {one.name: one for one in text_string_to_metric_families(ground.http.get("/metrics").text)}
+    assert [(one.labels["role"], one.value) for one in families[name].samples] == [("receipt", until.timestamp())]
