@@ -17,6 +17,7 @@ from broker.core.envelope import Verifier
 from broker.core.own_key import OwnKey
 from broker.core.roles import Role
 from broker.ports.audit import AuditWork
+from broker.ports.backlog import BacklogWork
 from broker.ports.console import ConsoleWork
 from broker.ports.editions import EditionWork
 from broker.ports.figures import FiguresWork
@@ -414,7 +415,7 @@ class Draft:
 
 class Work(
     WaitingWork, GrantsWork, ProofWork, HealthWork, SessionWork, ConsoleWork, FiguresWork, AuditWork, EditionWork,
-    OwnKeysWork, Protocol,
+    OwnKeysWork, BacklogWork, Protocol,
 ):  # fmt: skip
     """One transaction on the only truth: leave it without ``commit`` and nothing happened. Times are the database's."""
 

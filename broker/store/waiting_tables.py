@@ -19,6 +19,8 @@ promise = Table(  # a commitment on which a decision rests
     Column("checked_at", Moment),
 )
 
+Index("promise_state", promise.c.state)
+
 work_order = Table(  # a lookup that a person answers
     "work_order",
     metadata,

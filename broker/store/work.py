@@ -45,6 +45,7 @@ from broker.ports import (
 from broker.store import edition_tables as e
 from broker.store import tables as t
 from broker.store.audit_rows import AuditRows
+from broker.store.backlog_rows import BacklogRows
 from broker.store.console_rows import ConsoleRows
 from broker.store.edition_rows import EditionRows
 from broker.store.engine import Database
@@ -102,6 +103,7 @@ class SqlWork(
     AuditRows,
     EditionRows,
     OwnKeyRows,
+    BacklogRows,
 ):
     """One transaction; see ``ports.Work`` for what the methods mean."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 from flask import Flask, Response, request
@@ -24,14 +24,20 @@ from broker.core.gate import Breaker, Gate
 from broker.core.health import BOUNDS_MS, Day
 from broker.core.own_key import OwnKey
 from broker.core.roles import Role
+from broker.flow.backlog import outstanding
 from broker.flow.fitness import fitness, sources_seen, states
 from broker.flow.parts import Parts
+from broker.web.backlog_figures import BacklogFigures
 from broker.web.guard import JSON, Signed, read_body, reading
 from broker.web.key_book import KeyBook
 
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_SECONDS: Final = 1.0  # anybody may ask for the examination: more often than this it is not made
+COUNTED_SECONDS: Final = 5.0  # nor is the backlog counted more often, which costs more
 _WATCHERS: Final = tuple(role for role in Role if role not in {Role.WITNESS, Role.PORTAL})
+
+
+_T = TypeVar("_T")
 
 
 class Health:
@@ -41,7 +47,10 @@ class Health:
         """``book`` has the keys that this process holds; ``queue`` tells whether the queue answers."""
         self._parts = parts
         self._public_url = public_url
-        self._examine = _Rarely(lambda: fitness(parts, _by_id([*book.receipt_keys, *book.log_keys]), queue))
+        self._examine = _Rarely(
+            lambda: fitness(parts, _by_id([*book.receipt_keys, *book.log_keys]), queue), FRESH_SECONDS
+        )
+        self._count = _Rarely(lambda: outstanding(parts), COUNTED_SECONDS)
 
     def add_to(self, app: Flask) -> None:
         """Register the routes."""
@@ -71,6 +80,7 @@ class Health:
         registry = CollectorRegistry()
         registry.register(_Figures(gates, days, now))
         registry.register(_Keys(own_keys.values(), now))
+        registry.register(BacklogFigures(self._count()))
         ProcessCollector(registry=registry)
         response = Response(generate_latest(registry), content_type=METRICS)
         response.headers["Cache-Control"] = "no-store"
@@ -81,21 +91,21 @@ def _by_id(keys: Iterable[Verifier]) -> dict[str, Verifier]:
     return {one.key_id: one for one in keys}
 
 
-class _Rarely:
+class _Rarely(Generic[_T]):
     """Something that is done at most once in a while; whoever comes sooner gets what came of the last time."""
 
-    def __init__(self, done: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, done: Callable[[], _T], seconds: float) -> None:
         self._done = done
+        self._seconds = seconds
         self._lock = threading.Lock()
-        self._until = 0.0
-        self._last: dict[str, Any] = {}
+        self._last: tuple[float, _T] | None = None  # until when it serves, and what it is
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> _T:
         with self._lock:
-            if time.monotonic() >= self._until:
-                self._last = self._done()
-                self._until = time.monotonic() + FRESH_SECONDS
-            return self._last
+            if self._last is None or time.monotonic() >= self._last[0]:
+                found = self._done()
+                self._last = (time.monotonic() + self._seconds, found)
+            return self._last[1]
 
 
 class _Keys:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,23 @@ def test_sources_are_drained_beside_each_other_but_each_by_one_thread() -> None:
         thread.join(IN_TIME)
     wait_until(lambda: sources.done == {"a": 50, "b": 50})
     assert sources.most == {"a": 1, "b": 1}
+
+
+def test_a_source_that_hangs_holds_one_of_a_workers_threads_however_often_it_is_woken() -> None:
+    """With as few as two threads, and twenty messages before its own, the other source is worked on meanwhile."""
+    sources = Sources(hanging=1, other=3)
+    drain = Drain(sources.look_up)
+    free = threading.Event()
+    sources.before = lambda source: source == "hanging" and free.wait(IN_TIME)
+    with ThreadPoolExecutor(2) as threads:
+        messages = [threads.submit(drain.run, name) for name in [*["hanging"] * 20, "other"]]
+        try:
+            messages[-1].result(IN_TIME)
+            assert (sources.done["other"], sources.done["hanging"], sources.most["hanging"]) == (3, 0, 1)
+            assert sum(not one.done() for one in messages) == 1
+        finally:
+            free.set()
+    assert sources.done["hanging"] == 1
 
 
 def test_whoever_comes_while_another_drains_returns_at_once_and_is_not_forgotten() -> None:

@@ -57,7 +57,7 @@ def samples(ground: Ground) -> dict[tuple[str, ...], float]:
     return {
         (
             sample.name,
-            *(sample.labels[one] for one in ("source", "outcome", "le") if one in sample.labels),
+            *(sample.labels[one] for one in ("source", "outcome", "le", "state", "step") if one in sample.labels),
         ): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
@@ -125,7 +125,34 @@ def test_no_person_stands_in_what_anybody_may_read(ground: Ground) -> None:
 
 def test_the_labels_are_the_lists_sources_and_nothing_a_caller_wrote(ground: Ground) -> None:
     ground.decided()
-    assert {labels[1] for labels in samples(ground)} == set(CATALOG["sources"])
+    others = {"broker_verifications_undecided", "broker_work_orders", "broker_promises", "broker_consents_waiting"}
+    assert {labels[1] for labels in samples(ground) if labels[0] not in others} == set(CATALOG["sources"])
+    assert {labels[1:] for labels in samples(ground) if labels[0] in others} == {
+        (), ("admitted",), ("pending",), ("open",), ("overdue",), ("by_hand",)
+    }  # fmt: skip
+
+
+def test_what_is_still_to_be_done_is_counted(ground: Ground) -> None:
+    number = document_of(ground.submit(ground.request()))["id"]
+    with ground.database.begin(write=True) as connection:
+        connection.exec_driver_sql("UPDATE lookup SET ready_at = ready_at - 60000 WHERE source = 'people'")
+        for state in ("by_hand", "kept"):
+            connection.exec_driver_sql(
+                "INSERT INTO promise (id, verification_id, material, text, state, promised_at) "
+                "VALUES (?, ?, 'm', 't', ?, 0)",
+                (state, number, state),
+            )
+        connection.commit()
+    told = samples(ground)
+    assert [told["broker_lookups_due", one] for one in ("licences", "people")] == [1, 1]
+    assert told["broker_lookups_due_oldest_seconds", "people"] >= 60
+    assert told["broker_lookups_due_oldest_seconds", "licences"] < 60
+    assert told["broker_verifications_undecided", "admitted"] == 1
+    assert [told["broker_promises", one] for one in ("open", "by_hand")] == [0, 1]
+    assert [told["broker_work_orders", one] for one in ("open", "overdue")] == [0, 0]
+    assert told["broker_consents_waiting",] == 0
+    ground.decided()
+    assert samples(ground)["broker_verifications_undecided", "admitted"] == 1  # counted at most every few seconds
 
 
 def test_a_healthy_broker_says_what_it_has_tried(ground: Ground) -> None:
