@@ -151,7 +151,7 @@ def _meant(case: Case) -> Mapping[str, Any] | None:
     return case.records[days.index(max(known))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(case=cases())
 def test_an_answer_says_what_its_record_says_at_each_fields_own_path_in_our_words(case: Case) -> None:
     answer, record = _read(case), _meant(case)
@@ -173,7 +173,7 @@ def test_an_answer_says_what_its_record_says_at_each_fields_own_path_in_our_word
     assert "as_of" not in case.options or (answer.as_of is not None and answer.as_of.tzinfo is UTC)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=cases(), value=st.text(min_size=1, max_size=6).filter(str.strip))
 def test_a_value_that_the_list_does_not_know_is_never_held(case: Case, value: str) -> None:
     """Put at the path of any asked field with a list of values, into every record."""
@@ -202,7 +202,7 @@ def _raw(record: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=cases())
 def test_the_order_of_the_records_and_of_their_fields_changes_nothing(case: Case) -> None:
     turned = [dict(reversed(list(record.items()))) for record in reversed(case.records)]
