@@ -12,8 +12,10 @@ from sqlalchemy import event
 
 from broker.core.answer import Reason
 from broker.core.misuse import Action, RuleName
-from broker.flow import preview
+from broker.core.work_order import OrderReply
+from broker.flow import orders, preview
 from broker.flow import publish as steps
+from broker.flow.orders import Evidence, Person, Said
 from tests.console.kit import House, Visitor
 from tests.console.test_audit import flagged
 from tests.console.test_cases import stock
@@ -26,6 +28,7 @@ from tests.flow.test_orders import CLUB, with_club
 MOST = 14  # of one page, its session included
 MORE = {  # pages that put together what stands in many places; a proof reads tiles, by the logarithm of the log's size
     "cases_verification": 18, "cases_bundle": 30, "objections_doubt": 18, "audit_entry": 18, "audit_index": 16,
+    "figures_index": 18, "figures_export": 18,
 }  # fmt: skip
 CLERK, OFFICER = f"clerk:unit={kit.UNIT}", f"source-department:unit={kit.DEPARTMENT}"
 # Who opens each page that is read, and where; a page without its row here fails.
@@ -83,6 +86,9 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "accounts_new": ("operator", "/accounts/new"),
     "accounts_account": ("operator", "/accounts/reader"),
     "access_account": ("reader", "/account"),
+    "access_prove": ("reader", "/prove"),
+    "orders_evidence": (OFFICER, "/orders/{answered}/evidence"),
+    "audit_progress": ("auditor", "/audit/log/progress"),
 }  # fmt: skip
 
 
@@ -91,6 +97,9 @@ def test_every_page_needs_few_statements_and_no_more_of_them_for_more_rows(small
     draft = steps.draft(small.parts, _published(small), "somebody", "对照").id
     preview.ask(small.parts, draft, 7, "somebody", lambda _: [])
     _lived(small, broker, 10)
+    order = orders.list_orders(broker.parts, kit.DEPARTMENT)[0].id
+    page = Evidence("application/pdf", b"%PDF-1.7")
+    orders.answer_order(broker.parts, order, Said(Person("jw-1", kit.DEPARTMENT), OrderReply.CONFIRM, "属实", page))
     values = _named(broker) | {"draft": draft}
     logins = {role: role.partition(":")[0] + role.partition("=")[2].lower() for role, _ in PAGES.values()}
     visitors = {role: small.http(small.account(role, login=login)) for role, login in logins.items()}
@@ -136,6 +145,7 @@ def _named(broker: kit.Broker) -> dict[str, Any]:
         "number": last("case_number", "objection"),
         "objection": last("id", "objection"),
         "order": last("id", "work_order"),
+        "answered": last("id", "work_order", "evidence IS NOT NULL"),
         "application": last("id", "grant_application"),
         "flag": last("id", "misuse_flag"),
         "position": last("position", "log_index", "kind = 'decided'"),

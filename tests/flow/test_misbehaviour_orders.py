@@ -79,6 +79,7 @@ _NOW: Final = (
 )
 NOT_APPLICABLE: Final[Mapping[str, str]] = {
     **dict.fromkeys(("refuse", "tls_wrong_ca", "tls_expired", "tls_wrong_name", "reset", "drip", "redirect"), _COMES),
+    **dict.fromkeys(("tls_slow", "drip_headers", "throttled_date", "throttled_long"), _COMES),
     **dict.fromkeys(("error500", "error503", "throttled", "throttled_after", "unsigned", "wrong_key"), _COMES),
     **dict.fromkeys(("huge", "bomb", "page", "empty", "malformed", "duplicate_keys", "nan", "gbk", "schema"), _WORDS),
     **dict.fromkeys(("stale", "future"), _NOW),
@@ -86,6 +87,7 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = {
     "replay": "an answer names its order, which is answered once: twice",
     "undecided": "a department asks no holder",
     "refused": "a department asks no holder",
+    "ended": "what is over is denied, which is a department's answer and no misbehaviour",
     "secret_expired": "an order has no secret",
 }
 

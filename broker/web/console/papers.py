@@ -146,8 +146,16 @@ def _rates(seen: Seen) -> Table:
              gettext("Live source not asked"), gettext("Grant not applied for"), gettext("Other"),
              gettext("Unused rate")]  # fmt: skip
     rows: list[Sequence[Value]] = [
-        (name, key, one.papers, one.papers_exempt, one.papers_live, one.papers_ungranted, one.papers_other,
-         one.unused_rate)
+        (
+            name,
+            key,
+            one.papers,
+            one.papers_exempt,
+            one.papers_live,
+            one.papers_ungranted,
+            one.papers_other,
+            one.unused_rate,
+        )
         for key, name, one in seen.groups
     ]
     about = [(gettext("Months"), f"{seen.asked.months[0]} – {seen.asked.months[-1]}"),
