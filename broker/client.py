@@ -1,6 +1,6 @@
 """The approval system's side: sign, submit, wait, read, and verify receipts – answers and receipts alike.
 
-A source department's system uses the same client to list, read and answer the work orders of its body.
+A source department's system uses the same client for its work orders and for objections to its data.
 
 Nothing is retried here: after a lost answer, submit the same document again – the same request id gives the same
 verification. The one exception is :meth:`BrokerClient.bundle`, which waits for the audit log when told to.
@@ -153,6 +153,19 @@ class BrokerClient:
     def answer_order(self, number: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a work order, once and in time: ``{"by": {"id", "unit"}, "reply", "remark"?, "evidence"?}``."""
         return self._json("POST", f"/v1/orders/{number}/answer", orjson.dumps(answer))
+
+    def objections(self) -> list[dict[str, Any]]:
+        """The objections that the signing department handles, due first."""
+        found: list[dict[str, Any]] = self._json("GET", "/v1/objections", None)["objections"]
+        return found
+
+    def objection_dossier(self, number: str) -> dict[str, Any]:
+        """An objection with persons, answer and words; that it was read is an entry of the log."""
+        return self._json("GET", f"/v1/objections/{number}/dossier", None)
+
+    def act_on_objection(self, number: str, act: Mapping[str, Any]) -> dict[str, Any]:
+        """The department's next act: ``{"by": {"id", "unit"}, "act", "words"?}``."""
+        return self._json("POST", f"/v1/objections/{number}/acts", orjson.dumps(act))
 
     def guide(self, region: str, *, item: str | None = None, scene: str | None = None) -> dict[str, Any]:
         """一次告知; public, so neither signed nor verified."""

@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from broker.core.day import CHINA, day_of
 from broker.core.errors import CallerProblem
+from broker.core.person import person
 from broker.core.working_days import Calendar, add_working_days
 
 
@@ -126,7 +127,8 @@ def acted(objection: Objection, act: ObjectionAct, by: str, words: str, calendar
         raise CallerProblem("objection.state", got=objection.state.value)
     if act in _NEEDS_WORDS and not words.strip():
         raise CallerProblem("objection.words", pointer="/words")
-    if by == objection.raised_by or (act in LIFTS and by == objection.verified_by):
+    barred = {person(objection.raised_by)} | ({person(objection.verified_by)} if act in LIFTS else set())
+    if person(by) in barred:
         raise CallerProblem("objection.same-person", got=by)
     moved = replace(objection, state=state, reminded_at=None)
     if act is _Act.ACCEPT:

@@ -111,6 +111,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("objection.words", 422, _C, "须写明理由，且不超过规定字数", "Say why, and not at too great a length", "请补充理由", "Say why"),
     ("objection.state", 409, _C, "异议当前状态不能进行此操作", "The objection's state does not allow this", "请刷新页面，按所示的下一步办理", "Reload the page and follow the next step it shows"),
     ("objection.same-person", 403, _C, "须由另一人办理：提出人不得办理，核实人不得解除标记", "Another person must do this: not who raised it, and the mark is not lifted by who verified", "请由本部门另一位同事办理", "Let a colleague of the department do it"),
+    ("objection.unit", 403, _C, "办理人不属于该系统登记的部门", "The person is of another body than this system", "请由数源部门的人员在本部门系统中办理", "Let a person of the department act through its own system"),
     # work orders
     ("order.unknown", 404, _C, "没有该核查工单", "There is no such work order", "请核对编号；只能查看本部门的工单", "Check the id; a department sees only its own orders"),
     ("order.unit", 403, _C, "答复人不属于该系统登记的部门", "The person is of another body than this system", "请由被核查部门的人员在本部门系统中答复", "Let a person of the department answer through its own system"),

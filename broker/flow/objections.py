@@ -29,13 +29,14 @@ from broker.core.objection import (
     due,
 )
 from broker.core.receipt import moment, receipt_digest
-from broker.flow.caller import Identify, identified
+from broker.flow.caller import Caller, Identify, identified
 from broker.flow.explain import payload_of
 from broker.flow.matters import answer_in, related_in
+from broker.flow.orders import Person
 from broker.flow.parts import Parts, new_id
 from broker.flow.promises import NOTICE_TYPE
 from broker.flow.questions import question_from
-from broker.ports import Client, NewDelivery, Policy, StoredVerification, Work
+from broker.ports import Client, NewDelivery, Policy, Pulse, StoredVerification, Work
 from broker.ports.objections import Asked, Concern, Reopened
 
 ENDED_LISTED = 500  # of those that are over, the latest; whatever stands is listed, however much it is
@@ -169,28 +170,64 @@ def act(parts: Parts, number: str, what: ObjectionAct, by: str, words: str, owns
     Raises ``CallerProblem``: ``objection.unknown``, also for another department's, and what ``core.objection.acted``
     raises.
     """
-    if len(words) > MAX_WORDS:
-        raise CallerProblem("objection.words", expected=f"at most {MAX_WORDS} characters")
     with parts.store.write() as work:
-        pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        found = work.objection(number)
-        if found is None or not owns(found, _authority(parts, work, policy, found.source, pulse.now)):
-            raise CallerProblem("objection.unknown")
-        moved = acted(found, what, by, words, parts.calendar, pulse.now)
-        work.change_objection(moved)
-        if words.strip():
-            sealed = _sealed(parts, work.key_of(moved.verification), words, f"{moved.id}/{what}")
-            work.add_words(moved.id, what.value, by, sealed, pulse.now)
-        finding = what.value if _KINDS[what] == "objection_verified" else None
-        work.record([_told(_KINDS[what], moved, by, pulse.now, outcome=finding, subject=moved.about)])
-        if what is ObjectionAct.ACCEPT or what in LIFTS:
-            work.move_policy()  # so that every process knows the mark, or that it is lifted, from its next batch on
-        if what is ObjectionAct.CORRECT:
-            _reopen(parts, work, policy, moved, pulse.now)
+        moved = _act(parts, work, work.pulse(), _Deed(number, what, by, words, owns))
         # Crash before this commit: it stands as it was. After it: the mark counts, and every decision that used a
         # corrected record is reopened and its system about to be told; whoever repeats the act is told of the state.
         work.commit()
+    return moved
+
+
+def act_signed(parts: Parts, number: str, what: ObjectionAct, who: Person, words: str, identify: Identify) -> Objection:
+    """The same by a system of the source's department, which vouches for the person of its own body.
+
+    Raises ``CallerProblem``: what ``act`` and ``identify`` raise, and ``objection.unit`` for another body's person.
+    """
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
+        if who.unit != caller.client.unit:
+            raise CallerProblem("objection.unit", pointer="/by/unit", got=who.unit, expected=caller.client.unit)
+        owns = department(caller).owns
+        moved = _act(parts, work, pulse, _Deed(number, what, who.id, words, owns, who.unit, caller.key_id))
+        # Crash before this commit: as in ``act``, and the nonce is unspent. After it: the same.
+        work.commit()
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """What is done about an objection and by whom; ``unit`` and ``key`` where a system signed it."""
+
+    number: str
+    what: ObjectionAct
+    by: str
+    words: str = field(repr=False)
+    owns: Owns = field(repr=False)
+    unit: str = ""
+    key: str = ""
+
+
+def _act(parts: Parts, work: Work, pulse: Pulse, deed: _Deed) -> Objection:
+    """Everything that follows from an act, in the caller's transaction."""
+    if len(deed.words) > MAX_WORDS:
+        raise CallerProblem("objection.words", pointer="/words", expected=f"at most {MAX_WORDS} characters")
+    policy, what, by = parts.policy(work, pulse), deed.what, deed.by
+    found = work.objection(deed.number)
+    if found is None or not deed.owns(found, _authority(parts, work, policy, found.source, pulse.now)):
+        raise CallerProblem("objection.unknown")
+    moved = acted(found, what, by, deed.words, parts.calendar, pulse.now)
+    work.change_objection(moved)
+    if deed.words.strip():
+        sealed = _sealed(parts, work.key_of(moved.verification), deed.words, f"{moved.id}/{what}")
+        work.add_words(moved.id, what.value, by, sealed, pulse.now)
+    finding = what.value if _KINDS[what] == "objection_verified" else None
+    told = {"outcome": finding, "subject": moved.about, "unit": deed.unit, "key": deed.key}
+    work.record([_told(_KINDS[what], moved, by, pulse.now, **told)])
+    if what is ObjectionAct.ACCEPT or what in LIFTS:
+        work.move_policy()  # so that every process knows the mark, or that it is lifted, from its next batch on
+    if what is ObjectionAct.CORRECT:
+        _reopen(parts, work, policy, moved, pulse.now)
     return moved
 
 
@@ -271,6 +308,11 @@ class Reader:
         return self.units is None or objection.raised_unit in self.units
 
 
+def department(caller: Caller) -> Reader:
+    """A department's own system as a reader: it speaks for the body that it is registered for, and for no other."""
+    return Reader("", frozenset({caller.client.unit}))
+
+
 def mine(parts: Parts, reader: Reader) -> list[Objection]:
     """Those that concern somebody, due first."""
     with parts.store.read() as work:
@@ -282,24 +324,49 @@ def mine(parts: Parts, reader: Reader) -> list[Objection]:
         return work.objections(ENDED_LISTED, concern=Concern(reader.owners, theirs, reader.units))
 
 
+def objections_of(work: Work, unit: str) -> list[Objection]:
+    """Those that one department handles, due first, in a transaction of the caller's."""
+    return work.objections(ENDED_LISTED, concern=Concern({unit}))
+
+
 def dossier(parts: Parts, number: str, reader: Reader) -> Dossier:
     """One with what was said; that it was read is an entry. Raises ``CallerProblem`` ``objection.unknown``."""
     with parts.store.write() as work:
         pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        found = work.objection(number)
-        name = "" if found is None else _authority(parts, work, policy, found.source, pulse.now)
-        concerned = found is not None and (reader.owns(found, name) or reader.raised(found))
-        if found is None or not (concerned or reader.watches):
-            raise CallerProblem("objection.unknown")
-        words = tuple(_heard(parts, work, found, opened=concerned))
-        handles = reader.owns(found, name)
-        doubted = _doubted(parts, work, found) if handles else None
-        reopened = tuple(work.reopened_by(number))
-        work.record([_viewed(parts, found, reader, doubted, pulse.now)])
+        file = _opened(parts, work, pulse, number, reader)
         # Crash before this commit: nothing was shown. After it: the entry says so, whether or not the page arrived.
         work.commit()
-    return Dossier(found, doubted, words, reopened, handles)
+    return file
+
+
+def dossier_signed(parts: Parts, number: str, identify: Identify) -> tuple[Dossier, datetime]:
+    """The same for a system of the source's department, and the moment of the look."""
+    with parts.store.write() as work:
+        pulse = work.pulse()
+        caller = identified(work, parts.policy(work, pulse), identify, pulse.now)
+        file = _opened(parts, work, pulse, number, department(caller), caller)
+        # Crash before this commit: nothing was shown, the nonce is unspent. After it: the entry says so, whether or
+        # not the answer arrived.
+        work.commit()
+    return file, pulse.now
+
+
+def _opened(
+    parts: Parts, work: Work, pulse: Pulse, number: str, reader: Reader, caller: Caller | None = None
+) -> Dossier:
+    """One with what was said, and the entry of the look, in the caller's transaction."""
+    policy = parts.policy(work, pulse)
+    found = work.objection(number)
+    name = "" if found is None else _authority(parts, work, policy, found.source, pulse.now)
+    concerned = found is not None and (reader.owns(found, name) or reader.raised(found))
+    if found is None or not (concerned or reader.watches):
+        raise CallerProblem("objection.unknown")
+    words = tuple(_heard(parts, work, found, opened=concerned))
+    handles = reader.owns(found, name)
+    doubted = _doubted(parts, work, found) if handles else None
+    file = Dossier(found, doubted, words, tuple(work.reopened_by(number)), handles)
+    work.record([_viewed(parts, file, reader, caller, pulse.now)])
+    return file
 
 
 def _doubted(parts: Parts, work: Work, objection: Objection) -> Doubted | None:
@@ -317,12 +384,20 @@ def _doubted(parts: Parts, work: Work, objection: Objection) -> Doubted | None:
     return Doubted(question.subject, question.related, answer, row.asked_at, row.answered_at)
 
 
-def _viewed(parts: Parts, found: Objection, reader: Reader, doubted: Doubted | None, now: datetime) -> Entry:
-    """The entry of a look: whose data was opened with it, so that it can be found under each of them."""
-    if doubted is None:
-        return _told("objection_viewed", found, reader.by, now, subject=found.about)
-    subject, related = parts.vault.pseudonym(doubted.holder.subject), related_in(parts.vault, doubted.related)
-    return _told("objection_viewed", found, reader.by, now, subject=subject, related=related, opened="answer")
+def _viewed(parts: Parts, file: Dossier, reader: Reader, caller: Caller | None, now: datetime) -> Entry:
+    """The entry of a look: whose data was opened with it, so that it can be found under each of them.
+
+    ``client`` is the system that looked, none where it was the console; ``asked_for`` is the one whose case it is.
+    """
+    found, doubted = file.objection, file.doubted
+    unit = found.owner if file.handles else found.raised_unit if reader.raised(found) else ""
+    told: dict[str, Any] = {"client": None, "asked_for": found.client, "unit": unit, "subject": found.about}
+    if caller is not None:
+        told |= {"client": caller.client.id, "key": caller.key_id}
+    if doubted is not None:
+        related = related_in(parts.vault, doubted.related)
+        told |= {"subject": parts.vault.pseudonym(doubted.holder.subject), "related": related, "opened": "answer"}
+    return _told("objection_viewed", found, reader.by, now, **told)
 
 
 def objection_to(work: Work, number: str, client: Client) -> Objection:
@@ -377,4 +452,4 @@ def _heard(parts: Parts, work: Work, objection: Objection, *, opened: bool) -> I
 def _told(kind: str, objection: Objection, by: str | None, now: datetime, **facts: Any) -> Entry:
     about = {"objection": objection.id, "client": objection.client, "case": objection.case, "by": by,
              "source": objection.source, "material": objection.material}  # fmt: skip
-    return entry(kind, now, verification=objection.verification, **about, **facts)
+    return entry(kind, now, verification=objection.verification, **(about | facts))

@@ -24,7 +24,7 @@ from broker.flow.prove import checkpoint_size
 from broker.ports import Policy, Pulse, Work
 from broker.ports.proof import About, Embargo
 
-KINDS = ("asked", "reused", "order_viewed", "refused")  # looking at somebody's data, and trying to
+KINDS = ("asked", "reused", "order_viewed", "objection_viewed", "refused")  # looking at somebody's data, and trying to
 MOST_SHOWN = 1_000
 LONGEST_EMBARGO = timedelta(days=366)  # an investigation that takes longer is approved again
 _SHOWN = ("case", "item", "source", "form", "fields", "basis", "unit", "code")

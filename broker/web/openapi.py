@@ -144,6 +144,7 @@ _SMALL = {
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),
     "consents": _object(consents={"type": "array", "items": {"$ref": "#/components/schemas/consent"}}),
     "orders": _object(orders={"type": "array", "items": {"$ref": "#/components/schemas/order"}}),
+    "objections": _object(objections={"type": "array", "items": {"$ref": "#/components/schemas/objection"}}),
     "status": _object(status=_TEXT),
     "sources": _object(sources={"type": "array", "items": _SOURCE}),
     "fitness": _object(
@@ -277,6 +278,8 @@ def _moved(node: Any, name: str) -> Any:
 
 def _component(reference: str, name: str) -> str:
     """Where a definition of this schema, or of another one by its URN, stands among the components."""
+    if reference == "#":
+        return f"#/components/schemas/{name}"
     moved = _OTHER_SCHEMA.sub(r"#/components/schemas/\1.", reference)
     return moved.replace("#/$defs/", f"#/components/schemas/{name}.")
 

@@ -83,6 +83,7 @@ _REVIEWERS = (Role.AUDITOR, Role.CENTRE)
 _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
 _CONSENT = Parameter("number", "path", "The consent's id.", "[0-9a-f]{32}")
+_OBJECTION = Parameter("number", "path", "The objection's id.", "[0-9a-f]{32}")
 _ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
 _SHEET = (_NUMBER, Parameter("digest", "path", "SHA-256 of the receipt's bytes, as the sheet has it.", "[0-9a-f]{64}"))
 _VIEW = ("The verification as it stands.", _JSON, "verification")
@@ -368,7 +369,28 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/v1/objections/{number}", "objection", "How far an objection has come.",
         {200: ("The objection.", _JSON, "objection")}, (*_SIGNED, "objection.unknown"),
-        (Parameter("number", "path", "The objection's id.", "[0-9a-f]{32}"),), roles=_APPROVAL,
+        (_OBJECTION,), roles=_APPROVAL,
+    ),
+    Route(
+        "GET", "/v1/objections", "objections",
+        "The objections to what this system's department says: those that stand, due first, then the latest that are"
+        " over.",
+        {200: ("The objections.", _JSON, "objections")}, _SIGNED, roles=_SOURCE,
+    ),
+    Route(
+        "GET", "/v1/objections/{number}/dossier", "objection_dossier",
+        "One for its department: about whom the source was asked, what it said, what was said since; each reading is"
+        " an entry of the audit log.",
+        {200: ("The objection with all of it.", _JSON, "objection.dossier")}, (*_SIGNED, "objection.unknown"),
+        (_OBJECTION,), roles=_SOURCE,
+    ),
+    Route(
+        "POST", "/v1/objections/{number}/acts", "act_on_objection",
+        "The department's next act: accept (the record is marked) or refuse, say what was found, lift the mark or"
+        " correct, close.",
+        {200: ("The objection as it stands now.", _JSON, "objection")},
+        (*_SIGNED, *_BODY, "request.schema", "objection.unknown", "objection.unit", "objection.state",
+         "objection.words", "objection.same-person", "case.shredded"), (_OBJECTION,), "objection.act", roles=_SOURCE,
     ),
     Route(
         "GET", "/log/checkpoint", "checkpoint", "The latest signed checkpoint of the audit log (C2SP tlog-checkpoint).",

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.case import Party
 from broker.core.roles import Role
-from broker.flow import orders, register, subject
+from broker.flow import objections, orders, register, subject
 from broker.flow.publish import publish
 from broker.flow.subject import Wish, accesses, approve_embargo, request_embargo
 from broker.ports import Client
@@ -84,6 +84,23 @@ def test_whoever_opens_a_work_order_is_shown_to_the_person_it_is_about(broker: B
     assert (one["kind"], one["unit"], one["case"]) == ("order_viewed", kit.DEPARTMENT, "case-1")
     assert one["fields"] == ["confirmed"]
     club.check()
+
+
+@ON_SQLITE
+def test_whoever_opens_an_objections_answer_is_shown_to_both_it_is_about(town: Broker) -> None:
+    number = town.submit(married(1)).verification.id
+    town.work_off()
+    doubt = objections.Doubt(number, IDENTITY, catalogue.POPULATION, "有误", "op1", kit.UNIT)
+    raised = objections.raise_objection(town.parts, doubt)
+    town.execute(f"UPDATE objection SET owner = '{kit.DEPARTMENT}'")
+    register.register_client(town.parts, Client("keeper", "公安系统", kit.DEPARTMENT, None, "active", (Role.SOURCE,)))
+    objections.dossier_signed(town.parts, raised.id, kit.as_client("keeper"))
+    of_one, of_other = seen(town, kit.citizen(1))[-1], seen(town, kit.citizen(701))[-1]
+    assert of_one == of_other
+    assert (of_one["kind"], of_one["system"], of_one["unit"], of_one["case"], of_one["source"]) == (
+        "objection_viewed", "公安系统", kit.DEPARTMENT, "case-1", catalogue.POPULATION,
+    )  # fmt: skip
+    town.check()
 
 
 @ON_SQLITE

@@ -66,6 +66,9 @@ MATRIX: dict[str, set[Role]] = {
     "answer_order": {Role.SOURCE},
     "raise_objection": {Role.APPROVAL},
     "objection": {Role.APPROVAL},
+    "objections": {Role.SOURCE},
+    "objection_dossier": {Role.SOURCE},
+    "act_on_objection": {Role.SOURCE},
     "cosign": {Role.WITNESS},
 }
 SIGNED = {route.name: route for route in ROUTES if route.roles}
@@ -77,6 +80,7 @@ BODIES: dict[str, Any] = {
     "decide_consent": {"subject": {"id_type": "111", "number": "11010119900307109X"}, "decision": "grant",
                        "statement": {"text": "holder-consent/1", "reference": "auth-1"}},
     "answer_order": {"by": {"id": "jw-1", "unit": "113704000000000000"}, "reply": "confirm"},
+    "act_on_objection": {"by": {"id": "sjj-1", "unit": "113704000000000000"}, "act": "accept"},
     "raise_objection": {"verification": "0" * 32, "material": "form", "source": "licences", "words": "有误",
                         "by": {"id": "op-1", "unit": "113704000042880080"}},
     "close": {"case": {"number": "none"}, "outcome": "approved", "operator": CLERK},
