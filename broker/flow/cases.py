@@ -1,6 +1,7 @@
-"""Cases: find one, see its verifications, and one verification as the path it went. Nothing about a person is opened.
+"""Cases: find one, see its verifications, and one verification as the path it went. Nothing about a party is opened.
 
-Everything is read from rows, entries and receipts, so a page shows the same whether or not the answers still exist.
+Everything is read from rows, entries and receipts, so a page shows the same whether or not the answers still exist. Of
+the request, which is encrypted, the sheet alone opens one thing: who asked, by the names of the operator and the body.
 Whoever looks says beforehand which bodies' cases they may see (``sees``); another's is as unknown as none.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from broker.core.case import Operator
 from broker.core.catalog import Edition
 from broker.core.errors import CallerProblem
 from broker.core.explain import Told
@@ -70,6 +72,7 @@ class Sheet:
     position: int | None
     size: int | None
     superseded: bool  # a final receipt has taken the place of this preliminary one
+    asker: Operator | None = field(default=None, repr=False)  # None where the request was destroyed, or is not shown
 
 
 def find(parts: Parts, number: str, sees: Sees) -> list[SeenCase]:
@@ -140,11 +143,26 @@ def sheet_of(parts: Parts, number: str, sees: Sees, *, preliminary: bool = False
     Raises ``CallerProblem``: ``verification.unknown``, ``verification.undecided``.
     """
     with parts.store.read() as work:
-        return _sheet(parts, work, number, sees, preliminary=preliminary)
+        sheet = _sheet(parts, work, number, sees, preliminary=preliminary)
+        return replace(sheet, asker=_asker(parts, work, number))
+
+
+def _asker(parts: Parts, work: Work, number: str) -> Operator | None:
+    """Who asked, by name, out of the request; None once it was destroyed with its case.
+
+    Raises ``BrokerProblem`` ``key.unusable`` where it is there and cannot be read: a sheet never leaves out in silence.
+    """
+    [(_, sealed, wrapped)] = work.requests_of([number])
+    if not sealed or not wrapped:
+        return None
+    told = json.loads(parts.vault.decrypt(parts.vault.unwrap(wrapped), sealed, number))["operator"]
+    return Operator(told["id"], told["name"], told["unit"], told["unit_name"])
 
 
 def sheet_by_digest(parts: Parts, number: str, digest: str) -> Sheet:
     """The sheet that a printed code leads to: whoever knows a receipt's digest holds the receipt, or its print.
+
+    Anybody may come by that code, so it names no operator.
 
     Raises ``CallerProblem`` ``receipt.unknown`` where the verification has no receipt of this digest.
     """

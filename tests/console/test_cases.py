@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from broker.core.receipt import bundle_from, verify_bundle
 from broker.flow import register
+from broker.flow.retain import Erasure, erase_case
 from broker.ports import Client
 from tests.console.kit import PHONE, WIDE, Account, Browser, House
 from tests.flow import catalogue, kit
@@ -162,8 +163,14 @@ def test_the_sheet_prints_whole_and_its_code_leads_to_the_check(
     receipt, text = asked.receipt(number), page.inner_text("article")
     assert all(one["name"][lang] in text for one in receipt["materials"])
     assert all(step["digest"] in text for one in receipt["materials"] for step in one["steps"] if "digest" in step)
+    for named in ("李某", "op1", "市监局", kit.UNIT):
+        assert named in text
+    page.evaluate("window.print = () => document.body.classList.add('printed')")
+    page.click("#print")
+    assert page.locator("body.printed").count() == 1
     page.emulate_media(media="print")
     assert not page.locator("header.top").is_visible()
+    assert 1 <= page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") <= 2
     assert page.locator("article svg.qr").is_visible()
     address = page.inner_text(".address")
     anybody = small_browser.page(None, lang, PHONE)
@@ -171,13 +178,27 @@ def test_the_sheet_prints_whole_and_its_code_leads_to_the_check(
     assert shown is not None
     assert shown.status == 200
     anybody.check()
-    assert all(one["name"][lang] in anybody.page.inner_text("main") for one in receipt["materials"])
+    public = anybody.page.inner_text("main")
+    assert all(one["name"][lang] in public for one in receipt["materials"])
+    assert "李某" not in public, "anybody may come by the code"
     bundle = small.http(None).get(f"{address.removeprefix(small.url)}/bundle").get_data()
     keys = {one.key_id: one for one in small.office.receipt_keys}
     proven = verify_bundle(bundle_from(bundle), keys, small.office.log_keys)
     assert proven.payload["verification"] == number
     assert proven.position is not None
     assert not re.search(r"999999|张某", address)
+
+
+def test_a_sheet_is_printed_without_names_once_the_request_is_destroyed(small: House, asked: kit.Broker) -> None:
+    path = f"/console/verifications/{number_of(asked)}/sheet"
+    visitor = small.http(clerk(small))
+    assert "李某" in visitor.get(path).text
+    erase_case(small.parts, Erasure(kit.CLIENT, "case-1", "经办人", "本人要求删除"))
+    page = visitor.get(path)
+    assert page.status_code == 200
+    assert "李某" not in page.text
+    assert "已随请求到期销毁" in page.text
+    assert kit.UNIT in page.text
 
 
 def test_anybody_verifies_a_file_on_the_spot_and_nothing_is_kept(

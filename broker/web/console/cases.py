@@ -1,7 +1,8 @@
 """Cases: found by number, id or receipt; one verification as the path it went, explained; the sheet to print (核验单).
 
-Nobody sees persons' data here: parties are roles and pseudonyms, answers are digests, so an operator of the centre, an
-auditor and a clerk read the same page. A clerk reads the cases of the own body. Every view is an entry of the log.
+Nobody sees applicants' data here: parties are roles and pseudonyms, answers are digests, so an operator of the centre,
+an auditor and a clerk read the same page; only the sheet names the operator who asked. A clerk reads the cases of the
+own body. Every view is an entry of the log.
 """
 
 from __future__ import annotations
