@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -57,6 +57,14 @@ class Frozen:
     frozen_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Whose reports somebody may read: those whose item their departments lead, and those their bodies' staff made."""
+
+    departments: Collection[str]  # names in the list
+    units: Collection[str]  # credit codes
+
+
 class FiguresWork(Protocol):
     """One transaction's methods for what was collected on paper, and for figures."""
 
@@ -72,8 +80,10 @@ class FiguresWork(Protocol):
         """The decided verifications of a case with their receipts, the latest decision first."""
         ...
 
-    def reports(self, where: Mapping[str, str], since: str, until: str, limit: int) -> list[Report]:
-        """Reports from one day up to another that hold an unused paper, the newest first."""
+    def reports(
+        self, where: Mapping[str, str], since: str, until: str, limit: int, *, skip: int = 0, own: Own | None = None
+    ) -> list[Report]:
+        """Reports from one day up to another that hold an unused paper, the newest first; of ``own`` alone if given."""
         ...
 
     def forget_notes(self, before: str) -> None:

@@ -9,14 +9,14 @@ from datetime import date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, select, union_all, update
+from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from broker.core.collected import Standing
 from broker.core.day import CHINA
 from broker.core.figures import Counted, Refused
-from broker.ports.figures import Frozen, Paper, Report, Where
+from broker.ports.figures import Frozen, Own, Paper, Report, Where
 from broker.store import figures_tables as f
 from broker.store import objection_tables as o
 from broker.store import tables as t
@@ -56,13 +56,18 @@ class FiguresRows(Rows):
         theirs = found.where(case.client_id == client, case.number == number, v.state == "decided")
         return [(row.id, row.receipt) for row in self._run(theirs.order_by(v.decided_at.desc(), v.id.desc()))]
 
-    def reports(self, where: Mapping[str, str], since: str, until: str, limit: int) -> list[Report]:
-        """Reports from one day up to another that hold an unused paper, the newest first."""
+    def reports(
+        self, where: Mapping[str, str], since: str, until: str, limit: int, *, skip: int = 0, own: Own | None = None
+    ) -> list[Report]:
+        """Reports from one day up to another that hold an unused paper, the newest first; of ``own`` alone if given."""
         table = f.paper_report.c
         unused = exists().where(f.paper.c.report_id == table.id, f.paper.c.standing.in_(_UNUSED), *_of_paper(where))
         found = select(f.paper_report).where(table.day >= since, table.day <= until, unused)
         of_report = [f.paper_report.c[name] == value for name, value in where.items() if name in f.paper_report.c]
-        rows = self._run(found.where(*of_report).order_by(table.at.desc(), table.id.desc()).limit(limit)).all()
+        if own is not None:
+            of_report.append(or_(table.department.in_(sorted(own.departments)), table.unit.in_(sorted(own.units))))
+        newest = found.where(*of_report).order_by(table.at.desc(), table.id.desc())
+        rows = self._run(newest.limit(limit).offset(skip)).all()
         papers = self._papers_of([row.id for row in rows])
         return [_report(row, papers[row.id]) for row in rows]
 

@@ -18,6 +18,7 @@ from broker.flow.collect import collect
 from broker.flow.figures import fold
 from broker.flow.publish import draft, publish_draft, review, submit
 from broker.ports import Client
+from broker.web.console import papers
 from broker.web.console.sheets import Table, exported
 from tests.console.kit import PHONE, Browser, House
 from tests.flow import catalogue, kit
@@ -155,6 +156,31 @@ def test_paper_taken_leads_from_the_rates_to_the_reports_and_that_is_logged(
     text = _saved(page, "导出 CSV", tmp_path).read_text("utf-8-sig")
     assert NOTE not in text, "a name may stand in a note"
     assert "case-1" in text
+
+
+def test_a_department_reads_the_reports_on_what_it_leads_page_by_page(
+    small: House, counted: kit.Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name in the list or by its staff's body; another department, and one without a name, sees none."""
+    path = "/console/papers/reports"
+    seen = {
+        "using-department:department=市监局": True, "source-department:department=市监局": True,
+        f"using-department:unit={kit.UNIT}": True, "using-department:department=部门": False,
+        f"using-department:unit={kit.DEPARTMENT}": False, "using-department": False,
+    }  # fmt: skip
+    assert {who: "case-9" in small.http(small.account(who)).get(path).text for who in seen} == seen
+    elsewhere = small.http(small.account("using-department:department=部门"))
+    assert "case-9" not in elsewhere.get(f"{path}/export/csv").text
+    leading = small.http(small.account("using-department:department=市监局"))
+    assert "/console/verifications/" not in leading.get(path).text, "what its role may not open is no link"
+    monkeypatch.setattr(papers, "_PER_PAGE", 1)
+    monkeypatch.setattr(papers, "MAX_EXPORTED", 1)
+    first, second = leading.get(path).text, leading.get(f"{path}?page=2").text
+    assert ("case-9" in first, "case-1" in first, "page=2" in first) == (True, False, True)
+    assert ("case-9" in second, "case-1" in second, "page=3" in second) == (False, True, False)
+    book = load_workbook(io.BytesIO(leading.get(f"{path}/export/xlsx").data))
+    assert len(list(book.worksheets[0].iter_rows())) == 2
+    assert any("1" in str(cell.value) and "期间" in str(cell.value) for cell in book.worksheets[1]["B"])
 
 
 def test_the_pages_of_a_frozen_month_show_its_digest_and_exports_carry_it(small: House, counted: kit.Broker) -> None:

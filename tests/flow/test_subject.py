@@ -92,8 +92,9 @@ def test_whoever_opens_an_objections_answer_is_shown_to_both_it_is_about(town: B
     town.work_off()
     doubt = objections.Doubt(number, IDENTITY, catalogue.POPULATION, "有误", "op1", kit.UNIT)
     raised = objections.raise_objection(town.parts, doubt)
-    town.execute(f"UPDATE objection SET owner = '{kit.DEPARTMENT}'")
-    register.register_client(town.parts, Client("keeper", "公安系统", kit.DEPARTMENT, None, "active", (Role.SOURCE,)))
+    town.execute("UPDATE objection SET owner = :unit", unit=kit.DEPARTMENT)
+    keeper = Client("keeper", "公安系统", kit.DEPARTMENT, None, "active", (Role.SOURCE,))
+    register.register_client(town.parts, keeper)
     objections.dossier_signed(town.parts, raised.id, kit.as_client("keeper"))
     of_one, of_other = seen(town, kit.citizen(1))[-1], seen(town, kit.citizen(701))[-1]
     assert of_one == of_other

@@ -1,4 +1,6 @@
-"""Paper taken (应用未用): rates by department and item, and – for centre and auditors – report by report with reasons.
+"""Paper taken (应用未用): rates by department and item, and report by report with reasons.
+
+Centre and auditors read every report, a department those whose item it leads or that its own staff made.
 
 Z26 = R13: the list of demands for originals where a live source covers the material. Each look at reports is an entry.
 """
@@ -20,8 +22,9 @@ from broker.core.people import ConsoleRole
 from broker.flow.collect import note_of
 from broker.flow.figures import told_by
 from broker.flow.parts import Parts
-from broker.ports.figures import Paper, Report
+from broker.ports.figures import Own, Paper, Report
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
+from broker.web.console.cases import CASE_READERS
 from broker.web.console.figure_words import GROUPS, material_name, name_of
 from broker.web.console.figures import Asked, asked_from, choices_of, periods
 from broker.web.console.page import shown
@@ -29,9 +32,12 @@ from broker.web.console.sheets import Table, Value, exported, percent
 from broker.web.console.visit import viewed, visitor
 from broker.web.console.words import told, when
 
-MAX_REPORTS = 200
+_PER_PAGE = 100
+MAX_EXPORTED = 5_000  # reports in one file; a shorter period has the rest
 _TOGETHER = (GroupBy.DEPARTMENT, GroupBy.ITEM, GroupBy.MATERIAL, GroupBy.REGION, GroupBy.SCENE, GroupBy.MONTH)
-_READERS = only(ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
+_ALL = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
+_OWN = (ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.USING_DEPARTMENT)
+_READERS = only(*_ALL, *_OWN)
 
 
 def papers_area(console: Console) -> Area:
@@ -86,18 +92,20 @@ class _Pages:
 
     def reports(self) -> Response:
         """Report by report, with case, staff number and note."""
-        asked, catalog, lines = self._lines()
+        page = max(1, request.args.get("page", 1, type=int))
+        asked, catalog, lines, further = self._lines((page - 1) * _PER_PAGE, _PER_PAGE)
         return shown(
             "papers/reports.html", asked=asked, catalog=catalog, lines=lines, reasons=PAPER_REASONS,
-            standings=STANDINGS, most=MAX_REPORTS, choices=choices_of(catalog), item=request.args.get("item", ""),
+            standings=STANDINGS, page=page, further=further, most=MAX_EXPORTED, own=_own() is not None,
+            may_open=visitor().has(*CASE_READERS.roles), choices=choices_of(catalog), item=request.args.get("item", ""),
             item_name=name_of(GroupBy.ITEM, request.args.get("item", ""), catalog),
             periods=periods(asked.back[0], asked.back[-1]),
         )  # fmt: skip
 
     def reports_export(self, kind: str) -> Response:
         """The same as a file, without the notes: a name may stand in them."""
-        asked, _, lines = self._lines()
-        return exported(_reports(asked, lines), kind)
+        asked, _, lines, further = self._lines(0, MAX_EXPORTED)
+        return exported(_reports(asked, lines, further=further), kind)
 
     def _seen(self) -> Seen:
         with self._parts.store.read() as work:
@@ -118,8 +126,8 @@ class _Pages:
             total = total.plus(one)
         return Seen(asked, catalog, groups, sorted(reasons.items(), key=lambda one: -one[1]), total, first)
 
-    def _lines(self) -> tuple[Asked, Catalog, list[Line]]:
-        """What was reported, once the log says who reads it."""
+    def _lines(self, skip: int, limit: int) -> tuple[Asked, Catalog, list[Line], bool]:
+        """What was reported, once the log says who reads it; and whether there are more reports than these."""
         item = request.args.get("item", "").strip()
         with self._parts.store.read() as work:
             pulse = work.pulse()
@@ -129,12 +137,22 @@ class _Pages:
         viewed(self._parts, "papers", **where, month=asked.period)
         with self._parts.store.read() as work:
             since, until = f"{asked.months[0]}-01", _last_day(asked.months[-1])
-            found = work.reports(where, since, until, MAX_REPORTS)
-        return asked, catalog, [
+            found = work.reports(where, since, until, limit + 1, skip=skip, own=_own())
+        lines = [
             Line(report, paper, name_of(GroupBy.ITEM, report.item, catalog), material_name(paper.material, catalog),
                  note_of(self._parts, report, paper))
-            for report in found for paper in report.papers if Standing(paper.standing).unused
+            for report in found[:limit] for paper in report.papers if Standing(paper.standing).unused
         ]  # fmt: skip
+        return asked, catalog, lines, len(found) > limit
+
+
+def _own() -> Own | None:
+    """Whose reports are shown; None for every one's. A department role without a limit speaks for none."""
+    if visitor().has(*_ALL):
+        return None
+    person = visitor().person
+    departments = frozenset[str]().union(*(person.departments(role) for role in _OWN))
+    return Own(departments, frozenset[str]().union(*(person.units(role) for role in _OWN)))
 
 
 def _last_day(month: str) -> str:
@@ -165,7 +183,7 @@ def _rates(seen: Seen) -> Table:
     return Table(name, gettext("Paper taken"), heads, rows, about)
 
 
-def _reports(asked: Asked, lines: Sequence[Line]) -> Table:
+def _reports(asked: Asked, lines: Sequence[Line], *, further: bool) -> Table:
     heads = [gettext("Time"), gettext("Leading department"), gettext("Item"), gettext("Material"), gettext("Original"),
              gettext("How it stands"), gettext("Reason given"), gettext("Source"), gettext("System"), gettext("Case"),
              gettext("Body"), gettext("Staff number")]  # fmt: skip
@@ -176,4 +194,8 @@ def _reports(asked: Asked, lines: Sequence[Line]) -> Table:
          one.report.operator)
         for one in lines
     ]  # fmt: skip
-    return Table(f"paper-reports-{asked.months[-1]}", gettext("Paper taken"), heads, rows)
+    about = [(gettext("Months"), f"{asked.months[0]} – {asked.months[-1]}")]
+    if further:
+        told_so = gettext("Only the newest %(most)s reports: choose a shorter period for the rest.", most=MAX_EXPORTED)
+        about.append((gettext("Not complete"), told_so))
+    return Table(f"paper-reports-{asked.months[-1]}", gettext("Paper taken"), heads, rows, about)
