@@ -207,6 +207,27 @@ def test_the_audit_pages_are_sound_in_both_languages(browser: Browser, lang: str
         watched.check()
 
 
+def test_a_search_is_one_entry_however_slowly_it_is_typed(small_browser: Browser) -> None:
+    house = small_browser.house
+    page = small_browser.page(house.account("auditor", login="auditor")).page
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/static/" not in one.url else None)
+    searched = {"/list": "sharing_index", "/list/materials": "sharing_materials", "/sources": "sources_index"}
+    for path in searched:
+        page.goto(f"{house.url}/console{path}")
+        asked.clear()
+        page.focus("#q")
+        page.keyboard.type("lic", delay=150)
+        page.wait_for_timeout(400)  # somebody thinks
+        assert asked == [], path
+        with page.expect_response(f"**{path}?*"):
+            page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        assert len(asked) == 1, path
+    opened = [one["subject"] for one in said(house, "viewed")]
+    assert opened == [f"console.{name}" for name in searched.values() for _ in ("opened", "searched")]
+
+
 def test_what_is_written_into_entries_and_annotations_is_never_markup(reviewed: House, auditor: Visitor) -> None:
     place = places(auditor.get("/console/audit", query_string={"kind": "refused"}).text)[0]
     assert auditor.post(f"/console/audit/entries/{place}/annotate", {"text": XSS}).status_code == 303
