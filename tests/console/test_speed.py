@@ -93,16 +93,8 @@ PAGES: Mapping[str, tuple[str, str]] = {
 
 
 def test_every_page_needs_few_statements_and_no_more_of_them_for_more_rows(small: House) -> None:
-    broker = with_club(stock(small))
-    draft = steps.draft(small.parts, _published(small), "somebody", "对照").id
-    preview.ask(small.parts, draft, 7, "somebody", lambda _: [])
-    _lived(small, broker, 10)
-    order = orders.list_orders(broker.parts, kit.DEPARTMENT)[0].id
-    page = Evidence("application/pdf", b"%PDF-1.7")
-    orders.answer_order(broker.parts, order, Said(Person("jw-1", kit.DEPARTMENT), OrderReply.CONFIRM, "属实", page))
-    values = _named(broker) | {"draft": draft}
-    logins = {role: role.partition(":")[0] + role.partition("=")[2].lower() for role, _ in PAGES.values()}
-    visitors = {role: small.http(small.account(role, login=login)) for role, login in logins.items()}
+    broker, values = filled(small)
+    visitors = {role: small.http(small.account(role, login=login_of(role))) for role, _ in PAGES.values()}
     read = {name for name, page in pages(small).items() if page.method == "GET" and page.allowed.stage == "open"}
     assert read == set(PAGES)
     before = _counts(small, visitors, values)
@@ -112,6 +104,23 @@ def test_every_page_needs_few_statements_and_no_more_of_them_for_more_rows(small
     assert {name: count for name, count in after.items() if count > MORE.get(name, MOST)} == {}
     grown = {name: (count, after[name]) for name, count in before.items() if name not in MORE and after[name] > count}
     assert grown == {}, "a page asks once for each row that it shows"
+
+
+def login_of(role: str) -> str:
+    """The login of whoever opens the pages in a role."""
+    return role.partition(":")[0] + role.partition("=")[2].lower()
+
+
+def filled(house: House) -> tuple[kit.Broker, dict[str, Any]]:
+    """A house with one of everything that pages show, and what the pages' addresses name."""
+    broker = with_club(stock(house))
+    draft = steps.draft(house.parts, _published(house), "somebody", "对照").id
+    preview.ask(house.parts, draft, 7, "somebody", lambda _: [])
+    _lived(house, broker, 10)
+    order = orders.list_orders(broker.parts, kit.DEPARTMENT)[0].id
+    page = Evidence("application/pdf", b"%PDF-1.7")
+    orders.answer_order(broker.parts, order, Said(Person("jw-1", kit.DEPARTMENT), OrderReply.CONFIRM, "属实", page))
+    return broker, _named(broker) | {"draft": draft}
 
 
 def _lived(house: House, broker: kit.Broker, number: int) -> None:
