@@ -291,7 +291,7 @@ def test_two_editors_in_the_browser_and_one_without_scripts(small_browser: Brows
     page.wait_for_url("**saved=1")
     other.fill("[name='f:name/zh']", "同事的名称")
     other.keyboard.press("Enter")
-    other.wait_for_selector("[role=alert]")
+    other.wait_for_selector("main [role=alert]")
     quick.check(refused=True)
     assert "form/1" in other.inner_text("main"), "what the quicker one made of it"
     assert other.input_value("[name='f:name/zh']") == "同事的名称"

@@ -28,7 +28,7 @@ def act(watched: Watched, path: str, what: str, words: str = "已调档核对") 
     page.fill("#words", words)
     page.click(f"button[value={what}]")
     page.wait_for_load_state()
-    assert page.locator("[role=alert]").count() == 0, page.inner_text("main")
+    assert page.locator("main [role=alert]").count() == 0, page.inner_text("main")
 
 
 @pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
@@ -54,14 +54,14 @@ def test_a_clerk_raises_an_objection_and_the_department_corrects_the_record(
     one.go(path)
     one.page.click("button[value=correct]")
     one.page.wait_for_load_state()
-    assert one.page.locator("[role=alert]").count() == 1, "whoever verified does not lift the mark"
+    assert one.page.locator("main [role=alert]").count() == 1, "whoever verified does not lift the mark"
     act(other, path, "correct")
     assert number in other.page.inner_text("main"), "the decisions that used it are listed"
     other.check()
     act(other, path, "close", "")
     mine.go(f"/console/verifications/{number}")
     mine.check()
-    assert mine.page.locator(".notice.warn").count() == 1
+    assert mine.page.locator("main .notice.warn").count() == 1
     asked.sequence_all()
     asked.check()
 

@@ -26,6 +26,7 @@ def _source(connector: str, service: str, form: str, fields: list[str]) -> dict[
         "budget_ms": 2000,
         "calls_per_second": 10_000,  # nobody waits, unless a test says so
         "state": "confirmed",
+        "options": {"holder": "number"} if form == "query" else {},
     }
 
 
