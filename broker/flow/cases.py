@@ -8,7 +8,7 @@ Whoever looks says beforehand which bodies' cases they may see (``sees``); anoth
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from broker.core.catalog import Edition
 from broker.core.errors import CallerProblem
 from broker.core.explain import Told
 from broker.core.receipt import moment, receipt_digest
-from broker.core.timeline import Hop, hop_of, made_at
+from broker.core.timeline import Hop, Step, hop_of, made_at, steps_of
 from broker.flow.consents import standing_in
 from broker.flow.explain import explanation_of, payload_of
 from broker.flow.parts import Parts
@@ -52,6 +52,7 @@ class Path:
     edition: Edition
     explanation: Mapping[str, Any]
     hops: Mapping[str, Hop]  # by the lookup's key
+    steps: tuple[Step, ...]  # of the verification as a whole
     lookups: tuple[LookupRow, ...] = field(repr=False)
     entries: tuple[Told, ...] = field(repr=False)
     receipt: Mapping[str, Any] | None = field(repr=False)
@@ -121,12 +122,24 @@ def path_of(parts: Parts, number: str, sees: Sees) -> Path:
         preliminary, final = work.receipts_of(number)
         edition = parts.edition(work, stored.edition)
         system = _system(parts, work, stored.client)
+        consents = standing_in(work, case.client, case.number)
     told = [(one.position, one.document) for one in entries]
     hops = {one.key: hop_of(one.id, moment(made_at(one.id)), told) for one in lookups}
+    steps = tuple(steps_of([*told, *_consents_decided(entries, consents)]))
     payload = None if stored.receipt is None else payload_of(stored.receipt)
     return Path(
-        case, line, system, edition, explanation, hops, lookups, entries, payload, preliminary, final
+        case, line, system, edition, explanation, hops, steps, lookups, entries, payload, preliminary, final
     )  # fmt: skip
+
+
+def _consents_decided(entries: Sequence[Told], consents: Sequence[Consent]) -> list[tuple[None, dict[str, str]]]:
+    """What holders said of the consents that this verification asked for; the entries of that name no verification."""
+    asked = {one.document.get("consent") for one in entries if one.kind == "consent_requested"}
+    return [
+        (None, {"kind": f"consent_{one.state}", "at": moment(one.decided_at), "consent": one.id})
+        for one in consents
+        if one.id in asked and one.decided_at is not None
+    ]
 
 
 def _line(stored: StoredVerification, entries: tuple[Told, ...]) -> VerificationLine:

@@ -83,6 +83,9 @@ def test_an_auditor_finds_a_case_and_reads_its_path(
     for told in ("held.valid", kit.citizen(1), kit.company(1), "张某"):
         assert told not in text
     assert page.locator(".hop").count() == 3
+    course = page.locator(".course li")
+    assert course.locator("a").count() == course.count() == 2, "admitted and decided, each with its place"
+    assert re.search(r"\+ \d+ (ms|毫秒|s|秒)", course.last.inner_text())
     assert all(len(re.findall(r"\d\d:\d\d:\d\d\.\d{3}", one)) >= 4 for one in page.locator(".hop").all_inner_texts())
     subject = asked.receipt(number_of(asked))["applicant"]
     assert [(one["page"], one.get("subject")) for one in views(asked)] == [

@@ -61,6 +61,12 @@ ENTRY_KINDS: Mapping[str, Text] = {
     "objection_closed": {"zh": "异议办结", "en": "objection closed"},
     "objection_viewed": {"zh": "异议被查看", "en": "objection read"},
     "objection_overdue": {"zh": "异议逾期", "en": "objection overdue"},
+    "consent_requested": {"zh": "请求持证人授权", "en": "consent asked for"},
+    "consent_shown": {"zh": "授权请求已向持证人展示", "en": "consent shown to the holder"},
+    "consent_granted": {"zh": "持证人同意授权", "en": "consent granted"},
+    "consent_refused": {"zh": "持证人拒绝授权", "en": "consent refused"},
+    "consent_revoked": {"zh": "持证人撤回授权", "en": "consent revoked"},
+    "consent_expired": {"zh": "授权请求已过期", "en": "consent expired"},
     "viewed": {"zh": "在管理台查看", "en": "viewed in the console"},
 }
 ORDER_STATES: Mapping[str, Text] = {

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import segno
 from flask import Response, g, request
+from flask_babel import gettext
 from markupsafe import Markup
 
 from broker.core.catalog import Catalog
@@ -222,6 +223,7 @@ def _terms() -> dict[str, Any]:
         "decision": _decision, "modes": MODES, "states": STATES, "case_states": CASE_STATES, "kinds": ENTRY_KINDS,
         "bases": BASES, "forms": FORMS, "role_name": role_name, "reason_words": reason_words,
         "reason_next": reason_next, "tones": TONES, "took": _took,
+        "duration": _lasted,
     }  # fmt: skip
 
 
@@ -230,6 +232,22 @@ def _took(start: str, end: str) -> int | None:
     if not start or not end:
         return None
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)) // timedelta(milliseconds=1)
+
+
+def _lasted(start: str, end: str) -> str:
+    """The same in words, in the largest unit of which there are two or more; "" where a moment is missing."""
+    count = _took(start, end)
+    if count is None:
+        return ""
+    if count < 2_000:
+        words = gettext("%(count)s ms", count=count)
+    elif count < 120_000:
+        words = gettext("%(count)s s", count=count // 1_000)
+    elif count < 7_200_000:
+        words = gettext("%(count)s min", count=count // 60_000)
+    else:
+        words = gettext("%(count)s h", count=count // 3_600_000)
+    return str(words)
 
 
 TONES = {"exempt": "good", "fallback": "warn", "submit": "", "not_met": "bad", "pending": "warn"}
