@@ -13,6 +13,7 @@ from broker.core.consent import ConsentDecision, ConsentState, after
 from broker.core.errors import CallerProblem
 from broker.core.receipt import receipt_digest
 from broker.flow import consents, register
+from broker.flow.cases import path_of
 from broker.flow.consents import Decided, Statement
 from broker.flow.look_up import look_up
 from broker.ports import Client
@@ -80,6 +81,22 @@ def test_what_is_granted_is_asked_at_once_and_the_rest_waits_on(waiting: tuple[B
     broker.finish()
     assert broker.receipt(number)["supersedes"] == receipt_digest(first)
     assert broker.decisions(number)["licence"] == ("exempt", "held.valid")
+
+
+@ON_SQLITE
+def test_what_holders_said_is_a_step_of_the_path_and_counts_from_when_they_were_asked(
+    waiting: tuple[Broker, str],
+) -> None:
+    broker, number = waiting
+    decide(broker, COMPANY, GRANT)
+    decide(broker, PERSON, REFUSE)
+    broker.finish()
+    path = path_of(broker.parts, number, lambda _: True)
+    begins = {one.kind: one.began_at for one in path.steps}
+    asked_at = {one["at"] for one in broker.entries("consent_requested")}
+    assert set(begins) >= {"admitted", "pending", "consent_requested", "consent_granted", "consent_refused", "decided"}
+    assert {begins["consent_granted"], begins["consent_refused"]} == asked_at
+    assert begins["decided"] == begins["pending"] == broker.entries("admitted")[0]["at"]
 
 
 @ON_SQLITE
