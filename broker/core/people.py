@@ -32,7 +32,7 @@ class ConsoleRole(StrEnum):
     LIST_APPROVER = "list-approver"  # 清单审核
     SOURCE_DEPARTMENT = "source-department"  # 数源部门
     USING_DEPARTMENT = "using-department"  # 用数部门: applies for grants for the systems of its own body
-    CLERK = "clerk"  # 窗口人员: sees the cases of the own body, and raises objections
+    CLERK = "clerk"  # 窗口人员: sees the cases of the own body, raises objections, reports paper
     AUDITOR = "auditor"  # 审计
     READER = "reader"  # 只读
 

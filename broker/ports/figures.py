@@ -86,6 +86,10 @@ class FiguresWork(Protocol):
         """Reports from one day up to another that hold an unused paper, the newest first; of ``own`` alone if given."""
         ...
 
+    def reports_of_case(self, client: str, case: str, limit: int) -> list[Report]:
+        """The reports of a system's case, the newest first."""
+        ...
+
     def forget_notes(self, before: str) -> None:
         """Drop what clerks wrote with reports before this day, and the salts of their digests; the reports stay."""
         ...

@@ -68,6 +68,15 @@ class FiguresRows(Rows):
             of_report.append(or_(table.department.in_(sorted(own.departments)), table.unit.in_(sorted(own.units))))
         newest = found.where(*of_report).order_by(table.at.desc(), table.id.desc())
         rows = self._run(newest.limit(limit).offset(skip)).all()
+        return self._with_papers(rows)
+
+    def reports_of_case(self, client: str, case: str, limit: int) -> list[Report]:
+        """The reports of a system's case, the newest first."""
+        table = f.paper_report.c
+        theirs = select(f.paper_report).where(table.client_id == client, table.case_number == case)
+        return self._with_papers(self._run(theirs.order_by(table.at.desc(), table.id.desc()).limit(limit)).all())
+
+    def _with_papers(self, rows: Sequence[Any]) -> list[Report]:
         papers = self._papers_of([row.id for row in rows])
         return [_report(row, papers[row.id]) for row in rows]
 

@@ -47,6 +47,7 @@ Index("paper_report_day", paper_report.c.day)
 SALTED = text("request_salt IS NOT NULL")
 Index("paper_report_salted", paper_report.c.day, postgresql_where=SALTED, sqlite_where=SALTED)
 
+Index("paper_report_case", paper_report.c.client_id, paper_report.c.case_number)
 Index("paper_report_at", paper_report.c.at)
 Index("paper_report_item", paper_report.c.item, paper_report.c.at)
 Index("paper_report_department", paper_report.c.department, paper_report.c.at)

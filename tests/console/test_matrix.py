@@ -68,6 +68,8 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "cases_verification": {OPERATOR, AUDITOR, CLERK},
     "cases_sheet": {OPERATOR, AUDITOR, CLERK},
     "cases_bundle": {OPERATOR, AUDITOR, CLERK},
+    "taken_form": {CLERK},
+    "taken_report": {CLERK},
     "objections_index": {SOURCE, OPERATOR, AUDITOR, CLERK},
     "objections_objection": {SOURCE, OPERATOR, AUDITOR, CLERK},
     "objections_act": {SOURCE, OPERATOR},

@@ -28,7 +28,7 @@ from tests.flow.test_orders import CLUB, with_club
 MOST = 14  # of one page, its session included
 MORE = {  # pages that put together what stands in many places; a proof reads tiles, by the logarithm of the log's size
     "cases_verification": 18, "cases_bundle": 30, "objections_doubt": 18, "audit_entry": 18, "audit_index": 16,
-    "figures_index": 18, "figures_export": 18,
+    "figures_index": 18, "figures_export": 18, "taken_form": 18,
 }  # fmt: skip
 CLERK, OFFICER = f"clerk:unit={kit.UNIT}", f"source-department:unit={kit.DEPARTMENT}"
 # Who opens each page that is read, and where; a page without its row here fails.
@@ -67,6 +67,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "objections_index": ("operator", "/objections"),
     "objections_objection": ("operator", "/objections/{objection}"),
     "objections_doubt": (CLERK, "/verifications/{verification}/objection?material=licence&source=licences"),
+    "taken_form": (CLERK, "/verifications/{verification}/paper"),
     "orders_index": ("operator", "/orders?all=1"),
     "orders_order": (OFFICER, "/orders/{order}"),
     "sources_index": ("reader", "/sources"),

@@ -44,6 +44,7 @@ from broker.web.console.previews import previews_area
 from broker.web.console.sharing import sharing_area
 from broker.web.console.sources import sources_area
 from broker.web.console.supply import supply_area
+from broker.web.console.taken import taken_area
 
 AREAS: Sequence[Callable[[Console], Area]] = (
     home_area,
@@ -56,6 +57,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     papers_area,
     supply_area,
     cases_area,
+    taken_area,
     objections_area,
     orders_area,
     sources_area,

@@ -18,6 +18,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from broker.core.catalog import Catalog
+from broker.core.collected import PAPER_REASONS, STANDINGS
 from broker.core.day import day_of
 from broker.core.decide import Kind
 from broker.core.errors import CallerProblem
@@ -28,6 +29,7 @@ from broker.core.receipt import Bundle, VerifiedReceipt, bundle_from, verify_bun
 from broker.core.receipt_text import DECISIONS, MODES, words
 from broker.flow import cases as steps
 from broker.flow.cases import Path, Sheet
+from broker.flow.collect import note_of, reported
 from broker.flow.objections import objections_about
 from broker.ports.cases import RecentCase
 from broker.web.console.area import Area, Console, Nav, only
@@ -39,6 +41,7 @@ from broker.web.console.case_words import (
     FORMS,
     OBJECTION_STATES,
 )
+from broker.web.console.figure_words import material_name
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
 from broker.web.console.words import LANGUAGES, told
@@ -140,7 +143,13 @@ class _Cases:
         seen = steps.one_case(self._parts, number, sees)
         case = seen.case
         viewed(self._parts, case.applicant, page="case", case=case.number, client=case.client)
-        return shown("cases/case.html", seen=seen, case=case, consent_states=CONSENT_STATES, **_terms())
+        papers = [(one, paper, note_of(self._parts, one, paper))
+                  for one in reported(self._parts, case.client, case.number, sees) for paper in one.papers]  # fmt: skip
+        return shown(
+            "cases/case.html", seen=seen, case=case, consent_states=CONSENT_STATES, papers=papers,
+            catalog=self._catalog() if papers else None, reasons=PAPER_REASONS, standings=STANDINGS,
+            material_name=material_name, may_report=visitor().has(ConsoleRole.CLERK), **_terms(),
+        )  # fmt: skip
 
     def verification(self, number: str) -> Response:
         """One verification: its materials, the hops to the sources, every entry, and its receipts."""
