@@ -339,16 +339,33 @@ def test_a_damaged_log_is_told_with_its_place(reviewed: House, auditor: Visitor)
     assert said(reviewed, "log_checked")[0]["holds"] is False
 
 
-def flagged(house: House, rule: RuleName, action: Action) -> str:
+def flagged(house: House, rule: RuleName, action: Action, number: str = "") -> str:
     """A flag as the watch raises it."""
     with house.parts.store.write() as work:
         now = work.pulse().now
-        number = f"{int(now.timestamp() * 1000):012x}{'0' * 20}"
+        number = number or f"{int(now.timestamp() * 1000):012x}{'0' * 20}"
         operator = f"{kit.CLIENT}/{kit.UNIT}/op1"
         work.add_flag(Flag(number, rule, kit.CLIENT, operator, action, "open", now, Evidence(12, ("f" * 32,))))
         work.record([entry("operator_stopped", now, flag=number)])
         work.commit()
     return number
+
+
+def test_flags_are_found_by_rule_state_and_operator_page_by_page(reviewed: House, auditor: Visitor) -> None:
+    hours = [flagged(reviewed, RuleName.AFTER_HOURS, Action.FLAG, f"{number:032x}") for number in range(PER_PAGE + 1)]
+    other = flagged(reviewed, RuleName.SEQUENCE, Action.STOP)
+
+    def found(**asked: str) -> list[str]:
+        return re.findall(r'/audit/flags/(\w{32})"', auditor.get("/console/audit/flags", query_string=asked).text)
+
+    assert found(rule="sequence") == [other]
+    assert found(operator="op1") == found(state="open") == found()
+    assert (len(found()), found(state="cleared"), found(operator="nobody")) == (PER_PAGE, [], [])
+    pages = [*found(rule="after-hours"), *found(rule="after-hours", first=str(PER_PAGE))]
+    assert sorted(pages) == hours
+    assert auditor.post(f"/console/audit/flags/{other}", {"verdict": "clear", "text": "已核"}).status_code == 303
+    assert found(state="cleared") == [other]
+    assert "没有符合条件的异常标记" in auditor.get("/console/audit/flags?operator=nobody").text
 
 
 def test_a_flag_is_confirmed_or_cleared_with_a_note(reviewed: House, auditor: Visitor) -> None:

@@ -145,11 +145,18 @@ class _Audit:
     # --- flags
 
     def flags(self) -> Response:
-        """What the rules against misuse have found, the open ones first."""
+        """What the rules against misuse have found, the open ones first; by rule, state and operator, page by page."""
+        asked = {name: request.args.get(name, "").strip() for name in ("rule", "state", "operator")}
+        first = max(0, request.args.get("first", 0, type=int))
         with self._parts.store.read() as work:
-            found = work.flags(cleared=CLEARED_LISTED)
-        rows = [(one, RULES[one.rule], describe(one.rule, one.evidence)) for one in found]
-        return shown("audit/flags.html", rows=rows)
+            found = [one for one in work.flags(cleared=CLEARED_LISTED) if _is_asked_for(one, asked)]
+        listed = found[first : first + PER_PAGE]
+        return shown(
+            "audit/flags.html", rows=[(one, RULES[one.rule], describe(one.rule, one.evidence)) for one in listed],
+            rules=RULES, asked=asked, query={name: value for name, value in asked.items() if value},
+            newer=max(0, first - PER_PAGE) if first else None, cleared=CLEARED_LISTED,
+            older=first + PER_PAGE if first + PER_PAGE < len(found) else None,
+        )  # fmt: skip
 
     def flag(self, number: str) -> Response:
         """One flag: what the rule looks for, what it found, where to begin looking."""
@@ -302,6 +309,12 @@ def _flag(work: Work, number: str) -> Flag:
     if one is None:
         raise CallerProblem("misuse.unknown")
     return one
+
+
+def _is_asked_for(one: Flag, asked: dict[str, str]) -> bool:
+    """By the rule, the state, and any part of the operator's spelling: system, body or staff number."""
+    rule, state = asked["rule"] in {"", one.rule.value}, asked["state"] in {"", one.state}
+    return rule and state and asked["operator"] in one.operator
 
 
 def _first_place(work: Work, verification: str) -> int | None:
