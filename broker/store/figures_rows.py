@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -22,6 +22,9 @@ from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.rows import Rows
 
+KEPT_SUMS = 512  # sums of frozen months that a process keeps; a page of figures asks for five
+
+_Lines = Callable[[Sequence[str], Sequence[str]], Any]
 _UNUSED = tuple(one.value for one in Standing if one.unused)
 
 
@@ -195,19 +198,15 @@ class FiguresRows(Rows):
         self, by: Sequence[str], where: Where, months: Sequence[str]
     ) -> list[tuple[tuple[str, ...], str, str, int]]:
         """Counters of these months by these columns: (values, decision, reach, count). Frozen months stay as frozen."""
-        kept, open_ = self._parted(months)
         needed = [name for name in f.DIMENSIONS if name in {*by, *where, "decision", "reach"}]
-        found = self._summed(_lines_of_months(f.figures_month, needed, kept), _lines_of_days(needed, open_),
-                             [*by, "decision", "reach"], where)  # fmt: skip
-        return [(tuple(row[: len(by)]), row[len(by)], row[len(by) + 1], int(row[-1])) for row in found]
+        found = self._sums(f.figures_month, _lines_of_days, needed, [*by, "decision", "reach"], where, months)
+        return [(key[:-2], key[-2], key[-1], count) for key, count in found]
 
     def papers(self, by: Sequence[str], where: Where, months: Sequence[str]) -> list[tuple[tuple[str, ...], str, int]]:
         """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
-        kept, open_ = self._parted(months)
         needed = [name for name in f.PAPER_DIMENSIONS if name in {*by, *where, "standing"}]
-        found = self._summed(_lines_of_months(f.paper_month, needed, kept), _papers_of_days(needed, open_),
-                             [*by, "standing"], where)  # fmt: skip
-        return [(tuple(row[: len(by)]), row[len(by)], int(row[-1])) for row in found]
+        found = self._sums(f.paper_month, _papers_of_days, needed, [*by, "standing"], where, months)
+        return [(key[:-1], key[-1], count) for key, count in found]
 
     def refusals(self, where: Where, months: Sequence[str]) -> list[tuple[str, int]]:
         """Refused requests of these months by code, the most frequent first."""
@@ -218,17 +217,35 @@ class FiguresRows(Rows):
             (code, int(count)) for code, count in self._run(found.group_by(table.code).order_by(-total, table.code))
         ]
 
-    def _parted(self, months: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Those of the months that are frozen, and the others."""
-        known = {one.month for one in self.frozen()}
-        return [month for month in months if month in known], [month for month in months if month not in known]
+    def _sums(
+        self, kept: Table, open_lines: _Lines, needed: Sequence[str], columns: Sequence[str], where: Where,
+        months: Sequence[str],
+    ) -> list[tuple[tuple[Any, ...], int]]:  # fmt: skip
+        """Counts by these columns: those of frozen months as they were frozen, the others added up over their days."""
+        frozen = {one.month: one.digest for one in self.frozen()}
+        open_ = [month for month in months if month not in frozen]
+        found = Counter(self._kept_sum(kept, needed, columns, where, {m: frozen[m] for m in months if m in frozen}))
+        if open_:
+            found.update(self._sum(open_lines(needed, open_), columns, where))
+        return sorted(found.items(), key=lambda one: tuple(map(str, one[0])))
 
-    def _summed(self, kept: Any, open_: Any, by: Sequence[str], where: Where) -> Sequence[Any]:
-        both = union_all(kept, open_).subquery()
-        columns: list[ColumnElement[Any]] = [both.c[name] for name in by]
-        total = select(*columns, func.sum(both.c["count"])).where(*_each(both.c, where)).group_by(*columns)
-        found: Sequence[Any] = self._run(total.order_by(*columns)).all()
-        return found
+    def _kept_sum(
+        self, table: Table, needed: Sequence[str], columns: Sequence[str], where: Where, months: Mapping[str, str]
+    ) -> Mapping[tuple[Any, ...], int]:
+        """Added up once in a process: a frozen month never changes, and its digest says which freezing is meant."""
+        key = (table.name, tuple(columns), tuple(sorted(where.items())), tuple(months.items()))
+        kept = self._sql.kept_sums
+        if months and key not in kept:
+            if len(kept) >= KEPT_SUMS:
+                kept.clear()
+            kept[key] = self._sum(_lines_of_months(table, needed, list(months)), columns, where)
+        return kept.get(key, {})
+
+    def _sum(self, lines: Any, columns: Sequence[str], where: Where) -> dict[tuple[Any, ...], int]:
+        said = lines.subquery().c
+        by = [said[name] for name in columns]
+        total = select(*by, func.sum(said["count"])).where(*_each(said, where)).group_by(*by)
+        return {tuple(row[:-1]): int(row[-1]) for row in self._run(total)}
 
 
 def _each(columns: Any, where: Where) -> list[ColumnElement[bool]]:

@@ -41,6 +41,7 @@ class Statements:
         self.is_sqlite = is_sqlite
         self._insert = sqlite.insert if is_sqlite else postgresql.insert
         self._wholes: dict[str, Any] = {}
+        self.kept_sums: dict[Any, dict[tuple[Any, ...], int]] = {}  # of frozen months: see ``figures_rows``
         self.pulse = text(f"SELECT version, {_CLOCK[is_sqlite]} FROM policy")  # noqa: S608 - a constant of ours
         self._for_admission()
         self._for_lookups()

@@ -29,6 +29,8 @@ from broker.core.envelope import Algorithm
 from broker.flow import publish
 from broker.sandbox.servers import fresh_database, keep_postgres, start_postgres
 from broker.store.catalog_file import read_catalog
+from broker.store.engine import Database
+from broker.store.migrate import migrate
 from tests.bench.city.make import fill
 from tests.bench.city.pages import PAGES, targets
 from tests.console.kit import House, Visitor, house
@@ -96,7 +98,16 @@ def _ground(keep: Path | None, document: Mapping[str, Any], count: int) -> Itera
                 (keep / _FILLED).write_text(name := fresh_database(server).rpartition("/")[2])
                 _fill(server.url.rpartition("/")[0] + f"/{name}", keep, document, count)
         with keep_postgres(keep / _SERVER) as server:
-            yield f"{server.url.rpartition('/')[0]}/{(keep / _FILLED).read_text()}", keep
+            url = f"{server.url.rpartition('/')[0]}/{(keep / _FILLED).read_text()}"
+            _brought_up(url)
+            yield url, keep
+
+
+def _brought_up(url: str) -> None:
+    """A database that was kept may be older than the schema."""
+    database = Database(url)
+    migrate(database)
+    database.dispose()
 
 
 def _fill(url: str, folder: Path, document: Mapping[str, Any], count: int) -> None:
