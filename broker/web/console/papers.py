@@ -7,9 +7,10 @@ Z26 = R13: the list of demands for originals where a live source covers the mate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 from flask import Response, request
 from flask_babel import gettext
@@ -93,7 +94,8 @@ class _Pages:
     def reports(self) -> Response:
         """Report by report, with case, staff number and note."""
         page = max(1, request.args.get("page", 1, type=int))
-        asked, catalog, lines, further = self._lines((page - 1) * _PER_PAGE, _PER_PAGE)
+        read_note = partial(note_of, self._parts)
+        asked, catalog, lines, further = self._lines((page - 1) * _PER_PAGE, _PER_PAGE, read_note)
         return shown(
             "papers/reports.html", asked=asked, catalog=catalog, lines=lines, reasons=PAPER_REASONS,
             standings=STANDINGS, page=page, further=further, most=MAX_EXPORTED, own=_own() is not None,
@@ -104,7 +106,7 @@ class _Pages:
 
     def reports_export(self, kind: str) -> Response:
         """The same as a file, without the notes: a name may stand in them."""
-        asked, _, lines, further = self._lines(0, MAX_EXPORTED)
+        asked, _, lines, further = self._lines(0, MAX_EXPORTED, lambda _report, _paper: "")
         return exported(_reports(asked, lines, further=further), kind)
 
     def _seen(self) -> Seen:
@@ -126,7 +128,9 @@ class _Pages:
             total = total.plus(one)
         return Seen(asked, catalog, groups, sorted(reasons.items(), key=lambda one: -one[1]), total, first)
 
-    def _lines(self, skip: int, limit: int) -> tuple[Asked, Catalog, list[Line], bool]:
+    def _lines(
+        self, skip: int, limit: int, read_note: Callable[[Report, Paper], str]
+    ) -> tuple[Asked, Catalog, list[Line], bool]:
         """What was reported, once the log says who reads it; and whether there are more reports than these."""
         item = request.args.get("item", "").strip()
         with self._parts.store.read() as work:
@@ -140,7 +144,7 @@ class _Pages:
             found = work.reports(where, since, until, limit + 1, skip=skip, own=_own())
         lines = [
             Line(report, paper, name_of(GroupBy.ITEM, report.item, catalog), material_name(paper.material, catalog),
-                 note_of(self._parts, report, paper))
+                 read_note(report, paper))
             for report in found[:limit] for paper in report.papers if Standing(paper.standing).unused
         ]  # fmt: skip
         return asked, catalog, lines, len(found) > limit
