@@ -36,6 +36,7 @@ def adopt_keys(parts: Parts, folder: KeyFolder) -> int:
 
 def _adopt(parts: Parts, found: Sequence[tuple[KeptKey, KeyState]]) -> int:
     with parts.store.write() as work:
+        work.lock_keys()  # processes start together, and each finds the same keys new
         pulse = work.pulse()
         known = parts.policy(work, pulse).own_keys
         new = [(one, state) for one, state in found if one.verifier.key_id not in known]
@@ -193,6 +194,7 @@ def adopt_source_keys(parts: Parts) -> int:
         (platform, one.name): one.fingerprint for platform, listed in parts.references.items() for one in listed
     }
     with parts.store.write() as work:
+        work.lock_keys()
         now, before = work.pulse().now, work.source_keys()
         changed = sorted(key for key in {*now_there, *before} if now_there.get(key) != before.get(key))
         for platform, name in changed:

@@ -45,6 +45,10 @@ class KeyFolder(Protocol):
 class OwnKeysWork(Protocol):
     """One transaction's methods for our own keys, and for those that sources have given us."""
 
+    def lock_keys(self) -> None:
+        """Let nobody else register keys until this transaction ends."""
+        ...
+
     def add_own_key(self, key: OwnKey, pem: str, now: datetime) -> bool:
         """False where it is registered already."""
         ...

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from broker.core.envelope import Verifier
 from broker.core.own_key import KeyRole, KeyState, OwnKey
 from broker.store import own_key_tables as o
+from broker.store import tables as t
 from broker.store.rows import Rows
 
 _own = o.own_key.c
@@ -19,13 +20,14 @@ _own = o.own_key.c
 class OwnKeyRows(Rows):
     """One transaction's methods for keys."""
 
+    def lock_keys(self) -> None:
+        """Let nobody else register keys until this transaction ends."""
+        self._run(select(t.policy.c.version).with_for_update())
+
     def add_own_key(self, key: OwnKey, pem: str, now: datetime) -> bool:
-        """False where it is registered already."""
-        if self._run(select(_own.key_id).where(_own.key_id == key.verifier.key_id)).first():
-            return False
+        """False where it is registered already, or another process has registered it just now."""
         fixed = {"key_id": key.verifier.key_id, "role": key.role.value, "name": key.name, "public_key": pem}
-        self._run(insert(o.own_key).values(**fixed, **_changing(key), reason="", registered_at=now))
-        return True
+        return self._added(self._sql.once(o.own_key), **fixed, **_changing(key), reason="", registered_at=now)
 
     def change_own_key(self, before: OwnKey, after: OwnKey, reason: str = "") -> bool:
         """Change state and times; False where it is not any more as it was before."""

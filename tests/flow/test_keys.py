@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -363,3 +365,21 @@ def test_a_checkpoint_by_a_key_that_is_revoked_counts_nothing_by_itself(house: H
     note = checkpoint.sign(checkpoint.Checkpoint("o", 1, bytes(32)), old)
     with pytest.raises(CallerProblem, match=r"log\.checkpoint-unsigned"):
         checkpoint.verify(note, "o", list(_log(house.offices[0]).values()), at_least=1)
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_processes_that_start_together_register_each_key_once(broker: kit.Broker, keys_folder: Path) -> None:
+    reference = CredentialReference("secret", "secret", datetime.now(UTC), "0" * 64)
+    broker.parts.references = {"platform": [reference]}
+    together = threading.Barrier(4)
+
+    def start(_: int) -> int:
+        together.wait()
+        return own_keys.adopt_keys(broker.parts, Folder(keys_folder)) + own_keys.adopt_source_keys(broker.parts)
+
+    with ThreadPoolExecutor(4) as starting:
+        counted = sorted(starting.map(start, range(4)))
+    registered = len(broker.rows("SELECT key_id FROM own_key"))
+    assert registered == len(broker.entries("own_key_registered"))
+    assert sum(counted) == registered + len(broker.entries("source_key_registered"))
+    assert len(broker.entries("source_key_registered")) == 1
