@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from broker.cli.sources import source_test
+from broker.cli import main
 from broker.sandbox.front_database import SOURCE
 from broker.sandbox.servers import Postgres, fresh_database
 from broker.sandbox.sources import PLATFORMS, Sandbox
@@ -26,7 +26,7 @@ def probe(folder: Path, source: str, platforms: Path) -> Result:
         "BROKER_PLATFORMS_FILE": str(platforms),
         "BROKER_KEYS_FOLDER": str(folder),
     }
-    return CliRunner().invoke(source_test, [source], env=environment)
+    return CliRunner().invoke(main, ["source", "test", source], env=environment)
 
 
 def steps(run: Result) -> list[str]:
