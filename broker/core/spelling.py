@@ -24,7 +24,12 @@ _HAN: Final = re.compile("[\u3007\u3400-\u9fff\U00020000-\U0003ffff]")
 
 
 def spelt(text: str) -> str:
-    """The one spelling of all that are the same."""
+    """The one spelling of all that are the same: folded until nothing changes, since what a space parted may join."""
+    folded = _folded(text)
+    return folded if folded == text else spelt(folded)
+
+
+def _folded(text: str) -> str:
     plain = unicodedata.normalize("NFKC", _SELECTORS.sub("", text)).translate(_DOTS)
     seen = "".join(one for one in plain if unicodedata.category(one) != "Cf")
     return ("" if _HAN.search(seen) else " ").join(seen.split()).casefold()

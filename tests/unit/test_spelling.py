@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.core.spelling import spelt
@@ -40,6 +40,7 @@ def test_other_characters_are_another_name(one: str, other: str) -> None:
     assert spelt(one) != spelt(other)
 
 
+@example("R¸𠀀")
 @given(st.text())
 def test_a_spelling_is_its_own(text: str) -> None:
     assert spelt(spelt(text)) == spelt(text)
