@@ -138,14 +138,10 @@ def seal(payload: bytes, signer: Signer, typ: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
-    """A published key that was revoked: by itself no signature of its counts any more, whenever it was made.
-
-    Whoever can show by other means that a signature is older than ``at`` verifies with ``key``.
-    """
+class Told:
+    """A published key of which more is told than itself."""
 
     key: Verifier
-    at: datetime
 
     @property
     def key_id(self) -> str:
@@ -154,13 +150,27 @@ class Revoked:
 
     @property
     def algorithm(self) -> Algorithm:
-        """What the key was for."""
+        """What the key is for."""
         return self.key.algorithm
 
     @property
     def public(self) -> bytes:
         """The raw public key."""
         return self.key.public
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether the key signed, whenever that was."""
+        return self.key.verify(message, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked(Told):
+    """A published key that was revoked: by itself no signature of its counts any more, whenever it was made.
+
+    Whoever can show by other means that a signature is older than ``at`` verifies with ``key``.
+    """
+
+    at: datetime
 
     def verify(self, message: bytes, signature: bytes) -> bool:  # noqa: ARG002 - the port's; nothing is looked at
         """Never."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from broker.core.envelope import Algorithm, Revoked, Verifier
+from broker.core.envelope import Revoked, Told, Verifier
 from broker.core.errors import OperatorProblem
 
 
@@ -33,34 +33,14 @@ class KeyRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(Told):
     """A published key, and the time in which it signed: what says that it was signed at another time counts nothing.
 
     Whoever verifies something that bears a time asks ``timely``; a key without dates was never outside of its time.
     """
 
-    key: Verifier
     not_before: datetime | None = None
     not_after: datetime | None = None  # not included
-
-    @property
-    def key_id(self) -> str:
-        """The key's published name."""
-        return self.key.key_id
-
-    @property
-    def algorithm(self) -> Algorithm:
-        """What the key is for."""
-        return self.key.algorithm
-
-    @property
-    def public(self) -> bytes:
-        """The raw public key."""
-        return self.key.public
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether the key signed, whenever that was."""
-        return self.key.verify(message, signature)
 
 
 def timely(key: Verifier, at: object) -> bool:

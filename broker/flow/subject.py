@@ -122,9 +122,7 @@ def approve_embargo(parts: Parts, number: str, by: str, identify: Identify) -> E
     with parts.store.write() as work:
         pulse = work.pulse()
         caller, _ = _identified(parts, work, pulse, identify)
-        found = work.embargo(number)
-        if found is None:
-            raise CallerProblem("embargo.unknown", got=number)
+        found = _embargo(work, number)
         if found.approved_by is not None or found.until <= pulse.now:
             raise CallerProblem("embargo.state", got=number)
         if person(by) == person(found.requested_by) or caller.client.id == found.requested_from:
@@ -143,9 +141,7 @@ def lift_embargo(parts: Parts, number: str, by: str, reason: str, identify: Iden
     with parts.store.write() as work:
         pulse = work.pulse()
         caller, _ = _identified(parts, work, pulse, identify)
-        found = work.embargo(number)
-        if found is None:
-            raise CallerProblem("embargo.unknown", got=number)
+        found = _embargo(work, number)
         if found.until <= pulse.now:
             raise CallerProblem("embargo.over", got=number)
         work.lift_embargo(number, pulse.now)
@@ -154,6 +150,14 @@ def lift_embargo(parts: Parts, number: str, by: str, reason: str, identify: Iden
         # Crash before this commit: it hides as before. After it: what it hid is seen, and who lifts again is told so.
         work.commit()
     return lifted
+
+
+def _embargo(work: Work, number: str) -> Embargo:
+    """The embargo, locked. Raises ``CallerProblem`` ``embargo.unknown``."""
+    found = work.embargo(number)
+    if found is None:
+        raise CallerProblem("embargo.unknown", got=number)
+    return found
 
 
 def _told(kind: str, embargo: Embargo, by: str, now: datetime, caller: Caller, why: str = "") -> Entry:

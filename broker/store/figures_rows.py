@@ -109,7 +109,8 @@ class FiguresRows(Rows):
     def folded_to(self) -> int | None:
         """The place in the log up to which figures are folded, locked; None where another folds."""
         place = select(f.figures_cursor.c.position).with_for_update(skip_locked=True)
-        return self._run(place).scalar_one_or_none()  # type: ignore[no-any-return]
+        found: int | None = self._run(place).scalar_one_or_none()
+        return found
 
     def fold_place(self) -> int:
         """The same place, not locked."""

@@ -174,7 +174,9 @@ class ProofRows(Rows):
         """The wrapped key of the latest case that is none of these."""
         case = t.case_file.c
         others = select(case.wrapped_key).where(func.length(case.wrapped_key) > 0, case.id.not_in(besides))
-        return self._run(others.order_by(case.opened_at.desc()).limit(1)).scalar_one_or_none()  # type: ignore[no-any-return]
+        latest = others.order_by(case.opened_at.desc()).limit(1)
+        found: bytes | None = self._run(latest).scalar_one_or_none()
+        return found
 
     def sealed_of(self, case: str) -> list[Sealed]:
         """What of a case must be readable for its open verifications and lookups to go on."""

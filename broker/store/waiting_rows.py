@@ -64,34 +64,14 @@ _CHANGE_PROMISE = (
     .where(w.promise.c.lookup_id == bindparam("b_lookup"))
     .values(state=bindparam("b_state"), checked_at=bindparam("b_now"))
 )
-_PROMISES = (
-    select(
-        w.promise.c.id,
-        w.promise.c.verification_id,
-        w.promise.c.material,
-        w.promise.c.text,
-        w.promise.c.state,
-        w.promise.c.lookup_id,
-        w.promise.c.checked_at,
-    )
-    .where(w.promise.c.verification_id == bindparam("b_id"))
-    .order_by(w.promise.c.material)
-)
+_PROMISE = [
+    w.promise.c[name] for name in ("id", "verification_id", "material", "text", "state", "lookup_id", "checked_at")
+]
+_PROMISES = select(*_PROMISE).where(w.promise.c.verification_id == bindparam("b_id")).order_by(w.promise.c.material)
 
 
 _PROMISES_IN = (
-    select(
-        t.case_file.c.client_id,
-        t.case_file.c.number,
-        w.promise.c.promised_at,
-        w.promise.c.id,
-        w.promise.c.verification_id,
-        w.promise.c.material,
-        w.promise.c.text,
-        w.promise.c.state,
-        w.promise.c.lookup_id,
-        w.promise.c.checked_at,
-    )
+    select(t.case_file.c.client_id, t.case_file.c.number, w.promise.c.promised_at, *_PROMISE)
     .select_from(w.promise.join(t.verification).join(t.case_file))
     .where(w.promise.c.state.in_(bindparam("b_states", expanding=True)))
     .order_by(w.promise.c.promised_at, w.promise.c.id)

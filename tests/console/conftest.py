@@ -15,7 +15,7 @@ from broker.bootstrap import make_keys
 from broker.config import ROOT
 from broker.core.envelope import Algorithm
 from broker.store.catalog_file import read_catalog
-from tests.console.kit import ARGUMENTS, CHROMIUM, Browser, House, house
+from tests.console.kit import ARGUMENTS, CHROMIUM, Browser, House, Visitor, house
 from tests.flow import catalogue
 
 
@@ -81,3 +81,15 @@ def small_browser(_chromium: Chromium, small: House) -> Iterator[Browser]:
     opened = Browser(_chromium, small)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def editor(small: House) -> Visitor:
+    """Somebody who drafts the list of the small house."""
+    return small.http(small.account("list-editor", login="editor"))
+
+
+@pytest.fixture
+def approver(small: House) -> Visitor:
+    """Somebody who reviews it."""
+    return small.http(small.account("list-approver", login="approver"))

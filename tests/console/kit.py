@@ -266,6 +266,12 @@ class Browser:
         self.contexts.clear()
 
 
+def follow(page: Page, selector: str) -> None:
+    """Click what leads to another page, and wait until that page is there; a click alone waits for nothing."""
+    with page.expect_navigation():
+        page.click(selector)
+
+
 def reachable(url: str) -> bool:
     """Whether something answers there."""
     return requests.get(url, timeout=5, allow_redirects=False).status_code < 500

@@ -10,7 +10,7 @@ import pytest
 from broker.core.errors import Problem
 from broker.core.people import FREE_FAILURES, ConsoleRole, assignment_from
 from broker.flow import people
-from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.console.test_access import rows, signed_in
 from tests.flow import kit
 
@@ -34,7 +34,7 @@ def test_an_operator_opens_an_account_and_limits_it(
     watched = small_browser.page(small.account("operator", login="ops"), lang, size)
     page = watched.go("/console/accounts")
     watched.check()
-    page.click("a[href$='/accounts/new']")
+    follow(page, "a[href$='/accounts/new']")
     watched.check()
     page.fill("#login", "liu")
     page.fill("#name", "刘某")
@@ -42,21 +42,19 @@ def test_an_operator_opens_an_account_and_limits_it(
     page.select_option("#role", "list-editor")
     page.select_option("#kind", "stage")
     page.fill("#value", "没有的阶段")
-    page.click("main form .button")
+    follow(page, "main form .button")
     assert page.locator("main [role=alert]").count() == 1, "the list knows no such stage"
     page.fill("#value", "开办")
-    page.click("main form .button")
+    follow(page, "main form .button")
     password = page.inner_text("code.letters")
     watched.check(refused=True)
     assert assignments(small, "liu") == ["list-editor:stage=开办"]
     assert signed_in(small, "liu", password) == ""
     page.select_option("#role", "reader")
-    page.click("main form .button >> nth=0")
-    page.wait_for_url("**done=roles")
+    follow(page, "main form .button >> nth=0")
     assert assignments(small, "liu") == ["list-editor:stage=开办", "reader"]
     page.uncheck("#keep-1")
-    page.click("main form .button >> nth=0")
-    page.wait_for_load_state()
+    follow(page, "main form .button >> nth=0")
     assert assignments(small, "liu") == ["reader"]
     page.click("form[action$='/state'] button")
     page.wait_for_url("**done=disabled")

@@ -17,7 +17,7 @@ from broker.core.receipt import bundle_from, verify_bundle
 from broker.flow import register
 from broker.flow.retain import Erasure, erase_case
 from broker.ports import Client
-from tests.console.kit import PHONE, WIDE, Account, Browser, House
+from tests.console.kit import PHONE, WIDE, Account, Browser, House, follow
 from tests.flow import catalogue, kit
 
 MOST_STATEMENTS = 32  # of one page, however much the case has seen; a page far below it is no worse
@@ -74,10 +74,11 @@ def test_an_auditor_finds_a_case_and_reads_its_path(
     page = watched.go("/console/cases")
     watched.check()
     page.fill("#q", "case-1")
-    page.keyboard.press("Enter")
-    page.click("table a")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    follow(page, "table a")
     watched.check()
-    page.click("table a")
+    follow(page, "table a")
     watched.check()
     text = page.inner_text("main")
     for told in ("held.valid", kit.citizen(1), kit.company(1), "张某"):
@@ -217,7 +218,7 @@ def test_anybody_verifies_a_file_on_the_spot_and_nothing_is_kept(
         watched.page.goto(f"{small.url}/verify")
         watched.check()
         watched.page.set_input_files("#file", str(file))
-        watched.page.click("main button")
+        follow(watched.page, "main button")
         assert words in watched.page.inner_text("main [role]")
         watched.check()
     assert asked.contents() == before

@@ -18,16 +18,6 @@ from tests.flow import catalogue
 SCRIPT = "<script>document.title='taken'</script><img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def editor(small: House) -> Visitor:
-    return small.http(small.account("list-editor", login="editor"))
-
-
-@pytest.fixture
-def approver(small: House) -> Visitor:
-    return small.http(small.account("list-approver", login="approver"))
-
-
 def new_draft(visitor: Visitor, comment: str = "改名") -> str:
     """The number of a draft made in the pages."""
     return str(visitor.post("/console/drafts", {"comment": comment}).headers["Location"].rpartition("/")[2])

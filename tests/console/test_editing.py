@@ -25,16 +25,6 @@ from tests.flow import catalogue
 MOST = 14  # statements of one page, however many editions there are
 
 
-@pytest.fixture
-def editor(small: House) -> Visitor:
-    return small.http(small.account("list-editor", login="editor"))
-
-
-@pytest.fixture
-def approver(small: House) -> Visitor:
-    return small.http(small.account("list-approver", login="approver"))
-
-
 def path(number: str, step: str) -> str:
     return f"/console/drafts/{number}/{step}"
 

@@ -13,7 +13,7 @@ from broker.core.identifiers import credit_check_digit
 from broker.flow import register
 from broker.flow.publish import publish
 from broker.ports import Client
-from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
+from tests.console.kit import PHONE, WIDE, Browser, House, Visitor, follow
 from tests.flow import catalogue, kit
 from tests.flow.catalogue import POPULATION
 
@@ -77,7 +77,7 @@ def test_a_department_applies_and_another_decides_in_the_browser(small_browser: 
     watched = small_browser.page(owned.account(f"source-department:unit={kit.UNIT}", login="using"))
     page = watched.go("/console/grants")
     watched.check()
-    page.click("text=申请授权")
+    follow(page, "text=申请授权")
     page.select_option("#source", POPULATION)
     watched.check()
     page.click("main button")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console.kit import PHONE, WIDE, Account, Browser, House, Watched
+from tests.console.kit import PHONE, WIDE, Account, Browser, House, Watched, follow
 from tests.console.test_cases import clerk, number_of, stock
 from tests.flow import kit
 
@@ -26,8 +26,7 @@ def department(house: House, browser: Browser, lang: str) -> list[Watched]:
 def act(watched: Watched, path: str, what: str, words: str = "已调档核对") -> None:
     page = watched.go(path)
     page.fill("#words", words)
-    page.click(f"button[value={what}]")
-    page.wait_for_load_state()
+    follow(page, f"button[value={what}]")
     assert page.locator("main [role=alert]").count() == 0, page.inner_text("main")
 
 
@@ -38,7 +37,7 @@ def test_a_clerk_raises_an_objection_and_the_department_corrects_the_record(
     number = number_of(asked)
     mine = small_browser.page(clerk(small), lang, size)
     page = mine.go(f"/console/verifications/{number}")
-    page.click("a[href*='material=licence']")
+    follow(page, "a[href*='material=licence']")
     mine.check()
     page.fill("#words", WORDS)
     page.click("main form .button")
@@ -52,8 +51,7 @@ def test_a_clerk_raises_an_objection_and_the_department_corrects_the_record(
     assert WORDS in one.page.inner_text("main")
     act(one, path, "find_wrong")
     one.go(path)
-    one.page.click("button[value=correct]")
-    one.page.wait_for_load_state()
+    follow(one.page, "button[value=correct]")
     assert one.page.locator("main [role=alert]").count() == 1, "whoever verified does not lift the mark"
     act(other, path, "correct")
     assert number in other.page.inner_text("main"), "the decisions that used it are listed"

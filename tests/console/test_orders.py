@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.console.test_cases import stock
 from tests.flow import kit
 from tests.flow.test_orders import CLUB, with_club
@@ -32,7 +32,7 @@ def test_a_department_answers_an_order_with_remark_and_evidence(
     watched = small_browser.page(officer, lang, size)
     page = watched.go("/console/orders")
     watched.check()
-    page.click("table a")
+    follow(page, "table a")
     watched.check()
     assert kit.citizen(2) in page.inner_text("main"), "whoever answers must know about whom"
     paper = tmp_path / "依据.pdf"

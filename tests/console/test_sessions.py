@@ -13,7 +13,7 @@ from sqlalchemy import text
 from broker.flow import people
 from broker.web.console.expected import expected_words
 from broker.web.console.words import begin_words
-from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.console.test_access import kinds, rows
 
 
@@ -50,7 +50,7 @@ def test_what_was_typed_survives_the_end_of_the_session(
     assert drafts(small) == []
     signed_in = small.session(editor)  # in another window
     page.context.add_cookies([{"name": "broker", "value": signed_in, "url": small.url}])
-    page.click("main form .button")
+    follow(page, "main form .button")
     page.wait_for_selector("main form")
     assert drafts(small) == [], "another session's form does nothing until it is looked at"
     page.click("main form .button")

@@ -20,7 +20,7 @@ from broker.flow.sequence import sequence
 from broker.ports import Client
 from broker.ports.health import CredentialReference
 from broker.web.console.sources import near_limit
-from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.flow import catalogue, kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
 
@@ -134,7 +134,7 @@ def test_the_pages_of_sources_are_sound(browser: Browser, lang: str, size: tuple
     watched = browser.page(house.account("operator"), lang, size)
     page = watched.go("/console/sources")
     watched.check()
-    page.click("tbody tr:first-child a")
+    follow(page, "tbody tr:first-child a")
     watched.check()
     assert house.http(house.account("reader")).get("/console/sources/none").status_code == 404
 

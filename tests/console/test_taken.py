@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console.kit import PHONE, WIDE, Browser, House
+from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.console.test_cases import clerk, number_of, stock
 from tests.flow import catalogue, kit
 
@@ -23,11 +23,11 @@ def test_a_clerk_reports_paper_from_the_case_and_says_why(
     page.click(".crumbs a >> nth=1")
     page.wait_for_url("**/console/cases/*")
     watched.check()
-    page.click("text=报告收取纸质材料")
+    follow(page, "text=报告收取纸质材料")
     watched.check()
     page.check("input[name=taken][value=licence]")
     page.check("input[name=original][value=licence]")
-    page.click("main form[method=post] .button")
+    follow(page, "main form[method=post] .button")
     assert "须说明原因" in page.inner_text(".notice.bad[role=alert]")
     assert page.is_checked("input[name=original][value=licence]"), "what was marked stays"
     assert asked.rows("SELECT id FROM paper_report") == []

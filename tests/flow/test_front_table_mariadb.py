@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
 from broker.core.answer import Answer, Reason
-from broker.ports import Conversation, TableQuery, TableRows
+from broker.ports import TableQuery
 from broker.sandbox.mariadb import MariaDb
 from broker.transport.https import HttpsTransport
 from tests.asking import SOURCES
+from tests.flow.front import read_of, talk
 
 SOURCE = replace(SOURCES["nr-title"], budget_ms=600)
+read = partial(read_of, SOURCE)
 PASSWORD = "front-reader-demo"
 NUMBER = "37049919800101009X"
 LONG = 370499198001010091
@@ -61,21 +64,6 @@ def transport() -> Iterator[HttpsTransport]:
     found = HttpsTransport()
     yield found
     found.close()
-
-
-def talk(query: TableQuery, rows: list[object]) -> Conversation:
-    """A conversation of one reading that keeps what it was sent."""
-    response: TableRows = yield query
-    rows.extend(response.rows)
-    return Answer(Reason.VALID)
-
-
-def read(transport: HttpsTransport, query: TableQuery) -> tuple[Answer, list[object]]:
-    """The answer, and the rows read."""
-    rows: list[object] = []
-    (answer,) = transport.converse(SOURCE, [talk(query, rows)])
-    assert isinstance(answer, Answer)
-    return answer, rows
 
 
 def test_the_granted_columns_arrive_as_plain_values(transport: HttpsTransport, front: Front) -> None:

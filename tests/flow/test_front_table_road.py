@@ -9,19 +9,22 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from broker.core.answer import Answer, Reason
-from broker.ports import Conversation, TableQuery, TableRows
+from broker.ports import TableQuery
 from broker.sandbox.servers import Postgres, fresh_database, start_postgres
 from broker.transport.https import HttpsTransport
 from tests.asking import SOURCES
+from tests.flow.front import read_of, talk
 
 BUDGET = 1.0
 SOURCE = replace(SOURCES["nr-title"], budget_ms=int(BUDGET * 1000))
+read = partial(read_of, SOURCE)
 PASSWORD = "front-reader-demo"
 TABLE = """
     CREATE SCHEMA "ZJK";
@@ -79,21 +82,6 @@ def transport() -> Iterator[HttpsTransport]:
     found = HttpsTransport()
     yield found
     found.close()
-
-
-def talk(query: TableQuery, rows: list[object]) -> Conversation:
-    """A conversation of one reading that keeps what it was sent."""
-    response: TableRows = yield query
-    rows.extend(response.rows)
-    return Answer(Reason.VALID)
-
-
-def read(transport: HttpsTransport, query: TableQuery) -> tuple[Answer, list[object]]:
-    """The answer, and the rows read."""
-    rows: list[object] = []
-    (answer,) = transport.converse(SOURCE, [talk(query, rows)])
-    assert isinstance(answer, Answer)
-    return answer, rows
 
 
 def test_the_granted_columns_arrive_as_plain_values(transport: HttpsTransport, front: Front) -> None:
