@@ -6,7 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from broker.core.answer import (
@@ -335,48 +335,19 @@ def _ask(parts: Parts, lookups: Sequence[_Lookup], now: datetime) -> list[Reply]
 
 
 def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
-    lookups, asked_at = batch.lookups, batch.asked_at
+    lookups = batch.lookups
     with parts.store.write() as work:
         heard_at = work.pulse().now  # the answers are here; what follows may wait for locks
         verifications = sorted({one.claim.verification for one in lookups})
         held = {one.id: one for one in work.hold(verifications, [one.claim.id for one in lookups])}
         rows = work.lookups_of(verifications)
         pulse = work.pulse()  # after the locks: a decision is not dated before an answer it rests on
+        recording = _Recording(parts, batch.asked_at, heard_at, pulse.now, Heard(rows, {}, [], {}))
         current = {row.id: row.fence for row in rows if row.state == "due"}
-        answers: list[AnsweredLookup] = []
-        later: list[WaitingLookup] = []
-        placings: list[Placing] = []
-        asking: list[Asking] = []
-        ended: dict[str, Reason] = {}  # lookups that were waiting, and wait no more
-        heard_of: dict[str, Reason] = {}  # the same, by what the source said before it was checked
-        heard = Heard(rows, {}, [], {})
-        for one, told in zip(lookups, replies, strict=True):
-            if current.get(one.claim.id) != one.claim.fence:
-                continue  # our lease ran out and somebody else has asked since: theirs counts
-            key = parts.vault.unwrap(one.claim.wrapped_key)
-            on_promise = _checks_promise(one.claim) and one.stopped is None
-            reply = put_off(told, one.claim.fence, pulse.now) if on_promise else told
-            if isinstance(reply, Waiting):
-                later.append(_later(parts, one, reply, key))
-                heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
-                heard.entries.append(_awaited(one, reply, pulse.now))
-                if reply.order is not None:
-                    placings.append(Placing(one.claim, one.question, reply.order, reply.until, key))
-                if reply.awaited is Awaited.CONSENT:
-                    asking.append(Asking(one.claim, one.question, reply))
-                continue
-            answer = checked(one.question, reply, one.source, pulse.now)
-            row, heard.findings[one.claim.id] = recorded(parts, one.claim.id, answer, key, asked_at, pulse.now)
-            answers.append(row)
-            if one.claim.memo is not None:
-                ended[one.claim.id] = answer.reason
-                heard_of[one.claim.id] = reply.reason
-            heard.entries.append(_answered(one, row, answer, heard_at, pulse.now))
-        work.answer(answers)
-        work.wait(later)
-        heard.entries.extend(place(parts, work, placings, asked_at, pulse.now))
-        heard.entries.extend(end(work, ended, pulse.now))
-        heard.entries.extend(follow(parts, work, asking, heard_of, pulse.now))
+        for one, reply in zip(lookups, replies, strict=True):
+            if current.get(one.claim.id) == one.claim.fence:  # else somebody has asked since: theirs counts
+                recording.take(one, reply)
+        heard = recording.store(work)
         policy = parts.policy(work, pulse)
         fresh = [(row, heard.findings[row.id]) for row in rows if row.id in heard.findings]
         keep(parts, work, policy, held, fresh, pulse.now)
@@ -386,6 +357,61 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         # same lookup id. After it: every reply, its entry and all decisions they complete are true together.
         work.commit()
     parts.wake.wake(sorted({one.source for one in following}))
+
+
+@dataclass
+class _Recording:
+    """What the replies of one batch amount to, gathered lookup by lookup and then stored at once."""
+
+    parts: Parts
+    asked_at: datetime
+    heard_at: datetime
+    now: datetime
+    heard: Heard
+    answers: list[AnsweredLookup] = field(default_factory=list)
+    later: list[WaitingLookup] = field(default_factory=list)
+    placings: list[Placing] = field(default_factory=list)
+    asking: list[Asking] = field(default_factory=list)
+    ended: dict[str, Reason] = field(default_factory=dict)  # lookups that were waiting, and wait no more
+    told: dict[str, Reason] = field(default_factory=dict)  # the same, by what the source said before it was checked
+
+    def take(self, one: _Lookup, reply: Reply) -> None:
+        """One lookup's reply: it waits on, or has its answer."""
+        key = self.parts.vault.unwrap(one.claim.wrapped_key)
+        if _checks_promise(one.claim) and one.stopped is None:
+            reply = put_off(reply, one.claim.fence, self.now)
+        if isinstance(reply, Waiting):
+            self._wait(one, reply, key)
+        else:
+            self._answer(one, reply, key)
+
+    def _wait(self, one: _Lookup, reply: Waiting, key: bytes) -> None:
+        self.later.append(_later(self.parts, one, reply, key))
+        self.heard.waits[one.claim.id] = Wait(reply.awaited, reply.until)
+        self.heard.entries.append(_awaited(one, reply, self.now))
+        if reply.order is not None:
+            self.placings.append(Placing(one.claim, one.question, reply.order, reply.until, key))
+        if reply.awaited is Awaited.CONSENT:
+            self.asking.append(Asking(one.claim, one.question, reply))
+
+    def _answer(self, one: _Lookup, reply: Answer, key: bytes) -> None:
+        answer = checked(one.question, reply, one.source, self.now)
+        row, finding = recorded(self.parts, one.claim.id, answer, key, self.asked_at, self.now)
+        self.answers.append(row)
+        self.heard.findings[one.claim.id] = finding
+        self.heard.entries.append(_answered(one, row, answer, self.heard_at, self.now))
+        if one.claim.memo is not None:
+            self.ended[one.claim.id] = answer.reason
+            self.told[one.claim.id] = reply.reason
+
+    def store(self, work: Work) -> Heard:
+        """Write the replies and whatever they begin or end beside the lookups."""
+        work.answer(self.answers)
+        work.wait(self.later)
+        self.heard.entries.extend(place(self.parts, work, self.placings, self.asked_at, self.now))
+        self.heard.entries.extend(end(work, self.ended, self.now))
+        self.heard.entries.extend(follow(self.parts, work, self.asking, self.told, self.now))
+        return self.heard
 
 
 def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Finding], now: datetime) -> None:
