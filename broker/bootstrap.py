@@ -28,6 +28,7 @@ from broker.core.grammar import Grammar
 from broker.core.grant_application import Terms
 from broker.core.misuse import MisuseRules, rules_from
 from broker.core.own_key import KeyRole
+from broker.core.provided import GroupRules, group_rules_from
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
@@ -118,12 +119,13 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         calendar=calendar,
         misuse=read_misuse_rules(settings.misuse_file),
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
+        groups=read_group_rules(settings.oidc_groups_file),
     )
     drain = Drain(lambda source: look_up(parts, source))
     held = Folder(folder)
     receipt_keys, log_keys = (_held(held, role) for role in KeyRole)
     parts.receipt_keys, parts.log_keys = receipt_keys, log_keys
-    provider = _identity_provider(settings)
+    provider = _identity_provider(settings, parts.groups.scopes if parts.groups else ())
     office = Office(
         settings, parts, database, drain, receipt_keys, log_keys, provider, held, closers=[transport.close]
     )  # fmt: skip
@@ -143,7 +145,7 @@ def _wake_for(office: Office) -> None:
     office.closers.insert(0, aside.close)
 
 
-def _identity_provider(settings: Settings) -> OidcProvider | None:
+def _identity_provider(settings: Settings, scopes: tuple[str, ...]) -> OidcProvider | None:
     """The identity provider of the console, None where it is not configured."""
     if not settings.oidc_issuer:
         return None
@@ -153,7 +155,7 @@ def _identity_provider(settings: Settings) -> OidcProvider | None:
         raise OperatorProblem("config.invalid", got="BROKER_OIDC_CLIENT_SECRET_FILE", expected="a file") from error
     return OidcProvider(
         settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret, settings.oidc_label,
-        tuple(settings.oidc_acr.split()), tuple(settings.oidc_amr.split()),
+        tuple(settings.oidc_acr.split()), tuple(settings.oidc_amr.split()), scopes,
     )  # fmt: skip
 
 
@@ -174,6 +176,18 @@ def read_misuse_rules(path: str) -> MisuseRules:
     except (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
         expected = "rules (name: flag, stop or off) and thresholds"
         raise OperatorProblem("config.invalid", got=Path(path).name, expected=expected) from error
+
+
+def read_group_rules(path: str) -> GroupRules | None:
+    """Which groups of the identity provider give which roles. Raises ``OperatorProblem`` ``config.invalid``."""
+    if not path:
+        return None
+    try:
+        return group_rules_from(yaml.safe_load(Path(path).read_text("utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError, OperatorProblem) as error:
+        got = f"{Path(path).name}: {error.got}" if isinstance(error, OperatorProblem) else Path(path).name
+        expected = "groups (name: role or role:kind=value), claim, scopes, master, login, name, unit, hours"
+        raise OperatorProblem("config.invalid", got=got, expected=expected) from error
 
 
 def management() -> Manages:

@@ -86,6 +86,8 @@ class Settings:
     """Strengths (`acr`), separated by spaces, one of which the identity provider must tell. Empty: whatever it does."""
     oidc_amr: str = ""
     """Ways (`amr`), separated by spaces, one of which the identity provider must name: `otp`, `mfa`. Empty: any."""
+    oidc_groups_file: str = ""
+    """YAML: which `groups` of the identity provider give which roles (operations.md). Empty: roles are given here."""
 
     @property
     def plain(self) -> bool:

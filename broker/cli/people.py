@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from broker.cli.shared import current_settings, office, told
-from broker.core.people import ConsoleRole, assignment_from
+from broker.core.errors import OperatorProblem
+from broker.core.people import ConsoleRole, assignment_from, unknown
 from broker.flow import people
 
 _BY = click.option("--by", default="command-line", show_default=True, help="Who does it, as the audit log shall know.")
@@ -86,9 +87,23 @@ def user_reset_totp(login: str, by: str) -> None:
         people.reset_second_factor(opened.parts, login, by)
 
 
+@user_group.command("groups")
+def user_groups() -> None:
+    """Tell which groups of the identity provider give which roles, and which of those the list in force cannot hold."""
+    with told(), office(current_settings()) as opened:
+        rules = opened.parts.groups
+        if rules is None:
+            raise OperatorProblem("config.invalid", got="BROKER_OIDC_GROUPS_FILE", expected="a file")
+        catalog = people.catalog_in_force(opened.parts)
+        for group, given in rules.groups.items():
+            click.echo(f"{group}: {' '.join(map(str, given))}")
+            for one in unknown(given, catalog):
+                click.echo(f"清单中没有：{one} / not in the list: {one}", err=True)
+
+
 @user_group.command("list")
 def user_list() -> None:
     """Everybody with their state and roles."""
     with told(), office(current_settings()) as opened, opened.parts.store.read() as work:
         for one in work.people():
-            click.echo(f"{one.login} {one.state} {one.unit} {' '.join(map(str, one.assignments))}".rstrip())
+            click.echo(f"{one.login} {one.state} {one.unit} {' '.join(map(str, one.effective))}".rstrip())

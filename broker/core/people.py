@@ -82,16 +82,22 @@ class Person:
     name: str = field(repr=False)
     unit: str
     state: str  # active | disabled
-    assignments: tuple[Assignment, ...] = ()
+    assignments: tuple[Assignment, ...] = ()  # given here
+    provided: tuple[Assignment, ...] = ()  # by the identity provider's groups, as of the last sign-in
+
+    @property
+    def effective(self) -> tuple[Assignment, ...]:
+        """Every assignment, each once, whoever gave it."""
+        return tuple(dict.fromkeys((*self.assignments, *self.provided)))
 
     @property
     def roles(self) -> frozenset[ConsoleRole]:
         """Every role, whatever its scope."""
-        return frozenset(one.role for one in self.assignments)
+        return frozenset(one.role for one in self.effective)
 
     def scopes(self, role: ConsoleRole) -> tuple[Assignment, ...]:
         """The assignments of one role; empty where the person does not have it."""
-        return tuple(one for one in self.assignments if one.role is role)
+        return tuple(one for one in self.effective if one.role is role)
 
     def reaches_unit(self, unit: str, *roles: ConsoleRole) -> bool:
         """Whether one of these roles reaches what belongs to a body: it has no limit, or is limited to this body."""
@@ -156,18 +162,21 @@ def assignment_from(text: str) -> Assignment:
 
 
 def require_known(assignments: Iterable[Assignment], catalog: Catalog | None) -> None:
-    """Raises ``OperatorProblem`` ``person.scope`` for a stage or department that the list does not name, or no body.
+    """Raises ``OperatorProblem`` ``person.scope`` for a stage or department that the list does not name, or no body."""
+    for one in unknown(assignments, catalog):
+        raise OperatorProblem("person.scope", got=str(one))
 
-    Without a list (None) no stage and no department is known.
-    """
+
+def unknown(assignments: Iterable[Assignment], catalog: Catalog | None) -> list[Assignment]:
+    """Those with a stage or department that the list does not name, or no body; without a list (None) none is named."""
     known = {ScopeKind.STAGE: stages_of(catalog), ScopeKind.DEPARTMENT: departments_of(catalog)} if catalog else {}
-    for one in assignments:
-        if one.kind is ScopeKind.UNIT:
-            found = is_credit_code(one.value)
-        else:
-            found = one.kind is ScopeKind.EVERYTHING or one.value in known.get(one.kind, ())
-        if not found:
-            raise OperatorProblem("person.scope", got=str(one))
+    return [one for one in assignments if not _is_known(one, known)]
+
+
+def _is_known(one: Assignment, known: Mapping[ScopeKind, Collection[str]]) -> bool:
+    if one.kind is ScopeKind.UNIT:
+        return is_credit_code(one.value)
+    return one.kind is ScopeKind.EVERYTHING or one.value in known.get(one.kind, ())
 
 
 def stages_of(catalog: Catalog) -> frozenset[str]:

@@ -21,6 +21,7 @@ from broker.core.gate import Breaker
 from broker.core.grant_application import Terms
 from broker.core.misuse import MisuseRules
 from broker.core.own_key import KeyRole
+from broker.core.provided import GroupRules
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 from broker.ports.health import CredentialReference, Roads, Travelled
@@ -78,6 +79,7 @@ class Parts:
     pause: Callable[[float], None] = time.sleep  # how a worker waits for its turn at a source's gate, in seconds
     terms: Terms = field(default_factory=Terms)
     misuse: MisuseRules = field(default_factory=MisuseRules)
+    groups: GroupRules | None = None  # which groups of the identity provider give roles; None: roles are given here
     receipt_keys: Sequence[Verifier] = ()  # what is published: the signer's and its predecessors'
     references: Mapping[str, Sequence[CredentialReference]] = field(default_factory=dict)  # by platform
     log_keys: Sequence[Verifier] = ()  # those of the log's signers and their predecessors

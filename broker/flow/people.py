@@ -19,6 +19,7 @@ import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from broker.core.catalog import Catalog
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.people import (
@@ -32,7 +33,7 @@ from broker.core.people import (
 )
 from broker.flow.parts import Parts, new_id
 from broker.ports import Work
-from broker.ports.console import Credentials, Identity, Origin, Session
+from broker.ports.console import Credentials, Origin, Session
 
 ABSOLUTE = timedelta(hours=12)  # a session's longest life: a working day
 IDLE = timedelta(minutes=30)
@@ -85,7 +86,7 @@ def add_person(
     _, wrapped = parts.vault.new_case_key()
     with parts.store.write() as work:
         now = work.pulse().now
-        _require_known(parts, work, assignments)
+        require_known(assignments, _catalog(parts, work))
         person = Person(new_id(now), login, name, unit, "active", tuple(assignments))
         made = Credentials(person, hashed, bool(password), wrapped, b"", UNCONFIRMED, 0, None, subject)
         if not work.add_person(made, now):
@@ -99,13 +100,19 @@ def add_person(
 
 
 def assign(parts: Parts, login: str, assignments: Sequence[Assignment], by: str) -> None:
-    """Let somebody have these roles and no others, from their next page on. Raises as :func:`add_person`."""
-    require_separation(assignments)
+    """Let somebody have these roles and no others, from their next page on, besides those of their groups elsewhere.
+
+    Raises as :func:`add_person`, and ``person.provided`` where the identity provider alone gives this person roles.
+    """
 
     def change(work: Work, found: Credentials, now: datetime) -> None:
-        _require_known(parts, work, assignments)
+        if found.subject and parts.groups is not None and parts.groups.master:
+            raise OperatorProblem("person.provided", got=login)
+        wanted = replace(found.person, assignments=tuple(assignments))
+        require_separation(wanted.effective)
+        require_known(assignments, _catalog(parts, work))
         work.assign(found.person.id, assignments, by, now)
-        work.record([entry("person_assigned", now, login=login, roles=list(map(str, assignments)), by=by)])
+        work.record([entry("person_assigned", now, login=login, roles=list(map(str, wanted.effective)), by=by)])
 
     _changed(parts, login, by, change)
 
@@ -175,11 +182,16 @@ def _changed(parts: Parts, login: str, by: str, change: Callable[[Work, Credenti
         work.commit()
 
 
-def _require_known(parts: Parts, work: Work, assignments: Sequence[Assignment]) -> None:
-    """The scopes, against the list in force. Raises ``OperatorProblem`` ``person.scope``."""
+def catalog_in_force(parts: Parts) -> Catalog | None:
+    """The list that scopes are held against, None before the first edition."""
+    with parts.store.read() as work:
+        return _catalog(parts, work)
+
+
+def _catalog(parts: Parts, work: Work) -> Catalog | None:
     pulse = work.pulse()
     number = parts.policy(work, pulse).edition_at(pulse.now)
-    require_known(assignments, None if number is None else parts.edition(work, number).catalog)
+    return None if number is None else parts.edition(work, number).catalog
 
 
 # --- signing in
@@ -217,25 +229,9 @@ def sign_in(parts: Parts, login: str, password: str, address: str) -> Opened:
             raise CallerProblem("access.refused")
         work.keep_origin(replace(before, failures=0, locked_until=None, seen_at=now))
         found = _with_second_factor(parts, work, found)
-        opened = _open(work, found.person.id, _next_stage(found), now)
+        opened = open_session(work, found.person.id, _next_stage(found), now)
         # Crash before this commit: nobody is signed in. After it, with the answer lost: a session that nobody knows
         # runs out by itself.
-        work.commit()
-    return opened
-
-
-def sign_in_as(parts: Parts, identity: Identity) -> Opened:
-    """A whole sign-in by an identity provider, whose business the factors are. Raises ``access.unknown``."""
-    with parts.store.write() as work:
-        now = work.pulse().now
-        login = work.login_of_subject(identity.key)
-        found = work.credentials(login) if login else None
-        if found is None or found.person.state != "active":
-            work.record([entry("sign_in_refused", now, login=login, rule="identity")])
-            work.commit()
-            raise CallerProblem("access.unknown")
-        opened = _open(work, found.person.id, "open", now)
-        work.record([entry("signed_in", now, login=found.person.login, by="provider")])
         work.commit()
     return opened
 
@@ -257,7 +253,7 @@ def confirm(parts: Parts, secret: str, code: str, address: str = "") -> Opened:
         if address:
             work.keep_origin(Origin(found.person.id, _origin(parts, address), 0, None, now, now))
         work.end_session(session.digest)
-        opened = _open(work, found.person.id, "open", now)
+        opened = open_session(work, found.person.id, "open", now)
         if session.stage == "enrol":
             work.record([entry("second_factor_enrolled", now, login=found.person.login)])
         work.record([entry("signed_in", now, login=found.person.login)])
@@ -280,7 +276,7 @@ def choose_password(parts: Parts, secret: str, password: str) -> Opened:
         found = replace(found, password=hashed, must_change=False)
         work.change_credentials(found)
         work.end_session(session.digest)
-        opened = _open(work, found.person.id, _next_stage(found), now)
+        opened = open_session(work, found.person.id, _next_stage(found), now)
         work.record([entry("password_changed", now, login=found.person.login)])
         work.commit()
     return opened
@@ -301,7 +297,7 @@ def change_password(parts: Parts, secret: str, current: str, password: str) -> O
             raise CallerProblem("access.refused")
         work.change_credentials(replace(found, password=hashed))
         work.end_sessions(found.person.id)
-        opened = _open(work, found.person.id, "open", now)
+        opened = open_session(work, found.person.id, "open", now)
         work.record([entry("password_changed", now, login=found.person.login)])
         work.commit()
     return opened
@@ -357,7 +353,7 @@ def prove_again(parts: Parts, secret: str, code: str) -> Opened:
             raise CallerProblem("access.refused")
         work.change_credentials(replace(found, totp_step=step, failures=0, locked_until=None))
         work.end_session(session.digest)
-        opened = _open(work, found.person.id, "open", now, session.expires_at)
+        opened = open_session(work, found.person.id, "open", now, session.expires_at)
         work.record([entry("proved_again", now, login=found.person.login)])
         # Crash before this commit: the code is still good. After it, with the answer lost: one signs in again.
         work.commit()
@@ -456,7 +452,8 @@ def _unfinished(work: Work, secret: str, stages: set[str]) -> tuple[Session, Cre
     return found[0], whose, now
 
 
-def _open(work: Work, person: str, stage: str, now: datetime, until: datetime | None = None) -> Opened:
+def open_session(work: Work, person: str, stage: str, now: datetime, until: datetime | None = None) -> Opened:
+    """A new session under a new secret, at one step of signing in; ``until``: its end, where not the usual one."""
     secret = secrets.token_urlsafe(32)
     until = until or now + (ABSOLUTE if stage == "open" else UNFINISHED)
     session = Session(digest_of(secret), person, stage, secrets.token_urlsafe(32), now, now, until)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from broker.core.people import Assignment, Person
 from broker.ports.cases import CaseWork
@@ -101,6 +101,7 @@ class Identity:
 
     issuer: str
     subject: str
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> str:
@@ -166,7 +167,11 @@ class ConsoleWork(CaseWork, ObjectionWork, Protocol):
         ...
 
     def assign(self, person: str, assignments: Sequence[Assignment], by: str, now: datetime) -> None:
-        """Let a person have these assignments and no others."""
+        """Let a person have these assignments and no others that were given here."""
+        ...
+
+    def provide(self, person: str, assignments: Sequence[Assignment], now: datetime) -> None:
+        """Let a person have these assignments and no others by the identity provider."""
         ...
 
     def add_session(self, session: Session) -> None:

@@ -19,6 +19,7 @@ from broker.store.case_rows import CaseRows
 from broker.store.objection_rows import ObjectionRows
 
 _OPEN = ("waiting", "running")
+_HERE, _PROVIDER = "here", "provider"  # who gave a role
 _ORIGINS_KEPT = timedelta(days=180)  # an address from which nobody has come for so long is a stranger's again
 _JOB = [t.job.c[one.name] for one in fields(Job)]
 
@@ -38,11 +39,11 @@ class ConsoleRows(CaseRows, ObjectionRows):
 
     def people(self) -> list[Person]:
         """Everybody, by login."""
-        assignments: dict[str, list[Assignment]] = {}
+        given: dict[str, list[Any]] = {}
         for row in self._run(select(t.person_role).order_by(t.person_role.c.role, t.person_role.c.scope_value)):
-            assignments.setdefault(row.person_id, []).append(_assignment(row))
+            given.setdefault(row.person_id, []).append(row)
         rows = self._run(select(t.person).order_by(t.person.c.login))
-        return [_person(row, assignments.get(row.id, ())) for row in rows]
+        return [_person(row, given.get(row.id, ())) for row in rows]
 
     def accounts(self, now: datetime) -> list[Account]:
         """Everybody as the operator sees them, by login."""
@@ -83,7 +84,9 @@ class ConsoleRows(CaseRows, ObjectionRows):
     def credentials(self, login: str) -> Credentials | None:
         """A person's credentials by login; in a writing transaction locked until it ends."""
         row = self._run(self._locked(select(t.person).where(t.person.c.login == login))).one_or_none()
-        return None if row is None else _credentials(row, self._assignments(row.id))
+        if row is None:
+            return None
+        return _credentials(row, self._run(select(t.person_role).where(t.person_role.c.person_id == row.id)).all())
 
     def login_of_subject(self, subject: str) -> str | None:
         """Whose identity an identity provider's subject is."""
@@ -96,13 +99,12 @@ class ConsoleRows(CaseRows, ObjectionRows):
         self._run(update(t.person).where(t.person.c.id == row.pop("id")).values(**row))
 
     def assign(self, person: str, assignments: Sequence[Assignment], by: str, now: datetime) -> None:
-        """Let a person have these assignments and no others."""
-        self._run(delete(t.person_role).where(t.person_role.c.person_id == person))
-        for one in dict.fromkeys(assignments):
-            self._run(insert(t.person_role).values(
-                person_id=person, role=one.role.value, scope_kind=one.kind.value, scope_value=one.value,
-                given_by=by, given_at=now,
-            ))  # fmt: skip
+        """Let a person have these assignments and no others that were given here."""
+        self._give(person, assignments, _HERE, by, now)
+
+    def provide(self, person: str, assignments: Sequence[Assignment], now: datetime) -> None:
+        """Let a person have these assignments and no others by the identity provider."""
+        self._give(person, assignments, _PROVIDER, _PROVIDER, now)
 
     def add_session(self, session: Session) -> None:
         """Open a session."""
@@ -113,14 +115,15 @@ class ConsoleRows(CaseRows, ObjectionRows):
         """A session and whose it is, assignments included: one statement, since every page begins with it."""
         joined = t.session.join(t.person).outerjoin(t.person_role)
         chosen = (t.session, t.person.c.login, t.person.c.name, t.person.c.unit, t.person.c.state,
-                  t.person_role.c.role, t.person_role.c.scope_kind, t.person_role.c.scope_value)  # fmt: skip
+                  t.person_role.c.role, t.person_role.c.scope_kind, t.person_role.c.scope_value,
+                  t.person_role.c.origin)  # fmt: skip
         rows = self._run(select(*chosen).select_from(joined).where(t.session.c.digest == digest)).all()
         if not rows:
             return None
         row = rows[0]
         found = Session(digest, row.person_id, row.stage, row.csrf, row.created_at, row.seen_at, row.expires_at)
-        assignments = tuple(_assignment(one) for one in rows if one.role is not None)
-        return found, Person(row.person_id, row.login, row.name, row.unit, row.state, assignments)
+        given = _by_origin([one for one in rows if one.role is not None])
+        return found, Person(row.person_id, row.login, row.name, row.unit, row.state, *given)
 
     def sessions_of(self, person: str) -> list[Session]:
         """Every session of a person, the newest first; what has run out may be among them."""
@@ -231,9 +234,14 @@ class ConsoleRows(CaseRows, ObjectionRows):
         unfinished = (t.job.c.id == number) & t.job.c.state.in_(_OPEN)
         return self._added(update(t.job).where(unfinished).values(state="cancelled"))
 
-    def _assignments(self, person: str) -> tuple[Assignment, ...]:
-        rows = self._run(select(t.person_role).where(t.person_role.c.person_id == person))
-        return tuple(_assignment(row) for row in rows)
+    def _give(self, person: str, assignments: Sequence[Assignment], origin: str, by: str, now: datetime) -> None:
+        its = t.person_role.c
+        self._run(delete(t.person_role).where(its.person_id == person, its.origin == origin))
+        for one in dict.fromkeys(assignments):
+            self._run(insert(t.person_role).values(
+                person_id=person, role=one.role.value, scope_kind=one.kind.value, scope_value=one.value,
+                given_by=by, given_at=now, origin=origin,
+            ))  # fmt: skip
 
     def _locked(self, statement: Select[Any]) -> Select[Any]:
         """PostgreSQL's readers may not lock, and say so by their isolation level; SQLite's writers are alone."""
@@ -252,15 +260,21 @@ def _row(credentials: Credentials) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _credentials(row: Any, assignments: tuple[Assignment, ...]) -> Credentials:
+def _credentials(row: Any, given: Sequence[Any]) -> Credentials:
     return Credentials(
-        _person(row, assignments), row.password, row.must_change, row.wrapped_key, row.totp, row.totp_step,
+        _person(row, given), row.password, row.must_change, row.wrapped_key, row.totp, row.totp_step,
         row.failures, row.locked_until, row.subject or "",
     )  # fmt: skip
 
 
-def _person(row: Any, assignments: Sequence[Assignment]) -> Person:
-    return Person(row.id, row.login, row.name, row.unit, row.state, tuple(assignments))
+def _person(row: Any, given: Sequence[Any]) -> Person:
+    return Person(row.id, row.login, row.name, row.unit, row.state, *_by_origin(given))
+
+
+def _by_origin(given: Sequence[Any]) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
+    """What was given here, and what the identity provider's groups give."""
+    here, provided = (tuple(_assignment(one) for one in given if one.origin == which) for which in (_HERE, _PROVIDER))
+    return here, provided
 
 
 def _assignment(row: Any) -> Assignment:

@@ -38,7 +38,8 @@ person_role = Table(
     Column("scope_value", Text, nullable=False),
     Column("given_by", Text, nullable=False),
     Column("given_at", Moment, nullable=False),
-    PrimaryKeyConstraint("person_id", "role", "scope_kind", "scope_value"),
+    Column("origin", Text, nullable=False, server_default="here"),  # here | provider
+    PrimaryKeyConstraint("person_id", "role", "scope_kind", "scope_value", "origin"),
 )
 
 session = Table(

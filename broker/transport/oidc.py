@@ -1,4 +1,4 @@
-"""Signing in by OpenID Connect: authorisation code with PKCE, the ID token verified, nothing else asked of anybody.
+"""Signing in by OpenID Connect: authorisation code with PKCE, the ID token verified, nothing asked besides it.
 
 The provider's addresses come from its discovery document, read once; its keys are read at every sign-in, so that it
 may change them whenever it likes.
@@ -21,6 +21,7 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
 from broker.core.errors import BrokerProblem, CallerProblem
 from broker.ports.console import Identity
@@ -28,6 +29,12 @@ from broker.ports.console import Identity
 _SECONDS = (2, 5)  # to connect, to answer
 _LEEWAY = 30
 _ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]  # never none, never a shared secret
+
+
+class _Tokens(JWSRegistry):
+    """Takes tokens as long as thousands of groups make them; the library's own 128 KB would keep their owners out."""
+
+    max_payload_length = 2 * 1024 * 1024
 
 
 @dataclass
@@ -40,6 +47,7 @@ class OidcProvider:
     label: str
     acr: tuple[str, ...] = ()  # one of these must be the strength the provider tells of; none: it is trusted with it
     amr: tuple[str, ...] = ()  # one of these must be among the ways in which it says it has looked
+    scopes: tuple[str, ...] = ()  # asked for besides ``openid``, so that it tells groups, name and body
     _discovered: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def begin(self, redirect_uri: str, *, again: bool = False) -> tuple[str, str]:
@@ -55,7 +63,7 @@ class OidcProvider:
         return url, json.dumps({"state": state, "nonce": nonce, "verifier": verifier, "since": since})
 
     def finish(self, redirect_uri: str, memory: str, answer: str) -> Identity:
-        """Who came back. Raises ``CallerProblem`` ``access.provider``.
+        """Who came back, and everything that the ID token says. Raises ``CallerProblem`` ``access.provider``.
 
         (1) the state is the one this browser was sent with;
         (2) the code is exchanged with our secret and the PKCE verifier;
@@ -73,7 +81,7 @@ class OidcProvider:
         except (AuthlibBaseError, JoseError, KeyError, ValueError, requests.RequestException) as error:
             raise CallerProblem("access.provider") from error
         self._require_strength(claims, kept["since"])  # (4)
-        return Identity(claims["iss"], claims["sub"])
+        return Identity(claims["iss"], claims["sub"], claims)
 
     def leave(self, back: str) -> str:
         """Where to send a browser so that the provider signs it out too, "" where it offers no such place."""
@@ -93,7 +101,7 @@ class OidcProvider:
 
     def _claims(self, token: str, nonce: str) -> Mapping[str, Any]:
         keys = KeySet.import_key_set(self._fetched(self._discovery()["jwks_uri"]))
-        decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
+        decoded = jwt.decode(token, keys, registry=_Tokens(algorithms=_ALGORITHMS))
         wanted = {
             "iss": {"essential": True, "value": self.issuer},
             "aud": {"essential": True, "value": self.client_id},
@@ -107,8 +115,8 @@ class OidcProvider:
 
     def _session(self, redirect_uri: str, state: str | None = None) -> Any:
         return OAuth2Session(
-            self.client_id, self.client_secret, scope="openid", redirect_uri=redirect_uri, state=state,
-            code_challenge_method="S256", token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - its name
+            self.client_id, self.client_secret, scope=" ".join(("openid", *self.scopes)), redirect_uri=redirect_uri,
+            state=state, code_challenge_method="S256", token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - its name
         )  # fmt: skip
 
     def _discovery(self) -> Mapping[str, Any]:

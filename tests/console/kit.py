@@ -95,7 +95,7 @@ class House:
         with self.parts.store.write() as work:
             found = work.credentials(account.login)
             assert found is not None
-            opened = people._open(work, found.person.id, "open", work.pulse().now)
+            opened = people.open_session(work, found.person.id, "open", work.pulse().now)
             work.commit()
         return opened.secret
 

@@ -94,6 +94,8 @@ class Provider:
     looked: int | None = None  # when it has last looked who it is; None: just now
     acr: str | None = None
     amr: list[str] | None = None
+    claims: dict[str, Any] = field(default_factory=dict)  # what it says besides, or instead: groups, name, ``exp``
+    scope: str = ""  # what it was asked for last
     client: _Client = field(default_factory=_Client)
     codes: dict[str, _Code] = field(default_factory=dict)
     key: Any = field(default_factory=lambda: RSAKey.generate_key(2048, {"use": "sig", "kid": "k1"}))
@@ -180,6 +182,7 @@ def _openid(made: Provider) -> OpenIDCode:
             return {"iss": made.issuer, "aud": [made.audience]}
 
         def generate_user_info(self, user: str, scope: str) -> UserInfo:
-            return UserInfo(sub=made.subject, **({"nonce": made.nonce} if made.nonce else {}))
+            made.scope = scope
+            return UserInfo({"sub": made.subject, **made.claims}, **({"nonce": made.nonce} if made.nonce else {}))
 
     return _Openid(require_nonce=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from broker.core.people import assignment_from
 from broker.flow import people
@@ -80,7 +83,30 @@ def _key(made: Provider) -> None:
     made.published = Provider().key
 
 
-@pytest.mark.parametrize("lie", [_issuer, _audience, _nonce, _key])
+def _expired(made: Provider) -> None:
+    made.claims = {"exp": int(time.time()) - 120}
+
+
+def _early(made: Provider) -> None:
+    made.claims = {"nbf": int(time.time()) + 600}
+
+
+def _endless(made: Provider) -> None:
+    made.claims = {"exp": None}
+
+
+def _nobody(made: Provider) -> None:
+    made.claims = {"sub": None}
+
+
+def _presented_by_another(made: Provider) -> None:
+    made.claims = {"aud": [CLIENT_ID, "another-client"], "azp": "another-client"}
+
+
+LIES = [_issuer, _audience, _nonce, _key, _expired, _early, _endless, _nobody, _presented_by_another]
+
+
+@pytest.mark.parametrize("lie", LIES)
 def test_a_token_for_others_by_others_or_of_another_sign_in_is_refused(
     linked: House, identities: Provider, lie: Callable[[Provider], None]
 ) -> None:
@@ -101,6 +127,19 @@ def test_a_browser_that_was_not_sent_cannot_come_back(linked: House) -> None:
     assert back(visitor, url) == 303
     again = linked.http(None)
     assert back(again, url) == 401
+
+
+def test_a_code_is_worth_nothing_without_the_verifier_of_this_errand(linked: House) -> None:
+    """PKCE: the provider refuses the code of a browser whose errand remembers another verifier."""
+    visitor = linked.http(None)
+    url = sent(visitor)
+    ((memory,),) = rows(linked, "SELECT memory FROM errand")
+    other = json.dumps(json.loads(str(memory)) | {"verifier": "another-verifier-of-the-length-that-is-asked-for-here"})
+    with linked.office.database.begin(write=True) as connection:
+        connection.execute(text("UPDATE errand SET memory = :other"), {"other": other})
+        connection.commit()
+    assert back(visitor, url) == 401
+    assert visitor.get("/console").status_code == 303
 
 
 def test_a_disabled_officer_is_refused_whatever_the_provider_says(linked: House) -> None:

@@ -10,7 +10,7 @@ from flask import Response, g, request, url_for
 from markupsafe import Markup
 
 from broker.core.errors import CallerProblem
-from broker.flow import people
+from broker.flow import people, provided
 from broker.flow.people import Opened
 from broker.web.console.area import ANYBODY, EVERY_ROLE, ROOT, Area, Console, at
 from broker.web.console.page import said_of, shown, to
@@ -113,7 +113,7 @@ class _Access:
             raise CallerProblem("page.unknown")
         memory = people.finish_errand(self._parts, request.cookies.get(errand_cookie(), ""))
         identity = self._provider.finish(self._back_url, memory, request.full_path)
-        opened = people.sign_in_as(self._parts, identity)
+        opened = provided.sign_in_as(self._parts, identity)
         before = current_visit()
         if before is not None:  # who came to prove again who they are
             people.sign_out(self._parts, before.secret, before.login)

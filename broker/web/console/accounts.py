@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from flask import Response, request
 
-from broker.core.catalog import Catalog
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.people import (
     SCOPES_OF,
@@ -154,18 +153,12 @@ class _Accounts:
             return work.accounts(work.pulse().now)
 
     def _choices(self) -> dict[str, object]:
-        catalog = self._catalog()
+        catalog = steps.catalog_in_force(self._parts)
         return {
             "role_names": ROLES, "kind_names": SCOPES, "scopes_of": SCOPES_OF, "kinds": list(ScopeKind),
             "stages": sorted(stages_of(catalog)) if catalog else [],
             "departments": sorted(departments_of(catalog)) if catalog else [],
         }  # fmt: skip
-
-    def _catalog(self) -> Catalog | None:
-        with self._parts.store.read() as work:
-            pulse = work.pulse()
-            number = self._parts.policy(work, pulse).edition_at(pulse.now)
-            return None if number is None else self._parts.edition(work, number).catalog
 
 
 def _added() -> list[Assignment]:

@@ -75,6 +75,7 @@ KINDS: Mapping[str, Text] = {
     "preview_cancelled": _text("取消预演", "preview cancelled"),
     "person_added": _text("开通账号", "account opened"),
     "person_assigned": _text("分配角色", "roles given"),
+    "person_described": _text("更新账号信息", "name or body changed"),
     "person_active": _text("启用账号", "account enabled"),
     "person_disabled": _text("停用账号", "account disabled"),
     "person_unlocked": _text("解除登录锁定", "account unlocked"),
