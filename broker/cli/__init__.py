@@ -33,6 +33,7 @@ from broker.cli.promises import promise_group
 from broker.cli.registers import client_group, grant_group, keys_group
 from broker.cli.retention import retention_group
 from broker.cli.source_calls import source_group
+from broker.cli.source_stops import source_open, source_stop, source_stopped
 from broker.cli.sources import source_test
 from broker.cli.verify import receipt_group
 from broker.cli.witness import witness_group
@@ -58,4 +59,5 @@ for _command in (
 ):  # fmt: skip
     grant_group.add_command(_command)
 main.add_command(witness_group)
-source_group.add_command(source_test)
+for _command in (source_test, source_stop, source_open, source_stopped):
+    source_group.add_command(_command)

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NO_EARLIER = "unknown.no-earlier-evidence"  # nothing fresh was verified before, under the same grant
     INSUFFICIENT = "unknown.insufficient"
     SOURCE_DOWN = "unknown.source-down"
+    SOURCE_STOPPED = "unknown.source-stopped"  # a person has stopped it: it is not asked until a person opens it again
     LATE = "unknown.late"
     MALFORMED = "unknown.malformed"
     EFFECT_UNKNOWN = "unknown.effect-unknown"  # it was sent, and nobody knows whether it was done: not sent again
@@ -79,8 +80,8 @@ class Reason(StrEnum):
 
 
 _PASSING = frozenset({
-    Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.MALFORMED, Reason.UNTRUSTED, Reason.WRONG_PERSON,
-    Reason.AUTHENTICATION, Reason.SOURCE_CONFIGURATION, Reason.THROTTLED,
+    Reason.SOURCE_DOWN, Reason.SOURCE_STOPPED, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.MALFORMED,
+    Reason.UNTRUSTED, Reason.WRONG_PERSON, Reason.AUTHENTICATION, Reason.SOURCE_CONFIGURATION, Reason.THROTTLED,
 })  # fmt: skip
 
 

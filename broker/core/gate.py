@@ -39,10 +39,12 @@ class Breaker(StrEnum):
 BARRED_BREAKER: Final = "source.breaker"
 BARRED_DAY: Final = "source.daily-calls"
 BARRED_PAUSE: Final = "source.pause"
+BARRED_STOP: Final = "source.stopped"
 BARRED: Final = {
     BARRED_BREAKER: Answer(Reason.SOURCE_DOWN, source_code="breaker"),
     BARRED_DAY: Answer(Reason.THROTTLED, source_code="calls-per-day"),
     BARRED_PAUSE: Answer(Reason.THROTTLED, source_code="retry-after"),
+    BARRED_STOP: Answer(Reason.SOURCE_STOPPED),
 }
 """The rules by which a lookup is answered without being asked, and the answer each gives."""
 
@@ -60,6 +62,16 @@ class Gate:
     until: datetime | None = None  # open: no probe before; half open: the probe is given up then
     cost: int = _CALL  # thousandths of a call that a lookup makes, by the last batches
     closed_until: datetime | None = None  # the source has asked for a pause (Retry-After)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """That a person has stopped a source: nothing is looked up there until a person opens it again."""
+
+    source: str
+    by: str  # login, or staff number
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

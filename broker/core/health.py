@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.core.answer import Answer, Outcome, Reason
-from broker.core.gate import BARRED, Gate
+from broker.core.gate import BARRED, Gate, Stop
 from broker.core.probe import Probing
 
 BOUNDS_MS: Final = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -157,8 +157,13 @@ def merged(days: Sequence[Day]) -> Day | None:
     )
 
 
-def state_of(day: Day | None, gate: Gate | None, probed: Probed | None = None) -> str:
-    """One word: ``unasked``, ``away`` (its breaker is not closed), ``failing`` (a fault was last), else ``ok``."""
+def state_of(day: Day | None, gate: Gate | None, probed: Probed | None = None, stop: Stop | None = None) -> str:
+    """One word: ``stopped`` (by a person), ``unasked``, ``away`` (its breaker is not closed), ``failing``, else ``ok``.
+
+    ``failing``: a fault was last.
+    """
+    if stop is not None:
+        return "stopped"
     if gate is not None and gate.breaker.value != "closed":
         return "away"
     if broken_step(day, probed):
@@ -185,14 +190,16 @@ def last_heard(day: Day | None) -> datetime | None:
 
 
 def source_view(
-    source: str, name: Any, day: Day | None, gate: Gate | None, probing: Probing, probed: Probed | None
-) -> dict[str, Any]:
+    source: str, name: Any, day: Day | None, gate: Gate | None, probing: Probing, probed: Probed | None,
+    stop: Stop | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A source's health as the API tells it; ``day`` is today's, with the last success and failure of the week."""
     told = day or Day(source, gate.day if gate else "")
     return {
         "source": source,
         "name": dict(name),
-        "state": state_of(day, gate, probed),
+        "state": state_of(day, gate, probed, stop),
+        "stopped": {"since": _moment(stop.at), "reason": stop.reason} if stop else None,
         "breaker": {"state": gate.breaker.value if gate else "closed", "until": _moment(gate.until if gate else None)},
         "last_ok_at": _moment(told.last_ok_at),
         "last_fail_at": _moment(told.last_fail_at),

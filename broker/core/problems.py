@@ -230,6 +230,10 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("register.exists", 409, _O, "已登记过", "It is registered already", "请使用另一名称，或先撤销", "Use another name, or revoke it first"),
     ("register.revoked", 409, _O, "已吊销的密钥不能登记", "A revoked key cannot be registered", "请登记新的密钥", "Register a new key"),
     ("register.unknown", 404, _O, "没有该登记", "It is not registered", "请核对名称", "Check the name"),
+    ("source.unknown", 404, _C, "清单中没有该数源", "The sharing list has no such source", "请核对数源名称", "Check the source's name"),
+    ("source.why", 422, _C, "须写明理由（1至2000字），且不得含证件号码、手机号码", "Say why, in 1 to 2000 characters and without an ID or telephone number", "请补充或改写理由", "Give the reason, without such numbers"),
+    ("source.stopped", 409, _C, "该数源已停用", "The source is stopped already", "请刷新页面查看停用人和理由", "Reload the page to see who stopped it and why"),
+    ("source.open", 409, _C, "该数源没有停用", "The source is not stopped", "无需恢复", "Nothing is to be opened"),
     ("source.ciphertext", 502, _S, "数源密文无法解密", "A source's ciphertext is not for our key", "请与数源核对公钥", "Compare public keys with the source"),
     # us
     ("store.away", 503, _B, "数据库暂时不可用", "The database is away", "请稍后用同一请求编号重试", "Repeat later with the same request id"),

@@ -39,6 +39,7 @@ _TEXTS: dict[str, ReasonText] = {
     "unknown.no-earlier-evidence": ReasonText("没有可复用的有效核验结果", "Nothing that was verified earlier can be used again", *_PAPER),
     "unknown.insufficient": ReasonText("请求未提供查询所需的当事人信息", "The request names too little for this lookup", "请补充当事人信息后重新发起，或提交材料", "Name the party and ask again, or submit the material"),
     "unknown.source-down": ReasonText("数源系统不可用", "The source is down", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
+    "unknown.source-stopped": ReasonText("数源已由大数据中心人工停用", "The source was stopped by hand", "恢复后可重新发起核验；急办时由申请人提交材料", "Ask again once it is open; in a hurry, submit the material"),
     "unknown.late": ReasonText("数源未在规定时间内答复", "The source did not answer in time", "可稍后重新发起核验；急办时由申请人提交材料", "Ask again later; in a hurry, submit the material"),
     "unknown.malformed": ReasonText("数源答复不符合规范", "The source's answer breaks its contract", "已记录，由运维联系数源；本次由申请人提交材料", "Recorded for the operator; submit the material this time"),
     "unknown.effect-unknown": ReasonText("请求已发出但没有答复，不知是否已生效，未重复发送", "It was sent and not answered; whether it took effect is not known, and it was not repeated", "先向数源核实；需持证人出示用证码的，请其重新出示后再发起", "Ask the source first; where the holder showed a code, have a new one shown and ask again"),

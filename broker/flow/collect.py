@@ -26,7 +26,7 @@ from broker.ports import Pulse, Work
 from broker.ports.figures import Paper, Report
 
 MAX_OF_CASE = 100  # of one case; a case has a few
-_LIVE = frozenset({"ok", "unasked"})  # a source that failed last, or whose breaker is open, covers nothing
+_LIVE = frozenset({"ok", "unasked"})  # one that failed last, that is stopped or whose breaker is open covers nothing
 
 
 def collect(parts: Parts, document: Mapping[str, Any], body: bytes, identify: Identify) -> Report:
@@ -125,19 +125,20 @@ def _check_same(parts: Parts, report: Report, body: bytes) -> None:
 
 
 class _Live:
-    """Whether a source is live: connected here, its breaker closed, and not failing when it was last asked."""
+    """Whether a source is live: connected here, not stopped, its breaker closed, not failing when last asked."""
 
     def __init__(self, parts: Parts, work: Work, pulse: Pulse, sources: Mapping[str, Any]) -> None:
         self._parts = parts
         self._sources = sources
         self._gates = {one.source: one for one in work.gates()}
+        self._stops = parts.policy(work, pulse).stops
         self._days = work.health(day_of(pulse.now).isoformat())
 
     def __call__(self, source: str) -> bool:
         if self._parts.asking(self._sources[source]) is None:
             return False
         today = merged([one for one in self._days if one.source == source])
-        return state_of(today, self._gates.get(source)) in _LIVE
+        return state_of(today, self._gates.get(source), stop=self._stops.get(source)) in _LIVE
 
 
 def _receipted(work: Work, client: str, case: str) -> dict[str, Receipted]:

@@ -26,7 +26,7 @@ from broker.ports import Work
 
 WEEK: Final = timedelta(days=7)  # how far back the last success or failure is looked for
 NEEDED: Final = ("sign", "write")  # what the broker cannot admit without
-ILL: Final = frozenset({"away", "failing"})  # states of a source that somebody should look at
+ILL: Final = frozenset({"away", "failing"})  # states that somebody should look at; ``stopped`` is what somebody wanted
 _KEY: Final = "broker.fitness"  # of the nonce that is written and runs out like any other
 _PROOF_TYPE: Final = "exemption-fitness+json"
 
@@ -50,13 +50,14 @@ def sources_now(parts: Parts) -> list[dict[str, Any]]:
 def sources_seen(parts: Parts, work: Work) -> list[dict[str, Any]]:
     """As :func:`sources_now`, in a transaction of the caller's."""
     pulse = work.pulse()
-    edition = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now)
+    policy = parts.policy(work, pulse)
+    edition = parts.edition_in_force(work, policy, pulse.now)
     gates, days = states(work, pulse.now)
     probed = probes(work)
     return [
         source_view(
             key, source.name, _of_today(days.get(key), pulse.now), gates.get(key),
-            may_probe(parts, source), probed.get(key),
+            may_probe(parts, source), probed.get(key), policy.stops.get(key),
         )
         for key, source in sorted(edition.catalog.sources.items())
     ]  # fmt: skip

@@ -27,7 +27,7 @@ from broker.core.consent import OPEN, UNCONSENTED, ConsentState, standing
 from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
-from broker.core.gate import BARRED, Passage, new_gate, passage
+from broker.core.gate import BARRED, BARRED_STOP, Passage, new_gate, passage
 from broker.core.health import is_barred
 from broker.core.plan import plan
 from broker.core.receipt import moment
@@ -96,10 +96,11 @@ def _claim(parts: Parts, source: str) -> _Batch:
         opened = [one for claim in claims if (one := _opened(parts, work, claim)) is not None]
         # Late: gates and grants are rows where all workers of the source meet, and they are locked until the commit.
         opened, unasked = _agreed(work, opened, pulse.now)
-        opened, ended = _still_wanted(policy, opened, pulse.now)
+        opened, ended = _still_wanted(work, policy, opened, pulse.now)
         opened, passage = _let_through(parts, work, policy, opened, pulse.now)
-        # Those locks may have been waited for: what was revoked, closed or kept back meanwhile must not be overtaken.
-        opened, overtaken = _still_wanted(parts.policy(work, work.pulse()), _renewed(work, opened), pulse.now)
+        # Those locks may have been waited for: what was revoked, closed, stopped or kept back meanwhile must not be
+        # overtaken.
+        opened, overtaken = _still_wanted(work, parts.policy(work, work.pulse()), _renewed(work, opened), pulse.now)
         opened, kept = _kept_back(parts, work, opened, pulse.now)
         lookups = [*unasked, *ended, *overtaken, *kept, *opened]
         work.record([_asked(parts, one, pulse.now) for one in lookups if one.stopped is None])
@@ -125,18 +126,26 @@ def _agreed(work: Work, opened: Sequence[_Lookup], now: datetime) -> tuple[list[
     return agreed, unasked
 
 
-def _still_wanted(policy: Policy, opened: Sequence[_Lookup], now: datetime) -> tuple[list[_Lookup], list[_Lookup]]:
-    """Those still to be asked, and those not any more – case closed, or grant revoked since – with the rule.
+def _still_wanted(
+    work: Work, policy: Policy, opened: Sequence[_Lookup], now: datetime
+) -> tuple[list[_Lookup], list[_Lookup]]:
+    """Those still to be asked, and those not any more – case closed, grant revoked, source stopped – with the rule.
 
     Before the gate: who is not asked costs no call, and does not take the place of the one who finds out whether a
-    source is back.
+    source is back. What checks a promise waits while its source is stopped, as it does while the source is away.
     """
     wanted: list[_Lookup] = []
     ended: list[_Lookup] = []
     for one in opened:
+        is_stopped = one.claim.source in policy.stops
         closed = None if one.claim.case_state == "open" or _checks_promise(one.claim) else "case.closed"
         misuse = "misuse.stopped" if policy.stopped and _asker(one) in policy.stopped else None
         rule = closed or misuse or still_in_force(policy.grants.get(one.claim.grant), now)
+        if rule is None and is_stopped and one.stopped is None:
+            if _checks_promise(one.claim):
+                work.put_back([one.claim.id], now + PROMISED_AGAIN)
+                continue
+            rule = BARRED_STOP
         if rule is None or one.stopped is not None:
             wanted.append(one)
         else:

@@ -57,7 +57,8 @@ def _silent(parts: Parts) -> list[Source]:
         policy = parts.policy(work, pulse)
         if policy.edition_at(pulse.now) is None:
             return []
-        sources = parts.edition_in_force(work, policy, pulse.now).catalog.sources.values()
+        listed = parts.edition_in_force(work, policy, pulse.now).catalog.sources.values()
+        sources = [one for one in listed if one.key not in policy.stops]
         _, days = states(work, pulse.now)
         known = probes(work)
     heard = {one.key: last_heard(days.get(one.key)) or _NEVER for one in sources}
@@ -97,7 +98,7 @@ def _let_through(
         work.keep_probe(Probed(source.key, again, now, "probe"), now + _LEASE)
         return None
     passed = pass_alone(parts, work, source, now)
-    if not passed.asked:
+    if not passed.asked or source.key in parts.policy(work, work.pulse()).stops:
         work.keep_probe(Probed(source.key, again), now + _LEASE)  # barred by us: it shows nothing of the source
         return None
     work.record([entry("source_probed", now, source=source.key, lookup=question.lookup_id)])

@@ -14,6 +14,7 @@ from broker.core.authorise import Grant
 from broker.core.catalog import Source
 from broker.core.entry import Entry
 from broker.core.envelope import Verifier
+from broker.core.gate import Stop
 from broker.core.own_key import OwnKey
 from broker.core.roles import Role
 from broker.ports.audit import AuditWork
@@ -181,6 +182,7 @@ class Policy:
     stopped: frozenset[str] = frozenset()  # operators whom a rule against misuse has stopped
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # 数据异议: about whom, by source
     own_keys: Mapping[str, OwnKey] = field(default_factory=dict)  # the broker's signing keys, by key id
+    stops: Mapping[str, Stop] = field(default_factory=dict)  # sources that a person has stopped
 
     def edition_at(self, now: datetime) -> int | None:
         """The number of the edition in force."""

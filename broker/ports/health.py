@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from broker.core.gate import Breaker, Gate
+from broker.core.gate import Breaker, Gate, Stop
 from broker.core.health import Day, Probed
 
 
@@ -71,6 +71,18 @@ class HealthWork(Protocol):
 
     def close_gate(self, source: str, until: datetime) -> None:
         """Ask a source nothing before then, unless a longer pause is on."""
+        ...
+
+    def stops(self) -> dict[str, Stop]:
+        """What people have stopped, by source; a part of the policy."""
+        ...
+
+    def add_stop(self, stop: Stop) -> bool:
+        """False where the source is stopped already."""
+        ...
+
+    def lift_stop(self, source: str) -> bool:
+        """False where the source is not stopped."""
         ...
 
     def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:

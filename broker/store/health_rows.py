@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broker.core.gate import Breaker, Gate
+from broker.core.gate import Breaker, Gate, Stop
 from broker.core.health import Day, Probed
 from broker.store import health_tables as h
 from broker.store import tables as t
@@ -47,6 +47,19 @@ class HealthRows(Rows):
     def close_gate(self, source: str, until: datetime) -> None:
         """Ask a source nothing before then, unless a longer pause is on."""
         self._later(_CLOSE, b_source=source, b_until=until)
+
+    def stops(self) -> dict[str, Stop]:
+        """What people have stopped, by source."""
+        return {row.source: Stop(*row) for row in self._run(select(_stops))}
+
+    def add_stop(self, stop: Stop) -> bool:
+        """False where the source is stopped already."""
+        row = {"source": stop.source, "stopped_by": stop.by, "reason": stop.reason, "stopped_at": stop.at}
+        return self._added(self._sql.once(_stops), **row)
+
+    def lift_stop(self, source: str) -> bool:
+        """False where the source is not stopped."""
+        return self._added(delete(_stops).where(_stops.c.source == source))
 
     def put_back(self, lookups: Sequence[str], ready_at: datetime) -> None:
         """Undo this transaction's own claim of these lookups: they are due as before, nobody was asked."""
@@ -99,7 +112,7 @@ def _day_from(row: dict[str, Any]) -> Day:
     return Day(**row, buckets=buckets)
 
 
-_gates, _days, _probes = h.source_gate, h.source_health, h.source_probe
+_gates, _days, _probes, _stops = h.source_gate, h.source_health, h.source_probe, h.source_stop
 _GATE = select(_gates).where(_gates.c.source == bindparam("b_source")).with_for_update()
 _SET_BREAKER = (
     update(_gates)

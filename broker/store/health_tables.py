@@ -44,6 +44,15 @@ source_health = Table(  # one row per source and day
     PrimaryKeyConstraint("source", "day"),
 )
 
+source_stop = Table(  # one row per source that is stopped now; what was, the log tells
+    "source_stop",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("stopped_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("stopped_at", Moment, nullable=False),
+)
+
 source_probe = Table(  # one row per source that was ever probed
     "source_probe",
     metadata,

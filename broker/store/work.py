@@ -132,7 +132,7 @@ class SqlWork(
         stopped = frozenset(one.operator for one in self.flags(open_only=True) if one.action.stops)
         numbers = [(row.number, row.effective_at) for row in editions]
         own = self._own_keys(self._read_key)
-        return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks(), own)
+        return Policy(version, clients, keys, grants, grants_of, numbers, stopped, self.marks(), own, self.stops())
 
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)

@@ -65,11 +65,12 @@ _PROMISE = _object(
 )
 _MAYBE_MOMENT = {"type": ["string", "null"], "format": "date-time"}
 _FIGURE = {"type": ["number", "null"]}
-_STATE = {"enum": ["ok", "failing", "away", "unasked"]}
+_STATE = {"enum": ["ok", "failing", "away", "stopped", "unasked"]}
 _SOURCE = _object(
     source=_TEXT,
     name=_object(zh=_TEXT, en=_TEXT),
     state=_STATE,
+    stopped={"oneOf": [{"type": "null"}, _object(since=_MOMENT, reason=_TEXT)]},
     breaker=_object(state={"enum": ["closed", "open", "half_open"]}, until=_MAYBE_MOMENT),
     last_ok_at=_MAYBE_MOMENT,
     last_fail_at=_MAYBE_MOMENT,

@@ -82,6 +82,8 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "sources_index": EVERYBODY,
     "sources_source": EVERYBODY,
     "sources_test": {OPERATOR},
+    "sources_stop": {OPERATOR},
+    "sources_open": {OPERATOR},
     "grants_index": {OPERATOR, SOURCE, AUDITOR, USING},
     "grants_matrix": EVERYBODY - {CLERK},
     "grants_apply": {SOURCE, USING},

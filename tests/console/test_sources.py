@@ -93,6 +93,53 @@ def test_a_connection_is_tested_as_a_job_that_can_be_left(small_browser: Browser
     assert kit.company(9) not in json.dumps(asking.entries("source_test_asked", "source_tested"))
 
 
+@pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
+def test_an_operator_stops_a_source_and_is_reminded_until_it_is_open(
+    small_browser: Browser, asking: kit.Broker, lang: str, size: tuple[int, int]
+) -> None:
+    house = small_browser.house
+    account = house.account("operator")
+    watched = small_browser.page(account, lang, size)
+    page = watched.go(f"/console/sources/{LICENCES}")
+    page.fill("#why", "数源升级")
+    follow(page, "#stopping button")
+    watched.check()
+    assert page.locator("h1 .tag.bad").count() == 1
+    assert account.login in page.inner_text(".notice.bad")
+    asking.admit(1)
+    asking.work_off()
+    assert asking.sources.of(LICENCES) == []
+    watched.go("/console")
+    follow(page, "a[href$='state=stopped']")
+    watched.check()
+    assert page.locator("#results tbody tr").count() == 1
+    assert "(+1)" in page.inner_text("#results tbody"), "what was not sent is counted"
+    follow(page, "#results tbody a")
+    page.fill("#why", "已修复")
+    follow(page, "#stopping button")
+    assert page.locator("h1 .tag.bad").count() == 0
+    assert "state=stopped" not in house.http(account).get("/console").text
+
+
+def test_everybody_reads_why_it_is_stopped_and_who_may_not_open_it_sees_no_form(
+    small: House, asking: kit.Broker
+) -> None:
+    operator, path = small.http(small.account("operator")), f"/console/sources/{LICENCES}"
+    refused = operator.post(f"{path}/stop", {"why": f"见 {kit.citizen(1)}"})
+    assert (refused.status_code, "须写明理由" in refused.text) == (422, True)
+    assert operator.post("/console/sources/none/stop", {"why": "停"}).status_code == 404
+    assert operator.post(f"{path}/stop", {"why": "答复 <b>有误</b>"}).status_code == 303
+    assert operator.post(f"{path}/stop", {"why": "再停"}).status_code == 409
+    reader = small.http(small.account("reader"))
+    text = reader.get(path).text
+    assert "答复 &lt;b&gt;有误&lt;/b&gt;" in text
+    assert f"{path}/open" not in text
+    assert reader.post(f"{path}/open", {"why": "开"}).status_code == 403
+    assert operator.post(f"{path}/open", {"why": "已修复"}).status_code == 303
+    assert operator.post(f"{path}/open", {"why": "已修复"}).status_code == 409
+    assert [one["why"] for one in asking.entries("source_stopped", "source_opened")] == ["答复 <b>有误</b>", "已修复"]
+
+
 @pytest.mark.parametrize(("source", "step"), [(REGISTER, "probe"), (POPULATION, "connection")])
 def test_a_test_names_the_step_that_is_missing(small: House, asking: kit.Broker, source: str, step: str) -> None:
     if step == "connection":

@@ -42,6 +42,7 @@ _POLICY_KINDS = {
     "published", "edition_withdrawn", "client_registered", "key_registered", "key_revoked", "grant_registered",
     *_GRANT_KINDS,
     "own_key_registered", "own_key_prepared", "own_key_rotated", "own_key_limited", "own_key_revoked",
+    "source_stopped", "source_opened",
     "operator_stopped", "operator_released", "record_marked", "record_unmarked", "record_corrected",
 }  # fmt: skip
 
@@ -138,6 +139,7 @@ class Checker:
         "source_gate",
         "source_health",
         "source_probe",
+        "source_stop",
         "source_key",
         "verification",
         "work_order",
@@ -171,6 +173,7 @@ class Checker:
         self._asked(picture)  # I6
         self._ordered(picture)  # I6
         self._consented(picture)  # I6
+        self._stopped(picture)  # I6
         if finished:
             self._finished(picture)  # I7
         self._private(picture)  # I8
@@ -413,6 +416,18 @@ class Checker:
             if consent is not None:
                 states = [_CONSENT_STATES[kind] for place, kind in told[consent] if place < number]
                 _must(states[-1:] == ["granted"], "I6: asked without the holder's consent")
+
+    def _stopped(self, picture: _Picture) -> None:
+        """Nobody is asked between the entries that say that a source was stopped and opened again."""
+        stopped: set[str] = set()
+        for number, one in picture.of_kind("source_stopped", "source_opened", "asked"):
+            source = one["source"]
+            if one["kind"] == "asked":
+                _must(source not in stopped, f"I6: {source} was asked while it was stopped, entry {number}")
+            else:
+                _must((source in stopped) == (one["kind"] == "source_opened"), "I3: a source stopped or opened twice")
+                stopped ^= {source}
+        _must(stopped == {row["source"] for row in picture.tables["source_stop"]}, "I3: stopped sources and entries")
 
     def _finished(self, picture: _Picture) -> None:
         _must(all(row["state"] == "answered" for row in picture.tables["lookup"]), "I7: a lookup is unfinished")

@@ -14,6 +14,7 @@ from broker.core.figures import GroupBy
 from broker.flow import register
 from broker.flow.collect import collect, note_of
 from broker.flow.figures import told_by
+from broker.flow.stops import stop_source
 from broker.flow.sweep import tidy
 from broker.ports import Client
 from broker.ports.figures import Report
@@ -79,9 +80,9 @@ def test_without_a_verification_a_live_source_covers_and_a_reason_is_needed(brok
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("how", ["revoked", "suspended", "connection", "breaker", "failing"])
+@pytest.mark.parametrize("how", ["revoked", "suspended", "connection", "breaker", "failing", "stopped"])
 def test_what_cannot_be_asked_covers_nothing(broker: Broker, how: str) -> None:
-    """No grant in force, no connection, or every source of the chain away or failing: paper needs no excuse."""
+    """No grant in force, no connection, or every source of the chain away, failing, stopped: paper needs no excuse."""
     sources = (catalogue.LICENCES, catalogue.REGISTER)
     if how == "connection":
         broker.parts.connections = {}
@@ -92,6 +93,9 @@ def test_what_cannot_be_asked_covers_nothing(broker: Broker, how: str) -> None:
         broker.work_off()
         if how == "breaker":
             broker.execute("UPDATE source_gate SET breaker = 'open'")
+    elif how == "stopped":
+        for source in sources:
+            stop_source(broker.parts, source, "op", "数源升级")
     else:
         refused(broker, "collected.reason", {"material": LICENCE})
         for source in sources:

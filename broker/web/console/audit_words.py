@@ -93,6 +93,8 @@ KINDS: Mapping[str, Text] = {
     "source_test_asked": _text("发起连接测试", "connection test started"),
     "source_tested": _text("连接测试完成", "connection test done"),
     "source_probed": _text("探测数源", "source probed"),
+    "source_stopped": _text("停用数源", "source stopped"),
+    "source_opened": _text("恢复数源", "source opened again"),
 }
 FACTS: Mapping[str, Text] = {
     "verification": _text("核验", "verification"),

@@ -35,6 +35,7 @@ _WORDS = {
     "drafts": mark("Drafts of yours"),
     "flags": mark("Flags nobody has looked at"),
     "cases": mark("Cases of your body that are not decided yet"),
+    "stops": mark("Sources that are stopped by hand"),
     "accounts": mark("Accounts that are closed for a while"),
     "jobs": mark("Long work of yours that is running"),
 }
@@ -132,6 +133,12 @@ def _accounts(seen: _Seen) -> Iterator[Task]:
     yield Task("accounts", len(closed), 0, url_for("console.accounts_index", state="locked"))
 
 
+def _stops(seen: _Seen) -> Iterator[Task]:
+    stopped = seen.parts.policy(seen.work, seen.pulse).stops
+    count = sum(one in stopped for one in seen.catalog.sources) if seen.catalog else 0
+    yield Task("stops", count, 0, url_for("console.sources_index", state="stopped"))
+
+
 def _reviews(seen: _Seen) -> Iterator[Task]:
     states = [one.state for one in seen.work.drafts()]
     for kind, state in (("review", "submitted"), ("publish", "approved")):
@@ -171,5 +178,6 @@ _OF_ROLES: tuple[tuple[tuple[ConsoleRole, ...], Callable[[_Seen], Iterator[Task]
     ((ConsoleRole.LIST_EDITOR,), _drafts),
     ((ConsoleRole.CLERK,), _cases),
     ((ConsoleRole.AUDITOR,), _flags),
+    ((ConsoleRole.OPERATOR,), _stops),
     ((ConsoleRole.OPERATOR,), _accounts),
 )

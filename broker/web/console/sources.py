@@ -1,9 +1,12 @@
-"""Sources: how each is and has been, what its outage means, a test of its connection, references to its credentials."""
+"""Sources: how each is and has been, what its outage means, a test of its connection, its credentials' references.
+
+The centre's operator stops a source here, and opens it again.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,15 +22,17 @@ from broker.core.health import Day
 from broker.core.outage import impact
 from broker.core.people import ConsoleRole
 from broker.core.probe import STEPS
+from broker.core.problems import PROBLEMS
 from broker.core.reasons import ReasonText, reason_text
 from broker.flow import source_test
 from broker.flow.fitness import sources_seen
+from broker.flow.stops import open_source, stop_source
 from broker.ports import Work
 from broker.ports.console import Job
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
 from broker.web.console.chart import days as drawn_days
 from broker.web.console.list_words import MODES
-from broker.web.console.page import shown, to
+from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import visitor
 
 DAYS = 14
@@ -43,6 +48,8 @@ def sources_area(console: Console) -> Area:
     area.get("/sources", sources.index, EVERY_ROLE)
     area.get("/sources/<key>", sources.source, EVERY_ROLE)
     area.post("/sources/<key>/test", sources.test, _OPERATOR)
+    area.post("/sources/<key>/stop", sources.stop, _OPERATOR)
+    area.post("/sources/<key>/open", sources.open, _OPERATOR)
     return area
 
 
@@ -73,12 +80,16 @@ class _Sources:
 
     def source(self, key: str) -> Response:
         """One source: today, the last days, why it failed, what falls back without it, and its connection."""
+        return self._page(key, "", 200)
+
+    def _page(self, key: str, wrong: str, status: int) -> Response:
         with self._parts.store.read() as work:
             catalog = self._catalog(work)
             source = catalog.sources.get(key)
             if source is None:
                 raise CallerProblem("page.unknown")
-            now = work.pulse().now
+            pulse = work.pulse()
+            now, stop = pulse.now, self._parts.policy(work, pulse).stops.get(key)
             view = next(one for one in sources_seen(self._parts, work) if one["source"] == key)
             gate = next((one for one in work.gates() if one.source == key), None)
             past = [one for one in work.health(day_of(now - timedelta(days=DAYS - 1)).isoformat()) if one.source == key]
@@ -86,7 +97,8 @@ class _Sources:
             jobs = [one for one in work.jobs(source_test.KIND, _JOBS) if json.loads(one.asked)["source"] == key]
         is_operator = visitor().has(ConsoleRole.OPERATOR)
         return shown(
-            "sources/source.html", source=source, view=view, gate=gate, past=_every_day(key, past, now), now=now,
+            "sources/source.html", status=status, wrong=wrong, stop=stop, typed=request.form.get("why", ""),
+            source=source, view=view, gate=gate, past=_every_day(key, past, now), now=now,
             reasons=[(name, count, _text(name)) for name, count in reasons.items()], modes=MODES, catalog=catalog,
             picture=Markup(drawn_days(_every_day(key, past, now))),  # noqa: S704 - drawn by us, every word escaped
             impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
@@ -97,6 +109,22 @@ class _Sources:
     def test(self, key: str) -> Response:
         """Begin a test of its connection."""
         source_test.ask(self._parts, key, visitor().login)
+        return to("sources_source", key=key)
+
+    def stop(self, key: str) -> Response:
+        """Ask it nothing more."""
+        return self._step(key, lambda: stop_source(self._parts, key, visitor().login, request.form.get("why", "")))
+
+    def open(self, key: str) -> Response:
+        """Ask it again."""
+        return self._step(key, lambda: open_source(self._parts, key, visitor().login, request.form.get("why", "")))
+
+    def _step(self, key: str, step: Callable[[], None]) -> Response:
+        """Do it, or show the source as it is now with the reason why it was not done."""
+        try:
+            step()
+        except CallerProblem as problem:
+            return self._page(key, said_of(problem), PROBLEMS[problem.code].status)
         return to("sources_source", key=key)
 
     def _catalog(self, work: Work) -> Any:
@@ -116,7 +144,7 @@ def _sought(source: Source) -> str:
     return " ".join((source.key, source.platform, *source.name.values(), *source.authority.values())).casefold()
 
 
-_URGENT = ("away", "failing", "ok", "unasked")
+_URGENT = ("stopped", "away", "failing", "ok", "unasked")
 
 
 def _every_day(key: str, past: list[Day], now: datetime) -> list[Day]:
