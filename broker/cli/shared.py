@@ -22,6 +22,7 @@ from broker.core.receipt import VerifiedReceipt, moment
 from broker.flow.adopt import require_history
 from broker.flow.own_keys import adopt_keys, adopt_source_keys
 from broker.signing import keys
+from broker.store.engine import driver_said
 from broker.store.migrate import current, head
 
 
@@ -70,7 +71,7 @@ def require_witnessed(opened: Office) -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """A problem as two lines on standard error, Chinese first, and exit status 1."""
+    """A problem as two lines on standard error, Chinese first, and exit status 1; a third is the database's own."""
     try:
         yield
     except Problem as problem:
@@ -78,6 +79,8 @@ def told() -> Iterator[None]:
         named = (("got", problem.got), ("expected", problem.expected))
         facts = " ".join(f"{name}={value}" for name, value in named if value)
         click.echo(f"{problem.code} {facts}\n{kind.zh}。{kind.next_zh}。\n{kind.en}. {kind.next_en}.", err=True)
+        if said := driver_said(problem):
+            click.echo(said, err=True)
         sys.exit(1)
 
 

@@ -80,6 +80,16 @@ def translated() -> Iterator[None]:
         raise BrokerProblem("store.away", retry_after=RETRY_AFTER_S) from error
 
 
+def driver_said(problem: BaseException) -> str:
+    """Why the database is away, in the driver's words, for whoever sits at the command line; "" where it said nothing.
+
+    Its first line: a server, a role, a file. What follows in some messages may quote a row.
+    """
+    cause = problem.__cause__
+    said = str(getattr(cause, "orig", cause) or "")
+    return said.partition("\n")[0].strip() if isinstance(cause, DBAPIError | psycopg.Error) else ""
+
+
 def _postgres(url: str, pool_size: int) -> Engine:
     return create_engine(
         url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from socket import socket
 
 import pytest
 from click.testing import CliRunner, Result
@@ -247,3 +248,19 @@ def test_the_log_is_verified_and_a_forged_receipt_is_not(desk: Desk) -> None:
     refused = desk.type("receipt", "verify", str(receipt), "--keys", str(jwks))
     assert refused.exit_code == 1
     assert refused.output.startswith("envelope.")
+
+
+def test_a_database_that_cannot_be_reached_is_told_with_the_drivers_reason(tmp_path: Path) -> None:
+    """Whoever typed a wrong role, host or folder must not guess which; a password is in no reason."""
+    desk = Desk(tmp_path)
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))  # nobody listens
+        port = free.getsockname()[1]
+        url = f"postgresql+psycopg://app:not-told@127.0.0.1:{port}/broker"
+        refused = desk.type("migrate", BROKER_DATABASE_URL=url)
+    assert refused.exit_code == 1
+    assert "store.away" in refused.output
+    assert f"port {port} failed" in refused.output
+    assert "not-told" not in refused.output
+    missing = desk.type("migrate", BROKER_DATABASE_URL=f"sqlite:///{tmp_path / 'nowhere' / 'broker.db'}")
+    assert (missing.exit_code, missing.output.splitlines()[-1]) == (1, "unable to open database file")
