@@ -217,6 +217,11 @@ def checked(question: Question, answer: Answer, source: Source, now: datetime) -
     return trimmed(question, answer)
 
 
+def data_time(told: Answer, kept: Answer) -> datetime | None:
+    """The source's own time of what it told, where that can be believed – also of what was ``kept`` as stale only."""
+    return told.as_of if kept.outcome is not Outcome.UNKNOWN or kept.reason is Reason.STALE else None
+
+
 def answer_bytes(answer: Answer) -> bytes:
     """The canonical bytes that are digested and stored encrypted."""
     return canonical(

@@ -5,7 +5,7 @@ One row per source and day. A batch is a :class:`Day` of its own, added to what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -76,6 +76,8 @@ class Day:
     least_ms: int = 0
     most_ms: int = 0
     buckets: tuple[int, ...] = field(default=(0,) * (len(BOUNDS_MS) + 1))
+    verifications: int = 0  # that asked it; of one whose lookups fell into two batches, both count
+    data_as_of: datetime | None = None  # the newest moment that its answers were of, by its own word
 
     @property
     def asked(self) -> int:
@@ -99,6 +101,16 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Results:
+    """What came of a batch: the answers of those who were asked, and of how many verifications they were."""
+
+    answers: Sequence[Answer] = ()
+    verifications: int = 0
+    barred: int = 0  # lookups that the gate answered
+    as_of: Sequence[datetime | None] = ()  # the source's own times of its data, where it told any
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What probing a source has shown."""
 
@@ -113,11 +125,9 @@ class Probed:
         return self.probed_at is not None and bool(self.failed)
 
 
-def day_of_batch(
-    source: str, day: str, answers: Iterable[Answer], barred: int, durations: Sequence[int], now: datetime
-) -> Day:
+def day_of_batch(source: str, day: str, results: Results, durations: Sequence[int], now: datetime) -> Day:
     """What one batch did, as a day of its own."""
-    heard = [answer for answer in answers if answer.reason not in UNASKED]
+    heard = [answer for answer in results.answers if answer.reason not in UNASKED]
     faults = [answer.reason.value for answer in heard if answer.reason in FAULTS]
     buckets = [0] * (len(BOUNDS_MS) + 1)
     for took in durations:
@@ -129,7 +139,7 @@ def day_of_batch(
         not_held=sum(answer.outcome is Outcome.NOT_HELD for answer in heard),
         unknown=sum(answer.outcome is Outcome.UNKNOWN for answer in heard),
         failed=len(faults),
-        barred=barred,
+        barred=results.barred,
         last_ok_at=now if len(faults) < len(heard) else None,
         last_fail_at=now if faults else None,
         last_failure=faults[-1] if faults else "",
@@ -138,11 +148,13 @@ def day_of_batch(
         least_ms=min(durations, default=0),
         most_ms=max(durations, default=0),
         buckets=tuple(buckets),
+        verifications=results.verifications,
+        data_as_of=max((moment for moment in results.as_of if moment is not None), default=None),
     )
 
 
 def merged(days: Sequence[Day]) -> Day | None:
-    """The newest day with the last success and failure of all of them; None of none."""
+    """The newest day with the last success and failure, and the newest data, of all of them; None of none."""
     if not days:
         return None
     newest = max(days, key=lambda one: one.day)
@@ -151,6 +163,7 @@ def merged(days: Sequence[Day]) -> Day | None:
     successes = [one.last_ok_at for one in days if one.last_ok_at is not None]
     return replace(
         newest,
+        data_as_of=max((one.data_as_of for one in days if one.data_as_of is not None), default=None),
         last_ok_at=max(successes, default=None),
         last_fail_at=last.last_fail_at,
         last_failure=last.last_failure,
@@ -205,6 +218,7 @@ def source_view(
         "last_fail_at": _moment(told.last_fail_at),
         "last_failure": told.last_failure or None,
         "reaction": _reaction(told.last_failure),
+        "data_as_of": _moment(told.data_as_of),
         "probe": {
             "agreed": probing.value,
             "at": _moment(probed.probed_at if probed else None),

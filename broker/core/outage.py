@@ -1,13 +1,16 @@
 """What a source's outage means: which materials of which items would be had in another way, or from the applicant.
 
 A pure function of the list: only confirmed rows count; ``reuse`` of earlier evidence asks nobody, so it still works.
+How many verifications it would hit is read off those that have asked the source of late.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from broker.core.catalog import Catalog, Material, Mode, Replacement, RowState
+from broker.core.health import Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,27 @@ class Impact:
     def burdens(self) -> bool:
         """Whether the applicant would have to bring it."""
         return self.instead is None or self.instead.mode is Mode.SUBMISSION
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many verifications have asked a source: over how many days, and on the busiest of them."""
+
+    days: int
+    total: int
+    most: int
+
+    @property
+    def average(self) -> float:
+        """A day."""
+        return round(self.total / self.days, 1)
+
+
+def demand(days: Sequence[Day]) -> Demand | None:
+    """What these consecutive days say, from the first of which anything is known; None where nobody has asked."""
+    counts = [one.verifications for one in days]
+    first = next((place for place, count in enumerate(counts) if count), None)
+    return None if first is None else Demand(len(counts) - first, sum(counts), max(counts))
 
 
 def impact(catalog: Catalog, source: str) -> list[Impact]:

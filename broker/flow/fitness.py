@@ -89,7 +89,7 @@ def _of_today(day: Day | None, now: datetime) -> Day | None:
     if day is None or day.day == today:
         return day
     return Day(day.source, today, last_ok_at=day.last_ok_at, last_fail_at=day.last_fail_at,
-               last_failure=day.last_failure)  # fmt: skip
+               last_failure=day.last_failure, data_as_of=day.data_as_of)  # fmt: skip
 
 
 def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from broker.core.answer import (
     Answer,
     Awaited,
-    Finding,
     Question,
     Reason,
     Reply,
     Wait,
     Waiting,
     checked,
+    data_time,
 )
 from broker.core.authorise import Wanted, asker, kept_back, still_in_force
 from broker.core.case import request_from
@@ -28,7 +28,7 @@ from broker.core.day import day_of
 from broker.core.entry import Entry, entry
 from broker.core.errors import BrokerProblem
 from broker.core.gate import BARRED, BARRED_STOP, Passage, new_gate, passage
-from broker.core.health import is_barred
+from broker.core.health import Results, is_barred
 from broker.core.plan import plan
 from broker.core.receipt import moment
 from broker.core.timeline import made_at
@@ -361,7 +361,7 @@ def _record(parts: Parts, batch: _Batch, replies: Sequence[Reply]) -> None:
         fresh = [(row, heard.findings[row.id]) for row in rows if row.id in heard.findings]
         keep(parts, work, policy, held, fresh, pulse.now)
         following = settle(parts, work, policy, list(held.values()), heard, pulse.now)
-        _remember(parts, work, batch, heard.findings, pulse.now)
+        _remember(parts, work, batch, recording)
         # Crash before this commit: no reply was recorded; the lease runs out and the source is asked again under the
         # same lookup id. After it: every reply, its entry and all decisions they complete are true together.
         work.commit()
@@ -383,6 +383,7 @@ class _Recording:
     asking: list[Asking] = field(default_factory=list)
     ended: dict[str, Reason] = field(default_factory=dict)  # lookups that were waiting, and wait no more
     told: dict[str, Reason] = field(default_factory=dict)  # the same, by what the source said before it was checked
+    as_of: list[datetime | None] = field(default_factory=list)  # the source's own times of its data
 
     def take(self, one: _Lookup, reply: Reply) -> None:
         """One lookup's reply: it waits on, or has its answer."""
@@ -407,6 +408,7 @@ class _Recording:
         answer = checked(one.question, reply, one.source, self.now)
         row, finding = recorded(self.parts, one.claim.id, answer, key, self.asked_at, self.now)
         self.answers.append(row)
+        self.as_of.append(data_time(reply, answer))
         self.heard.findings[one.claim.id] = finding
         self.heard.entries.append(_answered(one, row, answer, self.heard_at, self.now))
         if one.claim.memo is not None:
@@ -423,11 +425,15 @@ class _Recording:
         return self.heard
 
 
-def _remember(parts: Parts, work: Work, batch: _Batch, found: Mapping[str, Finding], now: datetime) -> None:
+def _remember(parts: Parts, work: Work, batch: _Batch, recording: _Recording) -> None:
+    found = recording.heard.findings
     mine = [one for one in batch.lookups if one.claim.id in found]
-    asked = [found[one.claim.id].answer for one in mine if one.stopped is None]
+    asked = [one for one in mine if one.stopped is None]
+    verifications = {one.claim.verification for one in asked if not _checks_promise(one.claim)}
     barred = sum(is_barred(one.stopped) for one in mine)
-    remember(parts, work, batch.lookups[0].claim.source, batch.passage, asked, now, barred)
+    answers = [found[one.claim.id].answer for one in asked]
+    results = Results(answers, len(verifications), barred, recording.as_of)
+    remember(parts, work, batch.lookups[0].claim.source, batch.passage, results, recording.now)
 
 
 def _later(parts: Parts, lookup: _Lookup, reply: Waiting, key: bytes) -> WaitingLookup:

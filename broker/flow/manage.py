@@ -11,6 +11,7 @@ from broker.core.catalog import Source
 from broker.core.entry import entry
 from broker.core.errors import OperatorProblem
 from broker.core.gate import BARRED
+from broker.core.health import Results
 from broker.flow.parts import Parts, new_id
 from broker.flow.passing import pass_alone, remember
 from broker.ports import Connection
@@ -54,7 +55,7 @@ def manage(parts: Parts, management: Manages, order: Order) -> Answer:
         facts |= {"reason": answer.reason.value, "code": answer.source_code}
         now = work.pulse().now
         work.record([entry("managed_answered", now, management=number, **facts)])
-        remember(parts, work, source.key, passed, [answer] if passed.asked else [], now)
+        remember(parts, work, source.key, passed, Results([answer] if passed.asked else []), now)
         # Crash before this commit: the call was made, and its entry stands without an outcome. After it: both do.
         work.commit()
     return answer

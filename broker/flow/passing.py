@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from broker.core.answer import Answer, Reply
 from broker.core.catalog import Source
 from broker.core.day import day_of
 from broker.core.gate import BARRED, LONGEST_CLOSED, OPEN_FOR, Breaker, Passage, alone, cost_after, new_gate
-from broker.core.health import day_of_batch
+from broker.core.health import Results, day_of_batch
 from broker.flow.parts import Parts
 from broker.ports import Conversation, Work
 
@@ -27,9 +26,8 @@ def remember(
     work: Work,
     source: str,
     passed: Passage | None,
-    answers: Sequence[Answer],
+    results: Results,
     now: datetime,
-    barred: int = 0,
 ) -> None:
     """How the source was: its day, what was called, and its breaker and pause where they have moved.
 
@@ -47,8 +45,8 @@ def remember(
             work.true_up(source, travelled.calls - passed.calls, cost)
     if travelled.pause_s:
         work.close_gate(source, now + min(timedelta(seconds=travelled.pause_s), LONGEST_CLOSED))
-    if answers or barred:
-        work.add_health(day_of_batch(source, day_of(now).isoformat(), answers, barred, travelled.durations_ms, now))
+    if results.answers or results.barred:
+        work.add_health(day_of_batch(source, day_of(now).isoformat(), results, travelled.durations_ms, now))
 
 
 def asked_alone(parts: Parts, source: Source, conversation: Conversation) -> Reply:
@@ -62,7 +60,8 @@ def asked_alone(parts: Parts, source: Source, conversation: Conversation) -> Rep
         return BARRED[passed.barred]
     reply = parts.transport.converse(source, [conversation])[0]
     with parts.store.write() as work:
-        remember(parts, work, source.key, passed, [reply] if isinstance(reply, Answer) else [], work.pulse().now)
+        results = Results([reply] if isinstance(reply, Answer) else [])
+        remember(parts, work, source.key, passed, results, work.pulse().now)
         # Crash before this commit: the source was asked, and how it was is not known.
         work.commit()
     return reply

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from broker.core.answer import Answer, Question, Reply, checked
+from broker.core.answer import Answer, Question, Reply, checked, data_time
 from broker.core.catalog import Source
 from broker.core.entry import entry
 from broker.core.gate import Passage
-from broker.core.health import Probed, last_heard
+from broker.core.health import Probed, Results, last_heard
 from broker.core.probe import Probing, agreed, failed_step, probe_question
 from broker.flow.fitness import may_probe, probes, states
 from broker.flow.parts import Parts, new_id
@@ -127,6 +127,7 @@ def _conclude(parts: Parts, begun: _Probe, reply: Reply) -> None:
         failed = next((failed_step(one, expected, fits=None) or "" for one in answers), "")
         again = now + timedelta(minutes=parts.limits.probe_minutes)
         work.keep_probe(Probed(source.key, again, now, failed), begun.begun_at + _LEASE)
-        remember(parts, work, source.key, begun.passed, answers, now)
+        as_of = [data_time(reply, one) for one in answers if isinstance(reply, Answer)]
+        remember(parts, work, source.key, begun.passed, Results(answers, as_of=as_of), now)
         # Crash before this commit: the source was asked, and how it was is not known; it is probed again.
         work.commit()

@@ -152,6 +152,10 @@ class FiguresWork(Protocol):
         """Papers of these months by these columns: (values, standing, count). Frozen months stay as frozen."""
         ...
 
+    def decided_by(self, source: str, since: str) -> dict[str, int]:
+        """How many decisions rested on a fresh answer of a source from this day on, by material."""
+        ...
+
     def refusals(self, where: Where, months: Sequence[str]) -> list[tuple[str, int]]:
         """Refused requests of these months by code, the most frequent first."""
         ...

@@ -31,6 +31,14 @@ class CredentialReference:
     fingerprint: str  # keyed, so that nobody can try values against it
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredCredential:
+    """What the register knows of a credential: which one is in use by what was started last, and since when."""
+
+    fingerprint: str
+    since: datetime
+
+
 class Roads(Protocol):
     """What this process remembers of the roads to the sources; the transport tells it, ``look_up`` asks it."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from broker.core.envelope import Algorithm, Verifier
 from broker.core.own_key import KeyRole, OwnKey
+from broker.ports.health import RegisteredCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class OwnKeysWork(Protocol):
 
     def source_keys(self) -> dict[tuple[str, str], str]:
         """The fingerprints of what was registered of the platforms' credentials, by platform and name."""
+        ...
+
+    def source_keys_of(self, platform: str) -> dict[str, RegisteredCredential]:
+        """The same of one platform, by name, each with the time since when it is registered."""
         ...
 
     def set_source_key(self, platform: str, name: str, fingerprint: str | None, now: datetime) -> None:

@@ -13,9 +13,11 @@ from sqlalchemy import ColumnElement, Table, exists, func, insert, literal, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from broker.core.catalog import Mode
 from broker.core.collected import Standing
 from broker.core.day import CHINA
-from broker.core.figures import Counted, Refused
+from broker.core.decide import Kind
+from broker.core.figures import Counted, Reach, Refused
 from broker.ports.figures import Frozen, Own, Paper, Report, Where
 from broker.store import figures_tables as f
 from broker.store import objection_tables as o
@@ -25,6 +27,7 @@ from broker.store.rows import Rows
 KEPT_SUMS = 512  # sums of frozen months that a process keeps; a page of figures asks for five
 
 _Lines = Callable[[Sequence[str], Sequence[str]], Any]
+_RESTING = (Kind.EXEMPT.value, Kind.NOT_MET.value)  # decisions that an answer made
 _UNUSED = tuple(one.value for one in Standing if one.unused)
 
 
@@ -208,6 +211,16 @@ class FiguresRows(Rows):
         needed = [name for name in f.PAPER_DIMENSIONS if name in {*by, *where, "standing"}]
         found = self._sums(f.paper_month, _papers_of_days, needed, [*by, "standing"], where, months)
         return [(key[:-1], key[-1], count) for key, count in found]
+
+    def decided_by(self, source: str, since: str) -> dict[str, int]:
+        """How many decisions rested on a fresh answer of a source from this day on, by material."""
+        line = f.figures_day.c
+        rested = (line.decision.in_(_RESTING), line.reach == Reach.APPLIED, line.mode != Mode.REUSE)
+        found = select(line.material, func.sum(line["count"])).where(line.day >= since, line.source == source, *rested)
+        decided: Counter[str] = Counter()
+        for material, count in self._run(found.group_by(line.material)):
+            decided[material.partition("@")[0]] += int(count)  # whoever holds it
+        return dict(decided)
 
     def refusals(self, where: Where, months: Sequence[str]) -> list[tuple[str, int]]:
         """Refused requests of these months by code, the most frequent first."""

@@ -17,7 +17,7 @@ from broker.store import tables as t
 from broker.store.rows import Rows
 from broker.store.statements import Statements
 
-_SUMMED = ("held", "not_held", "unknown", "failed", "barred", "timed", "total_ms", *h.BUCKETS)
+_SUMMED = ("held", "not_held", "unknown", "failed", "barred", "timed", "total_ms", "verifications", *h.BUCKETS)
 
 
 class HealthRows(Rows):
@@ -160,6 +160,8 @@ def _add_health(sql: Statements) -> Any:
     changed: dict[str, Any] = {name: _days.c[name] + told[name] for name in _SUMMED}
     for name in ("last_ok_at", "last_fail_at"):
         changed[name] = case((told[name].is_(None), _days.c[name]), else_=told[name])
+    newest = (told.data_as_of.is_(None)) | (_days.c.data_as_of > told.data_as_of)
+    changed["data_as_of"] = case((newest, _days.c.data_as_of), else_=told.data_as_of)
     changed["last_failure"] = case((told.last_failure == "", _days.c.last_failure), else_=told.last_failure)
     changed["most_ms"] = case((told.most_ms > _days.c.most_ms, told.most_ms), else_=_days.c.most_ms)
     less = (_days.c.timed == 0) | ((told.timed > 0) & (told.least_ms < _days.c.least_ms))

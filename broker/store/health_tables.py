@@ -41,6 +41,8 @@ source_health = Table(  # one row per source and day
     Column("least_ms", Integer, nullable=False),
     Column("most_ms", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in BUCKETS),
+    Column("verifications", Integer, nullable=False, server_default="0"),
+    Column("data_as_of", Moment),
     PrimaryKeyConstraint("source", "day"),
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, update
 
 from broker.core.envelope import Verifier
 from broker.core.own_key import KeyRole, KeyState, OwnKey
+from broker.ports.health import RegisteredCredential
 from broker.store import own_key_tables as o
 from broker.store import tables as t
 from broker.store.rows import Rows
@@ -46,6 +47,11 @@ class OwnKeyRows(Rows):
     def source_keys(self) -> dict[tuple[str, str], str]:
         """The fingerprints of what was registered of the platforms' credentials, by platform and name."""
         return {(row.platform, row.name): row.fingerprint for row in self._run(select(o.source_key))}
+
+    def source_keys_of(self, platform: str) -> dict[str, RegisteredCredential]:
+        """The same of one platform, by name, each with the time since when it is registered."""
+        rows = self._run(select(o.source_key).where(o.source_key.c.platform == platform))
+        return {row.name: RegisteredCredential(row.fingerprint, row.changed_at) for row in rows}
 
     def set_source_key(self, platform: str, name: str, fingerprint: str | None, now: datetime) -> None:
         """Keep a credential's fingerprint; None takes it away."""

@@ -76,6 +76,7 @@ _SOURCE = _object(
     last_fail_at=_MAYBE_MOMENT,
     last_failure={"type": ["string", "null"]},
     reaction={"oneOf": [{"type": "null"}, _object(zh=_TEXT, en=_TEXT)]},
+    data_as_of=_MAYBE_MOMENT,
     today=_object(
         day=_TEXT, calls=_INTEGER, held=_INTEGER, not_held=_INTEGER, unknown=_INTEGER, failed=_INTEGER, barred=_INTEGER
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from broker.core.answer import Reason
 from broker.core.gate import Breaker
 from broker.core.people import ConsoleRole
 from broker.flow import register, source_test
+from broker.flow.figures import keep_figures
+from broker.flow.own_keys import adopt_source_keys
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
 from broker.ports import Client
@@ -173,6 +176,40 @@ def test_credentials_are_shown_by_reference_to_the_operator_alone(
     again = read_references(tmp_path / "platforms.yaml", small.parts.vault.pseudonym)["certshare-platform"]
     assert again[1].fingerprint != read[1].fingerprint
     assert replace(again[0]) == read[0] == CredentialReference("account", "", read[0].changed_at, read[0].fingerprint)
+
+
+def test_a_page_tells_how_old_the_data_are_and_whom_an_outage_would_hit(small: House, asking: kit.Broker) -> None:
+    reader, path = small.http(small.account("reader"), "en"), f"/console/sources/{LICENCES}"
+    text = reader.get(path).text
+    assert "no answer of the last week says how old" in text
+    assert "No verification has asked it in 14 days" in text
+    for number in range(3):
+        asking.admit(number)
+    asking.work_off()
+    asking.sequence_all()
+    while keep_figures(small.parts):
+        pass
+    text = reader.get(path).text
+    assert 'tag good">0 days old' in text
+    assert "In 1 days 3 verifications asked it: 3.0 a day, and 3 on the busiest" in text
+    assert '<td class="number" data-label="Decided by it in 14 days">3</td>' in text
+    asking.execute("UPDATE source_health SET data_as_of = data_as_of - 31 * 86400000")
+    assert 'tag bad">31 days old' in reader.get(path).text
+
+
+def test_a_credential_that_only_some_processes_have_is_told(small: House, asking: kit.Broker) -> None:
+    """The register has what the process that started last has read; one that was not restarted has another value."""
+    read = CredentialReference("key", "secret.txt", datetime.now(UTC), "aa11")
+    small.parts.references = {"certshare-platform": [read]}
+    operator, path = small.http(small.account("operator"), "en"), f"/console/sources/{LICENCES}"
+    assert "not in the register yet" in operator.get(path).text
+    adopt_source_keys(small.parts)
+    assert "processes differ" not in operator.get(path).text
+    small.parts.references = {"certshare-platform": [replace(read, fingerprint="bb22")]}
+    assert "processes differ" in operator.get(path).text
+    adopt_source_keys(small.parts)
+    asking.execute("UPDATE source_key SET changed_at = changed_at - 366 * 86400000")
+    assert "over a year: replace it" in operator.get(path).text
 
 
 @pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])

@@ -22,6 +22,7 @@ from broker.core.answer import (
     answer_bytes,
     answer_digest,
     checked,
+    data_time,
     judge,
     trimmed,
 )
@@ -106,7 +107,9 @@ def test_a_wrong_person_the_future_and_the_past_are_unknown(
 ) -> None:
     """For a denial as well: that somebody else's licence is revoked says nothing of the applicant's."""
     answer = replace(Answer(reason, {"name": "x"}, HOLDER.number, NOW, "200"), **change)  # type: ignore[arg-type]
-    assert checked(QUESTION, answer, SOURCE, NOW) == Answer(becomes, source_code="200")
+    kept = checked(QUESTION, answer, SOURCE, NOW)
+    assert kept == Answer(becomes, source_code="200")
+    assert data_time(answer, kept) == (answer.as_of if becomes is Reason.STALE else None)
 
 
 @pytest.mark.parametrize("as_of", [None, NOW, NOW + timedelta(minutes=5), NOW - timedelta(days=30)])

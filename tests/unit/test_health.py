@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.core.answer import Answer, Reason
 from broker.core.gate import Breaker, new_gate
-from broker.core.health import BOUNDS_MS, FAULTS, Day, day_of_batch, merged, source_view, state_of
+from broker.core.health import BOUNDS_MS, FAULTS, Day, Results, day_of_batch, merged, source_view, state_of
 from broker.core.probe import Probing
 from tests.asking import SOURCES
 
@@ -19,12 +19,13 @@ NOW = datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
 
 
 def batch(*reasons: Reason, durations: tuple[int, ...] = (), barred: int = 0, now: datetime = NOW) -> Day:
-    return day_of_batch("s", now.date().isoformat(), [Answer(reason) for reason in reasons], barred, durations, now)
+    results = Results([Answer(reason) for reason in reasons], barred=barred)
+    return day_of_batch("s", now.date().isoformat(), results, durations, now)
 
 
 @pytest.mark.parametrize("reason", sorted(FAULTS))
 def test_whoever_looks_at_a_failure_is_told_what_to_do_unless_it_mends_itself(reason: Reason) -> None:
-    day = day_of_batch("s", "2026-11-22", [Answer(reason)], 0, [], NOW)
+    day = day_of_batch("s", "2026-11-22", Results([Answer(reason)]), [], NOW)
     told = source_view("s", {}, day, None, Probing.NONE, None)["reaction"]
     passing = {Reason.SOURCE_DOWN, Reason.LATE, Reason.EFFECT_UNKNOWN, Reason.STALE}
     assert (told is None) == (reason in passing)
@@ -65,6 +66,14 @@ def test_a_week_has_todays_counts_and_the_last_success_and_failure_of_all() -> N
     week = merged([yesterday, today])
     assert week == replace(today, last_fail_at=yesterday.last_fail_at, last_failure="unknown.late")
     assert merged([]) is None
+
+
+def test_a_week_has_the_newest_data_of_all_its_days() -> None:
+    of = {"2026-06-20": None, "2026-06-22": NOW - timedelta(days=2), "2026-06-25": NOW - timedelta(days=5)}
+    week = merged([replace(batch(Reason.VALID), day=day, data_as_of=moment) for day, moment in of.items()])
+    assert week is not None
+    assert week.data_as_of == NOW - timedelta(days=2)
+    assert batch(Reason.VALID).data_as_of is None
 
 
 def test_one_word_says_how_a_source_is() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from broker.core.catalog import Mode, catalog_from
-from broker.core.outage import impact
+from broker.core.health import Day
+from broker.core.outage import Demand, demand, impact
 from tests.flow import catalogue
 
 
@@ -30,3 +31,12 @@ def test_a_proposed_row_neither_burdens_nor_helps() -> None:
     assert licence.burdens, "the register's row would not be asked"
     assert [one.material.key for one in impact(catalog_from(document), catalogue.REGISTER)] == ["premises"]
     assert impact(catalog_from(document), "nobody") == []
+
+
+def test_the_demand_is_counted_from_the_first_day_on_which_anybody_asked() -> None:
+    days = [Day("s", f"2026-05-{day:02}", verifications=count) for day, count in enumerate((0, 4, 0, 7), 1)]
+    found = demand(days)
+    assert found == Demand(3, 11, 7)
+    assert found is not None
+    assert found.average == 3.7
+    assert demand(days[:1]) is None

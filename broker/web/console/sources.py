@@ -6,7 +6,8 @@ The centre's operator stops a source here, and opens it again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from broker.core.day import day_of
 from broker.core.errors import CallerProblem
 from broker.core.gate import Gate
 from broker.core.health import Day
-from broker.core.outage import impact
+from broker.core.outage import demand, impact
 from broker.core.people import ConsoleRole
 from broker.core.probe import STEPS
 from broker.core.problems import PROBLEMS
@@ -29,6 +30,7 @@ from broker.flow.fitness import sources_seen
 from broker.flow.stops import open_source, stop_source
 from broker.ports import Work
 from broker.ports.console import Job
+from broker.ports.health import CredentialReference, RegisteredCredential
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
 from broker.web.console.chart import days as drawn_days
 from broker.web.console.list_words import MODES
@@ -38,6 +40,7 @@ from broker.web.console.visit import visitor
 DAYS = 14
 _ANSWERS = 1000  # the latest answers whose reasons are counted
 _JOBS = 100  # looked through for those of one source
+ROTATE_AFTER = timedelta(days=365)  # a secret that is a year old is known to people who have left
 NEAR_LIMIT = 0.8  # of the calls a day: from here on the page warns, while there is time to ask for more
 _OPERATOR = only(ConsoleRole.OPERATOR)
 
@@ -92,17 +95,20 @@ class _Sources:
             now, stop = pulse.now, self._parts.policy(work, pulse).stops.get(key)
             view = next(one for one in sources_seen(self._parts, work) if one["source"] == key)
             gate = next((one for one in work.gates() if one.source == key), None)
-            past = [one for one in work.health(day_of(now - timedelta(days=DAYS - 1)).isoformat()) if one.source == key]
-            reasons = work.reasons(key, _ANSWERS)
+            past = [one for one in work.health(_first_day(now)) if one.source == key]
+            reasons, decided = work.reasons(key, _ANSWERS), work.decided_by(key, _first_day(now))
+            registered = work.source_keys_of(source.platform)
             jobs = [one for one in work.jobs(source_test.KIND, _JOBS) if json.loads(one.asked)["source"] == key]
+        days = _every_day(key, past, now)
         is_operator = visitor().has(ConsoleRole.OPERATOR)
         return shown(
             "sources/source.html", status=status, wrong=wrong, stop=stop, typed=request.form.get("why", ""),
-            source=source, view=view, gate=gate, past=_every_day(key, past, now), now=now,
+            source=source, view=view, gate=gate, past=days, now=now, freshness=_freshness(view, source, now), days=DAYS,
             reasons=[(name, count, _text(name)) for name, count in reasons.items()], modes=MODES, catalog=catalog,
-            picture=Markup(drawn_days(_every_day(key, past, now))),  # noqa: S704 - drawn by us, every word escaped
+            picture=Markup(drawn_days(days)), demand=demand(days), decided=decided,  # noqa: S704 - drawn by us, every word escaped
             impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
-            references=self._parts.references.get(source.platform, ()) if is_operator else (),
+            references=_credentials(self._parts.references.get(source.platform, ()), registered) if is_operator else (),
+            old=ROTATE_AFTER,
             is_operator=is_operator, calls=_calls(gate, now), near=near_limit,
         )  # fmt: skip
 
@@ -138,6 +144,35 @@ class _Sources:
 def near_limit(calls: int, most: int | None) -> bool:
     """Whether today's calls come near what the source allows in a day."""
     return most is not None and calls >= NEAR_LIMIT * most
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the newest data were that a source has answered from, beside what the list allows."""
+
+    as_of: datetime
+    days: int
+    is_stale: bool
+
+
+def _freshness(view: Mapping[str, Any], source: Source, now: datetime) -> Freshness | None:
+    """None where no answer of the last week has said how old its data were."""
+    if view["data_as_of"] is None:
+        return None
+    as_of = datetime.fromisoformat(view["data_as_of"])
+    age = max(timedelta(), now - as_of)
+    return Freshness(as_of, age.days, age > timedelta(days=source.freshness_days))
+
+
+def _credentials(
+    references: Sequence[CredentialReference], registered: Mapping[str, RegisteredCredential]
+) -> list[tuple[CredentialReference, RegisteredCredential | None]]:
+    """What this process has read, each beside what the register has of it."""
+    return [(one, registered.get(one.name)) for one in references]
+
+
+def _first_day(now: datetime) -> str:
+    return day_of(now - timedelta(days=DAYS - 1)).isoformat()
 
 
 def _sought(source: Source) -> str:

@@ -105,9 +105,10 @@ _STATEMENTS = (
     """INSERT INTO source_health (source, day, held, not_held, unknown, failed, barred, last_ok_at, last_fail_at,
            last_failure, timed, total_ms, least_ms, most_ms, within_5_ms, within_10_ms, within_25_ms, within_50_ms,
            within_100_ms, within_250_ms, within_500_ms, within_1000_ms, within_2500_ms, within_5000_ms,
-           within_10000_ms, longer)
+           within_10000_ms, longer, verifications, data_as_of)
        SELECT source, to_char(day, 'YYYY-MM-DD'), 80, 10, 10, 3, 0, %(now)s - 60000, %(now)s - 600000,
-              'unknown.source-down', 100, 9000, 3, 900, 10, 20, 30, 20, 10, 10, 0, 0, 0, 0, 0, 0
+              'unknown.source-down', 100, 9000, 3, 900, 10, 20, 30, 20, 10, 10, 0, 0, 0, 0, 0, 0, 90,
+              %(now)s - 86400000
        FROM (SELECT DISTINCT source FROM bench.model_lookup) AS sources,
             generate_series(to_timestamp(%(remembered)s / 1000.0), to_timestamp(%(now)s / 1000.0), '1 day') AS day""",
     # What the figures' duty would have counted, all but the last day: that it still has before it.
