@@ -9,6 +9,7 @@ from broker.cli.catalog import catalog_group
 from broker.cli.catalog_exchange import catalog_export, catalog_import
 from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.consents import consent_group
+from broker.cli.drafts import COMMANDS
 from broker.cli.editions import edition_group
 from broker.cli.explain import explain_command
 from broker.cli.figures import figures_group
@@ -58,6 +59,8 @@ for _command in (
     grant_remind,
 ):  # fmt: skip
     grant_group.add_command(_command)
+for _command in COMMANDS:
+    edition_group.add_command(_command)
 main.add_command(witness_group)
 for _command in (source_test, source_stop, source_open, source_stopped):
     source_group.add_command(_command)

@@ -1,4 +1,7 @@
-"""Editions: a list is drafted, submitted, approved by another person, and published with a date."""
+"""Editions: a list is drafted, submitted, approved by another person, and published with a date.
+
+What a draft may go through besides stands in ``broker.cli.drafts``, in the same group.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from broker.core.errors import OperatorProblem
 from broker.core.findings import ERROR, has_errors, render
 from broker.flow import publish as editions
 
-_BY = click.option("--by", required=True, help="Who does it, as the audit log shall name them.")
+BY = click.option("--by", required=True, help="Who does it, as the audit log shall name them.")
 
 
 @click.group("edition")
 def edition_group() -> None:
-    """Editions of the sharing list: draft, submit, approve or reject, publish."""
+    """Editions of the sharing list: draft, change, submit, approve or reject, publish, go back."""
 
 
 @edition_group.command("draft")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT_LIST)
-@_BY
+@BY
 @click.option("--comment", default="", help="What changes and why, for the reviewer.")
 def draft(file: Path, by: str, comment: str) -> None:
     """Keep a readable file as a draft; prints its number, and on standard error what must be mended before review."""
@@ -40,17 +43,18 @@ def draft(file: Path, by: str, comment: str) -> None:
 
 @edition_group.command("submit")
 @click.argument("number")
-@_BY
-def submit(number: str, by: str) -> None:
+@BY
+@click.option("--comment", default="", help="A note for who reviews it.")
+def submit(number: str, by: str, comment: str) -> None:
     """Hand a draft in for review; one with errors is refused."""
     settings = current_settings()
     with told(), office(settings) as opened:
-        editions.submit(opened.parts, number, by, checker(settings))
+        editions.submit(opened.parts, number, by, checker(settings), note=comment)
 
 
 @edition_group.command("approve")
 @click.argument("number")
-@_BY
+@BY
 @click.option("--comment", default="")
 def approve(number: str, by: str, comment: str) -> None:
     """Approve what another person drafted and submitted."""
@@ -60,7 +64,7 @@ def approve(number: str, by: str, comment: str) -> None:
 
 @edition_group.command("reject")
 @click.argument("number")
-@_BY
+@BY
 @click.option("--comment", required=True, help="Why.")
 def reject(number: str, by: str, comment: str) -> None:
     """Reject what another person drafted and submitted, with the reason."""
@@ -70,7 +74,7 @@ def reject(number: str, by: str, comment: str) -> None:
 
 @edition_group.command("publish")
 @click.argument("number")
-@_BY
+@BY
 @click.option("--effective", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="China's time. Default: now.")
 def publish(number: str, by: str, effective: datetime | None) -> None:
     """Make an approved draft the next edition; verifications in flight keep theirs."""

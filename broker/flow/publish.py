@@ -40,7 +40,7 @@ def draft(parts: Parts, document: Mapping[str, Any], by: str, comment: str, iden
         raise CallerProblem("body.not-json", expected="integers of at most 64 bits") from error
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _named(parts, work, pulse, identify)
+        caller = named(parts, work, pulse, identify)
         base = _newest(parts, work, pulse)
         made = Draft(new_id(pulse.now), "draft", base, digest_of(body), comment, by, pulse.now)
         work.add_draft(made, body)
@@ -51,28 +51,50 @@ def draft(parts: Parts, document: Mapping[str, Any], by: str, comment: str, iden
     return made
 
 
+def go_back(parts: Parts, number: int, by: str, comment: str, identify: Identify | None = None) -> Draft:
+    """A draft on the newest edition with the list of an earlier one, to be handed in and reviewed as any other.
+
+    Raises ``CallerProblem`` ``edition.unknown``.
+    """
+    with parts.store.read() as work:
+        if not any(one.number == number and one.withdrawn_at is None for one in work.published()):
+            raise CallerProblem("edition.unknown", got=str(number))
+        document = json.loads(work.edition(number)[1])  # an edition never changes
+    return draft(parts, document, by, comment, identify)
+
+
 def edit(  # noqa: PLR0913, PLR0917 - a row is named by its section and key
-    parts: Parts, number: str, by: str, revision: int, section: str, key: str, row: Any, within: Within
+    parts: Parts,
+    number: str,
+    by: str,
+    revision: int,
+    section: str,
+    key: str,
+    row: Any,
+    within: Within | None = None,
+    identify: Identify | None = None,
 ) -> Draft:
     """Put one row into a draft, or take it out where ``row`` is None; ``revision`` is the one the editor has seen.
 
-    ``within`` raises where the editor may not change this row. Raises ``CallerProblem``: ``draft.changed`` where
-    somebody was faster, ``draft.row``, ``edition.state``, ``edition.unknown``.
+    ``within`` raises where the editor may not change this row; None limits nobody. Raises ``CallerProblem``:
+    ``draft.changed`` where somebody was faster, ``draft.row``, ``edition.state``, ``edition.unknown``.
     """
     with parts.store.write() as work:
-        now = work.pulse().now
+        pulse = work.pulse()
+        caller = named(parts, work, pulse, identify)
         found, old = locked(work, number, "draft")
         if found.revision != revision:
             raise CallerProblem("draft.changed", got=str(revision), expected=str(found.revision))
         before = json.loads(old)
         after = _with_row(before, section, key, row)
-        within(before, after)
+        if within is not None:
+            within(before, after)
         body = orjson.dumps(after)
         editors = joined(found.editors, by)
         moved = replace(found, revision=revision + 1, editors=editors, digest=digest_of(body))
         work.change_draft(moved, body)
-        work.record([entry("draft_edited", now, draft=number, revision=moved.revision, digest=moved.digest, by=by,
-                           path=f"{section}/{key}")])  # fmt: skip
+        work.record([entry("draft_edited", pulse.now, draft=number, revision=moved.revision, digest=moved.digest, by=by,
+                           path=f"{section}/{key}", **caller)])  # fmt: skip
         # Crash before this commit: the draft is as it was. After it, with the answer lost: whoever saves again is told
         # that the draft has moved on, and sees their own change in it.
         work.commit()
@@ -155,7 +177,7 @@ def publish_draft(
     """
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _named(parts, work, pulse, identify)
+        caller = named(parts, work, pulse, identify)
         found, body = locked(work, number, "approved")
         _require_within(work, found, body, within)
         edition = _publish(parts, work, body, effective_at, _Publication(by, found.base, number), caller)
@@ -177,21 +199,23 @@ def publish(parts: Parts, document: Mapping[str, Any], effective_at: datetime | 
     return edition
 
 
-def withdraw_edition(parts: Parts, number: int, by: str, why: str) -> int:
+def withdraw_edition(parts: Parts, number: int, by: str, why: str, identify: Identify | None = None) -> int:
     """Take the newest edition back before it takes effect; returns its number.
 
     Raises ``CallerProblem``: ``edition.unknown``, ``edition.in-force``, ``edition.built-upon``, ``draft.remark``.
     """
     require_text(why, "draft.remark")
     with parts.store.write() as work:
-        _take_back(parts, work, number, by, why)
+        _take_back(parts, work, number, by, why, named(parts, work, work.pulse(), identify))
         # Crash before this commit: it takes effect on its day. After it: no process plans with it, from its next
         # transaction on. A verification that was admitted with it in the very moment keeps it, as always.
         work.commit()
     return number
 
 
-def move_edition(parts: Parts, number: int, by: str, effective_at: datetime, why: str) -> NewEdition:
+def move_edition(
+    parts: Parts, number: int, by: str, effective_at: datetime, why: str, identify: Identify | None = None
+) -> NewEdition:
     """Let the newest edition take effect on another day: it is taken back, and its bytes become the next edition.
 
     A seal names number, bytes and day, so that an edition whose day moved is another one. Raises as
@@ -199,28 +223,29 @@ def move_edition(parts: Parts, number: int, by: str, effective_at: datetime, why
     """
     require_text(why, "draft.remark")
     with parts.store.write() as work:
-        story = _take_back(parts, work, number, by, why)
+        caller = named(parts, work, work.pulse(), identify)
+        story = _take_back(parts, work, number, by, why, caller)
         body = work.edition(number)[1]
-        edition = _publish(parts, work, body, effective_at, _Publication(by, draft=story.draft), {})
+        edition = _publish(parts, work, body, effective_at, _Publication(by, draft=story.draft), caller)
         # Crash before this commit: it keeps its day. After it: the old one is gone and the new one waits, in one step.
         work.commit()
     return edition
 
 
-def _take_back(parts: Parts, work: Work, number: int, by: str, why: str) -> Story:
+def _take_back(parts: Parts, work: Work, number: int, by: str, why: str, caller: Mapping[str, str]) -> Story:
     pulse = work.pulse()
     story = next(iter(work.stories(number)), None)
     if story is None:
         raise CallerProblem("edition.unknown", got=str(number))
     if story.effective_at <= pulse.now:
         raise CallerProblem("edition.in-force", got=moment(story.effective_at))
-    if number != _newest(parts, work, pulse):
+    if number < _newest(parts, work, pulse):
         raise CallerProblem("edition.built-upon", got=str(number))
     if not work.withdraw_edition(number, by, why.strip(), pulse.now):
         raise CallerProblem("edition.unknown", got=str(number))
     work.move_policy()
     work.record([entry("edition_withdrawn", pulse.now, edition=number, by=by, digest=text_digest(why.strip()),
-                       effective_at=moment(story.effective_at))])  # fmt: skip
+                       effective_at=moment(story.effective_at), **caller)])  # fmt: skip
     return story
 
 
@@ -296,7 +321,7 @@ def changed(parts: Parts, number: str, states: Sequence[str], change: Callable[[
     """Do one act to a draft in one of these states; its words are kept beside it, their digest stands in the entry."""
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller = _named(parts, work, pulse, act.identify)
+        caller = named(parts, work, pulse, act.identify)
         found, body = locked(work, number, *states)
         _require_within(work, found, body, act.within)
         moved = change(found)
@@ -324,7 +349,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _named(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> dict[str, str]:
+def named(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> dict[str, str]:
     """Who signed, for the entry, their nonce spent; nothing where an administrator types at the machine itself."""
     if identify is None:
         return {}

@@ -16,7 +16,7 @@ class Remark:
 
     id: str
     draft: str
-    kind: str  # remark | submitted | approved | rejected | withdrawn | reworked | discarded | rebased | continued
+    kind: str  # remark | submitted | approved | rejected | draft_withdrawn | draft_reworked | … | rebased | continued
     section: str  # "" for the draft as a whole; "drafts" where ``key`` names another draft
     key: str
     by: str

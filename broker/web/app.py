@@ -27,6 +27,7 @@ from broker.web.collected import Collected
 from broker.web.consents import Consents
 from broker.web.console import add_console
 from broker.web.console.area import Console
+from broker.web.drafting import Drafting
 from broker.web.editions import Editions
 from broker.web.flags import Flags
 from broker.web.grants import Grants
@@ -78,7 +79,9 @@ def create_app(parts: Parts, surface: Surface) -> Flask:
     Api(parts, public_url, room, Grammar(read_schema(surface.schemas_folder, "outcome"))).add_to(app)
     Collected(parts, public_url, read_schema(surface.schemas_folder, "collected")).add_to(app)
     examine = list_check(surface)
-    Editions(parts, public_url, read_schema(surface.schemas_folder, "draft"), examine).add_to(app)
+    draft_schema = read_schema(surface.schemas_folder, "draft")
+    Editions(parts, public_url, draft_schema, examine).add_to(app)
+    Drafting(parts, public_url, draft_schema).add_to(app)
     Flags(parts, public_url, read_schema(surface.schemas_folder, "flag")).add_to(app)
     Grants(parts, public_url, read_schema(surface.schemas_folder, "application")).add_to(app)
     Log(parts).add_to(app)

@@ -27,6 +27,7 @@ from broker.flow import publish as steps
 from broker.flow.parts import Parts
 from broker.flow.publish import Check
 from broker.ports import Draft, NewEdition, Published
+from broker.ports.editions import Remark
 from broker.web.guard import JSON, MAX_BODY, Signed, read_body, reading, recorded, verified_document
 
 MAX_LIST = 4 * 1024 * 1024  # as a catalogue file's: the two cities' lists whole are below one
@@ -71,7 +72,9 @@ class Editions:
             pulse = work.pulse()
             in_force = self._parts.policy(work, pulse).edition_at(pulse.now)
             published = [one for one in work.published() if one.withdrawn_at is None]
-        return _json({"in_force": in_force, "editions": [_edition(one) for one in published]}, caching=_MINUTE)
+        return as_json_answer(
+            {"in_force": in_force, "editions": [edition_view(one) for one in published]}, caching=_MINUTE
+        )
 
     def edition(self, number: str) -> Response:
         """The list as published, byte for byte, so that its seal can be verified."""
@@ -90,7 +93,7 @@ class Editions:
         """Every draft, the newest first."""
         with reading(self._parts, self._signed(*_READERS)) as (work, _):
             found = work.drafts()
-        return _json({"drafts": [_draft(one) for one in found]})
+        return as_json_answer({"drafts": [draft_view(one) for one in found]})
 
     def read_draft(self, number: str) -> Response:
         """One draft, with the check's findings and what it changes against the edition it stands on."""
@@ -100,8 +103,8 @@ class Editions:
                 raise CallerProblem("edition.unknown")
             draft, body = found
             base = work.edition(draft.base)[1] if draft.base else b""
-            today = day_of(work.pulse().now)
-        return _json(_draft(draft) | self._examined(body, base, today))
+            today, remarks = day_of(work.pulse().now), [_remark(one) for one in work.remarks(number)]
+        return as_json_answer(draft_view(draft) | self._examined(body, base, today) | {"remarks": remarks})
 
     def draft(self) -> Response:
         """Keep a list as a draft on the newest edition."""
@@ -109,7 +112,7 @@ class Editions:
         with recorded(self._parts, signed):
             said = verified_document(self._parts, signed, self._grammars["new"])
             made = steps.draft(self._parts, said["document"], said["by"], said.get("comment", ""), signed.identify)
-        response = _json(_draft(made), status=201)
+        response = as_json_answer(draft_view(made), status=201)
         response.headers["Location"] = f"{self._public_url}/v1/drafts/{made.id}"
         return response
 
@@ -118,8 +121,10 @@ class Editions:
         signed = self._signed(Role.LIST_EDITOR)
         with recorded(self._parts, signed):
             said = verified_document(self._parts, signed, self._grammars["submission"])
-            changed = steps.submit(self._parts, number, said["by"], self._check, signed.identify)
-        return _json(_draft(changed))
+            changed = steps.submit(
+                self._parts, number, said["by"], self._check, signed.identify, said.get("comment", "")
+            )
+        return as_json_answer(draft_view(changed))
 
     def review_draft(self, number: str) -> Response:
         """Approve or reject what another person drafted and handed in."""
@@ -130,16 +135,16 @@ class Editions:
                 self._parts, number, said["by"],
                 approve=said["approve"], comment=said.get("comment", ""), identify=signed.identify,
             )  # fmt: skip
-        return _json(_draft(changed))
+        return as_json_answer(draft_view(changed))
 
     def publish_draft(self, number: str) -> Response:
         """Make an approved draft the next edition."""
         signed = self._signed(Role.LIST_APPROVER)
         with recorded(self._parts, signed):
             said = verified_document(self._parts, signed, self._grammars["publication"])
-            effective_at = _moment_from(said["effective_at"]) if "effective_at" in said else None
+            effective_at = moment_from(said["effective_at"]) if "effective_at" in said else None
             edition = steps.publish_draft(self._parts, number, said["by"], effective_at, signed.identify)
-        return _json(_edition(edition))
+        return as_json_answer(edition_view(edition))
 
     def _signed(self, *roles: Role, limit: int = MAX_BODY) -> Signed:
         return Signed(request, self._public_url, read_body(request, limit), roles)
@@ -153,11 +158,18 @@ class Editions:
         return {"findings": as_json(findings, {}), "changes": changes}
 
 
-def _draft(draft: Draft) -> dict[str, Any]:
+def draft_view(draft: Draft) -> dict[str, Any]:
+    """A draft as the API shows it."""
     return asdict(draft) | {"drafted_at": moment(draft.drafted_at)}
 
 
-def _edition(edition: Published | NewEdition) -> dict[str, Any]:
+def _remark(remark: Remark) -> dict[str, Any]:
+    about = {"section": remark.section, "key": remark.key} if remark.key else {}
+    return {"kind": remark.kind, **about, "by": remark.by, "text": remark.text, "at": moment(remark.made_at)}
+
+
+def edition_view(edition: Published | NewEdition) -> dict[str, Any]:
+    """An edition as the API shows it: nobody's name."""
     return {
         "number": edition.number,
         "digest": edition.digest,
@@ -166,12 +178,14 @@ def _edition(edition: Published | NewEdition) -> dict[str, Any]:
     }
 
 
-def _moment_from(text: str) -> datetime:
+def moment_from(text: str) -> datetime:
+    """A time as a body has it. Raises ``CallerProblem`` ``request.schema``."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:  # the grammar knows digits, not calendars
         raise CallerProblem("request.schema", pointer="/effective_at", expected="date-time") from error
 
 
-def _json(document: Mapping[str, Any], *, status: int = 200, caching: str = "no-store") -> Response:
+def as_json_answer(document: Mapping[str, Any], *, status: int = 200, caching: str = "no-store") -> Response:
+    """An answer of the API."""
     return Response(orjson.dumps(document), status, content_type=JSON, headers={"Cache-Control": caching})

@@ -141,6 +141,11 @@ _SMALL = {
     "edition": _EDITION,
     "editions": _object(in_force={"type": ["integer", "null"]}, editions={"type": "array", "items": _EDITION}),
     "drafts": _object(drafts={"type": "array", "items": {"$ref": "#/components/schemas/draft"}}),
+    "rebased": _object(
+        done={"type": "boolean"},
+        draft={"$ref": "#/components/schemas/draft"},
+        conflicts={"type": "array", "items": {"$ref": "#/components/schemas/draft.conflict"}},
+    ),
     "applications": _object(applications={"type": "array", "items": {"$ref": "#/components/schemas/application"}}),
     "flags": _object(flags={"type": "array", "items": {"$ref": "#/components/schemas/flag"}}),
     "grant_state": _object(grant=_TEXT, state={"enum": ["in_force", "suspended", "revoked"]}),

@@ -82,6 +82,8 @@ _FLAG = Parameter("number", "path", "The flag's id.", "[0-9a-f]{32}")
 _REVIEWERS = (Role.AUDITOR, Role.CENTRE)
 _APPLICATION = Parameter("number", "path", "The application's id.", "[0-9a-f]{32}")
 _DRAFT = Parameter("number", "path", "The draft's id.", "[0-9a-f]{32}")
+_EDITION = Parameter("number", "path", "The edition's number.", "[1-9][0-9]{0,8}")
+_TO_COME = ("edition.unknown", "edition.in-force", "edition.built-upon", "draft.remark")
 _CONSENT = Parameter("number", "path", "The consent's id.", "[0-9a-f]{32}")
 _OBJECTION = Parameter("number", "path", "The objection's id.", "[0-9a-f]{32}")
 _ORDER = Parameter("number", "path", "The work order's id.", "[0-9a-f]{32}")
@@ -290,7 +292,7 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/v1/editions/{number}", "edition",
         "An edition's list, byte for byte as published; the header `Edition-Seal` holds the JWS that seals it.",
         {200: ("The list.", _JSON, "catalog")}, ("edition.unknown", *_READS),
-        (Parameter("number", "path", "The edition's number.", "[1-9][0-9]{0,8}"),),
+        (_EDITION,),
     ),
     Route(
         "GET", "/v1/drafts", "drafts", "Every draft with its state and the persons behind it, the newest first.",
@@ -302,12 +304,12 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/v1/drafts/{number}", "read_draft",
-        "A draft with what the check finds in it and what it changes against the edition it is drafted on.",
+        "A draft with what the check finds in it, what it changes against the edition it stands on, and what was said.",
         _DRAFTED, (*_SIGNED, "edition.unknown"), (_DRAFT,), roles=(*_EDITOR, *_APPROVER),
     ),
     Route(
         "POST", "/v1/drafts/{number}/submit", "submit_draft", "Hand a draft without errors in for review.",
-        _DRAFTED, (*_CHANGED, "catalog.broken"), (_DRAFT,), "draft.submission", roles=_EDITOR,
+        _DRAFTED, (*_CHANGED, "catalog.broken", "draft.changed"), (_DRAFT,), "draft.submission", roles=_EDITOR,
     ),
     Route(
         "POST", "/v1/drafts/{number}/review", "review_draft",
@@ -319,6 +321,52 @@ ROUTES: tuple[Route, ...] = (
         "Make an approved draft the next edition, from now or a time to come; what is in flight keeps its edition.",
         {200: ("The edition.", _JSON, "edition")},
         (*_CHANGED, "edition.outdated", "edition.effective", "register.exists"), (_DRAFT,), "draft.publication",
+        roles=_APPROVER,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/rows", "edit_row",
+        "Put one row into a draft, or take it out; refused where the draft has changed since it was read.",
+        _DRAFTED, (*_CHANGED, "draft.changed", "draft.row"), (_DRAFT,), "draft.row", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/way", "another_way",
+        "Take a returned draft up again, take one back from review, or give it up; by those who have worked on it.",
+        _DRAFTED, (*_CHANGED, "draft.author", "draft.remark"), (_DRAFT,), "draft.way", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/continuation", "carry_on_draft",
+        "A new draft with this one's list, on the edition that this one stands on; its authors stay authors.",
+        {201: ("The new draft.", _JSON, "draft")}, (*_SIGNED, *_BODY, "request.schema", "edition.unknown"), (_DRAFT,),
+        "draft.continuation", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/rebase", "rebase_draft",
+        "Bring a draft's changes onto the newest edition; rows that both changed come back to be chosen, nothing done.",
+        {200: ("Whether it is done, the draft as it stands, and the rows to choose.", _JSON, "rebased")},
+        (*_CHANGED, "draft.changed", "draft.newest"), (_DRAFT,), "draft.rebase", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/drafts/{number}/remarks", "remark_on_draft", "Say something of a draft, or of one row in it.",
+        _DRAFTED, (*_SIGNED, *_BODY, "request.schema", "edition.unknown", "draft.remark"), (_DRAFT,), "draft.saying",
+        roles=(*_EDITOR, *_APPROVER),
+    ),
+    Route(
+        "POST", "/v1/editions/{number}/draft", "draft_of_edition",
+        "Go back: a draft on the newest edition with the list of an earlier one, reviewed as any other.",
+        {201: ("The draft.", _JSON, "draft")}, (*_SIGNED, *_BODY, "request.schema", "edition.unknown"), (_EDITION,),
+        "draft.continuation", roles=_EDITOR,
+    ),
+    Route(
+        "POST", "/v1/editions/{number}/withdrawal", "withdraw_edition",
+        "Take the newest edition back before it takes effect.",
+        {200: ("The edition that was taken back.", _JSON, "edition")},
+        (*_SIGNED, *_BODY, "request.schema", *_TO_COME), (_EDITION,), "draft.withdrawal", roles=_APPROVER,
+    ),
+    Route(
+        "POST", "/v1/editions/{number}/move", "move_edition",
+        "Let the newest edition, not in effect yet, take effect on another day: it becomes the next number.",
+        {200: ("The edition it has become.", _JSON, "edition")},
+        (*_SIGNED, *_BODY, "request.schema", *_TO_COME, "edition.effective"), (_EDITION,), "draft.move",
         roles=_APPROVER,
     ),
     Route(
