@@ -14,7 +14,7 @@ from broker.core.errors import OperatorProblem
 
 PREFIX = "BROKER_"
 ROOT = Path(__file__).resolve().parent.parent
-_FOREIGN = {"BROKER_TEST_DATABASE_URL", "BROKER_TEST_REDIS_URL"}  # read by the tests' servers
+_FOREIGN = {f"BROKER_TEST_{one}_URL" for one in ("DATABASE", "MARIADB", "REDIS")}  # read by the tests' servers
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Settings:
     """The audit log's name in its checkpoints."""
     witness_checkpoint: str = ""
     """File or URL of the last checkpoint that a witness has kept; no sequencer starts on a log that is behind it."""
+    witness_keys: str = ""
+    """File of the witnesses' verifier keys, one a line; one of them must have co-signed that checkpoint."""
     probe_minutes: float = 30.0
     """A source that was not asked for so long is asked its agreed probe. 0: never."""
     sweep_seconds: float = 2.0

@@ -33,7 +33,8 @@ values. Relative paths are below the folder in which a process is started.
 |---|---|---|
 """
 _SETTINGS_FOOT = """
-The tests alone read `BROKER_TEST_DATABASE_URL` and `BROKER_TEST_REDIS_URL`; the broker passes over them.
+The tests alone read `BROKER_TEST_DATABASE_URL`, `BROKER_TEST_MARIADB_URL` and `BROKER_TEST_REDIS_URL`; the broker
+passes over them.
 
 `BROKER_PLATFORMS_FILE` is YAML. A credential is text, or `{file: name}` for a file beside it; what a connector wants
 under `credentials` and `options` stands in its docstring in `broker/connectors/`.

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import click
 
-from broker.bootstrap import read_witnessed
-from broker.cli.shared import current_settings, office, read_witnesses, seen_text, told
+from broker.cli.shared import current_settings, office, read_witnesses, require_seen, seen_text, told
 from broker.core.log_export import Filter, as_csv, as_json_lines, verify_export
 from broker.core.own_key import KeyRole
-from broker.flow.adopt import require_history
 from broker.flow.export import Wanted, export_log
 from broker.flow.review import verify_log
 from broker.signing import keys
@@ -92,5 +90,5 @@ def log_verify_export(file: Path, key_set: Path, names: Path | None) -> None:
 def log_adopt_check(note: str) -> None:
     """Hold the log here against a checkpoint that a witness kept (a file or URL), before it is continued."""
     with told(), office(current_settings()) as opened:
-        size = require_history(opened.parts, read_witnessed(note), opened.parts.published(KeyRole.LOG, opened.log_keys))
+        size = require_seen(opened, note)
     click.echo(f"日志延续见证方所见 / the log continues what was witnessed: {size} entries")

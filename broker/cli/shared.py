@@ -66,7 +66,24 @@ def require_witnessed(opened: Office) -> None:
     """Refuse to continue a log that is behind, or another than, the one a witness has seen."""
     place = opened.settings.witness_checkpoint
     if place:
-        require_history(opened.parts, read_witnessed(place), opened.parts.published(KeyRole.LOG, opened.log_keys))
+        require_seen(opened, place)
+    elif opened.settings.witness_keys:
+        raise OperatorProblem(
+            "config.invalid", got="BROKER_WITNESS_KEYS", expected="BROKER_WITNESS_CHECKPOINT beside it"
+        )
+
+
+def require_seen(opened: Office, place: str) -> int:
+    """The size of the log here, if it continues the checkpoint in that place, which a named witness has co-signed."""
+    names = opened.settings.witness_keys
+    try:
+        witnesses = read_witnesses(Path(names)) if names else []
+    except OSError as error:
+        raise OperatorProblem("config.invalid", got="BROKER_WITNESS_KEYS", expected="a file") from error
+    if names and not witnesses:
+        raise OperatorProblem("config.invalid", got="BROKER_WITNESS_KEYS", expected="a verifier key on each line")
+    log_keys = opened.parts.published(KeyRole.LOG, opened.log_keys)
+    return require_history(opened.parts, read_witnessed(place), log_keys, witnesses)
 
 
 @contextmanager

@@ -10,12 +10,16 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import requests
 
 from broker.cli.shared import require_proof, told
 from broker.core import checkpoint
+from broker.core.checkpoint import Checkpoint
+from broker.core.errors import CallerProblem
+from broker.core.log_export import BEGINNING, is_export, verify_export
 from broker.core.receipt import bundle_from, verify_bundle
 from broker.signing import keys
 from broker.witness import Alarm, Send, Witness, make_witness
@@ -88,22 +92,37 @@ def witness_audit(folder: Path, hook: str | None) -> None:
 @_FOLDER
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def witness_check(folder: Path, file: Path) -> None:
-    """Whether FILE, a receipt with its log proof, is of the log that this witness watches; asks for a proof."""
+    """Whether FILE is of the log that this witness watches; asks for a proof.
+
+    FILE is a receipt with its log proof, or an export of the log (JSON Lines or CSV).
+    """
     with told():
         witness = Witness(folder, _road())
-        bundle = bundle_from(file.read_bytes())
-        log_keys = list(keys.from_jwks(witness.config["jwks"], "log").values())
-        require_proof(verify_bundle(bundle, keys.from_jwks(witness.config["jwks"], "receipt"), log_keys))
-        head = checkpoint.verify(checkpoint.parse_proof(bundle.proof).checkpoint, witness.config["origin"], log_keys)
+        head = _head_of(file, witness.config)
         known = witness.knows(head)
     text, status = _CHECKED[known]
     click.echo(f"{text} ({head.size} entries)", err=known is not True)
     sys.exit(status)
 
 
+def _head_of(file: Path, config: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint under which everything in a receipt's bundle or an export is proved. Raises ``CallerProblem``."""
+    log_keys = list(keys.from_jwks(config["jwks"], "log").values())
+    with file.open("rb") as opened:
+        if is_export(opened.read(BEGINNING)):
+            opened.seek(0)
+            found = verify_export(opened, log_keys)
+            if found.log != config["origin"]:
+                raise CallerProblem("log.origin", got=found.log, expected=config["origin"])
+            return Checkpoint(found.log, found.size, found.root)
+    bundle = bundle_from(file.read_bytes())
+    require_proof(verify_bundle(bundle, keys.from_jwks(config["jwks"], "receipt"), log_keys))
+    return checkpoint.verify(checkpoint.parse_proof(bundle.proof).checkpoint, config["origin"], log_keys)
+
+
 _CHECKED = {
-    True: ("凭证有效，其日志与见证方所见一致 / valid, and of the log that was witnessed", 0),
-    False: ("分叉：凭证不在见证方所见的日志中，请保存该文件 / a fork: not of the log that was witnessed; keep the file",
+    True: ("有效，其日志与见证方所见一致 / valid, and of the log that was witnessed", 0),
+    False: ("分叉：不在见证方所见的日志中，请保存该文件 / a fork: not of the log that was witnessed; keep the file",
             ALARM_STATUS),
     None: ("无法判断：见证方尚未见到该处，或未取得证明 / cannot be told: not seen so far yet, or no proof was given",
            UNKNOWN_STATUS),

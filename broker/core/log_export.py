@@ -20,6 +20,7 @@ import base64
 import binascii
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -34,7 +35,9 @@ from broker.core.receipt import moment
 
 COLUMNS = ("position", "at", "kind", "client", "operator", "case", "entry", "proof")
 MAX_LINE = 512 * 1024  # an entry has at most 64 KiB, which JSON may make six times as long, and a proof 63 hashes
+BEGINNING = 1024  # bytes in which an export's head says that it is one: a receipt has nothing of it there
 _SHOWN = COLUMNS[1:6]
+_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ class Line:
     def document(self) -> dict[str, Any]:
         """Its line."""
         return {"position": self.position, "entry": self.entry.decode("utf-8"), "proof": _texts(self.proof)}
+
+
+def is_export(start: bytes) -> bool:
+    """Whether a file that begins so is an export; it may yet be malformed."""
+    return start.startswith(",".join(COLUMNS).encode()) or b'"export"' in start[:BEGINNING]
 
 
 def as_json_lines(head: Head, lines: Iterable[Line]) -> Iterator[bytes]:
@@ -213,7 +221,7 @@ def _documents(data: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 def _rows(first: bytes, lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
     """The rows of a CSV as the lines of JSON would be."""
     texts = (line.decode("utf-8", "replace") for line in (first, *lines))
-    rows = csv.reader(texts)
+    rows = _read(csv.reader(texts, strict=True))
     if tuple(next(rows, ())) != COLUMNS:
         raise CallerProblem("export.malformed", expected="a line of JSON, or the columns' names")
     for row in rows:
@@ -228,6 +236,14 @@ def _rows(first: bytes, lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
             yield {"position": _number(place), "entry": entry, "proof": _list(proof)}
 
 
+def _read(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The same, and what is no CSV is refused as anything else that is malformed."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise CallerProblem("export.malformed", expected="CSV as RFC 4180 has it") from error
+
+
 def _parsed(line: bytes) -> dict[str, Any]:
     document = parse(line, limit=MAX_LINE)
     if not isinstance(document, dict):
@@ -240,7 +256,7 @@ def _list(text: str) -> Any:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not _NUMBER.fullmatch(text):
         raise CallerProblem("export.malformed", expected="a number")
     return int(text)
 

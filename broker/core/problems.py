@@ -202,6 +202,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("cosignature.name", 403, _C, "该见证方名称属于另一系统", "The witness's name belongs to another system", "请使用本方的见证方名称", "Use the name that is yours"),
     ("cosignature.invalid", 422, _C, "联署签名无效或密钥不是 Ed25519", "The witness's line is not of the key that signed the request, or not Ed25519", "请核对见证方名称与密钥", "Check the witness's name and key"),
     ("log.behind", 500, _O, "见证方见过的日志比本库更长：可能恢复了旧备份", "A witness has seen more of the log than is here: an older backup may have been restored", "请勿继续写入；与大数据中心核对后再启动，见 docs/operations.md", "Write nothing; settle with the centre what was lost, see docs/operations.md"),
+    ("log.unwitnessed", 500, _O, "该检查点没有所列见证方的联署", "None of the named witnesses has co-signed the checkpoint", "请改用见证方保存的最新检查点", "Take the newest checkpoint that the witness has kept"),
     ("log.forked", 500, _O, "本库的日志与见证方见过的不是同一日志", "The log here is not the one that was witnessed", "请勿继续写入并报告大数据中心", "Write nothing and tell the big-data centre"),
     ("witness.unread", 500, _O, "见证方无法读取日志条目", "The witness cannot read the log", "请检查其密钥是否以 witness 角色登记", "Check that its key is registered with the role witness"),
     # the subject's view

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -27,9 +28,10 @@ LIFE = {"not_before": "", "not_after": "9999-12-31", "revoked_at": "9999-12-31"}
 Key = tuple[str, bytes, dict[str, Any]]  # the algorithm, or a witness's name, the raw public key, the key's member
 
 
-def must(holds: object, why: str) -> None:
+def must(holds: object, why: str) -> bool:
     if not holds:
         raise ValueError(why)
+    return True
 
 
 def unb64(text: str, alphabet: bytes = b"+/") -> bytes:
@@ -40,13 +42,9 @@ def unb64(text: str, alphabet: bytes = b"+/") -> bytes:
     return data
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    must(len(dict(pairs)) == len(pairs), "a key twice")
-    return dict(pairs)
-
-
 def strict(data: bytes) -> dict[str, Any]:
     """An object of JSON without duplicate keys and NaN."""
+    unique = lambda pairs: must(len(dict(pairs)) == len(pairs), "a key twice") and dict(pairs)  # noqa: E731
     document = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=lambda text: must(not text, text))
     must(isinstance(document, dict), "not an object")
     return dict(document)
@@ -114,10 +112,6 @@ def keys_of(jwks: dict[str, Any], role: str) -> dict[str, Key]:
     return found
 
 
-def in_time(member: dict[str, Any], at: str) -> bool:
-    return bool(member["not_before"] <= at < member["not_after"])
-
-
 def unseal(token: str, keys: dict[str, Key], typ: str) -> tuple[dict[str, Any], dict[str, Any]]:
     head, payload, signature = [unb64(part, b"-_") for part in token.split(".")] if token.count(".") == 2 else [b""] * 3
     header = strict(head)
@@ -140,9 +134,9 @@ def key_hash(name: str, kind: bytes, public: bytes) -> bytes:
 
 def witness_from(line: str) -> Key:
     name, hashed, encoded = line.strip().split("+", 2)
-    public = unb64(encoded)[1:]
-    must(unb64(encoded)[:1] == b"\x04" and key_hash(name, b"\x04", public).hex() == hashed, "witness key")
-    return name, public, {}
+    key = unb64(encoded)
+    must(key[:1] == b"\x04" and key_hash(name, b"\x04", key[1:]).hex() == hashed, "witness key")
+    return name, key[1:], {}
 
 
 def checkpoint(note: str, origin: str, keys: dict[str, Key], witnesses: list[Key] | None) -> tuple[Any, ...]:
@@ -168,16 +162,12 @@ def checkpoint(note: str, origin: str, keys: dict[str, Key], witnesses: list[Key
     return int(told[1]), root, seen
 
 
-def node(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x01" + left + right).digest()
-
-
 def included(entry: bytes, index: int, size: int, path: list[bytes], root: bytes) -> None:
     must(0 <= index < size and all(len(one) == 32 for one in path), "index")
     place, last, found = index, size - 1, sha256(b"\x00" + entry).digest()
     for one in path:
         must(last, "path too long")
-        found = node(one, found) if place & 1 or place == last else node(found, one)
+        found = sha256(b"\x01" + (one + found if place & 1 or place == last else found + one)).digest()
         while place == last and place and not place & 1:
             place, last = place >> 1, last >> 1
         place, last = place >> 1, last >> 1
@@ -187,14 +177,14 @@ def included(entry: bytes, index: int, size: int, path: list[bytes], root: bytes
 def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
     bundle = strict(data) if data.strip().startswith(b"{") else {"receipt": data.decode().strip()}
     payload, key = unseal(bundle["receipt"], keys_of(jwks, "receipt"), "exemption-receipt+jws")
-    must(in_time(key, payload["decided_at"]), "not in the key's time")
+    must(key["not_before"] <= payload["decided_at"] < key["not_after"], "not in the key's time")
     if not bundle.get("proof"):
         must(key["revoked_at"] == LIFE["revoked_at"], "the key is revoked")
         return {"verification": payload["verification"], "position": None}
     entry, match = strict(bundle["entry"].encode()), PROOF.fullmatch(bundle["proof"])
     must(entry["receipt"] == sha256(bundle["receipt"].encode()).hexdigest(), "the entry names another receipt")
     must(entry["verification"] == payload["verification"], "the entry is another verification's")
-    must(in_time(key, entry["at"]) and entry["at"] < key["revoked_at"], "not in the key's time, or revoked")
+    must(key["not_before"] <= entry["at"] < min(key["not_after"], key["revoked_at"]), "the key's time")
     extra, index, path, note = match.groups() if match else ("", "", "", "")
     must(match and unb64(extra or "") is not None, "proof")
     size, root, seen = checkpoint(note, payload["log"], keys_of(jwks, "log"), witnesses)
@@ -204,14 +194,23 @@ def receipt(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = Non
 
 def edition(data: bytes, jwks: dict[str, Any], seal: str) -> dict[str, Any]:
     said, key = unseal(seal, keys_of(jwks, "receipt"), "sharing-list-edition+jws")
-    must(key["revoked_at"] == LIFE["revoked_at"] and in_time(key, said.get("sealed_at", key["not_before"])), "time")
+    at = said.get("sealed_at", key["not_before"])
+    must(key["revoked_at"] == LIFE["revoked_at"] and key["not_before"] <= at < key["not_after"], "time")
     must(said["digest"] == sha256(data).hexdigest(), "another list")
     return {"number": said["number"]}
 
 
+def rows_of(data: bytes) -> list[dict[str, Any]]:
+    names, *rows = csv.reader(map(bytes.decode, data.splitlines(keepends=True)), strict=True)
+    must(",".join(names) == "position,at,kind,client,operator,case,entry,proof" and {*map(len, rows)} == {8}, "columns")
+    forms = {"#": "{6}", "end": '{{"end":{6}}}'}  # a row as the line of JSON would be
+    texts = [forms.get(row[0], '{{"position":{0},"proof":{7}}}').format(*row) for row in rows]
+    return [{"entry": row[6], **strict(text.encode())} for row, text in zip(rows, texts, strict=True)]
+
+
 def export(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None) -> dict[str, Any]:
-    head, *lines = map(strict, data.removesuffix(b"\n").split(b"\n"))
-    must(head["export"] == 1 and lines and lines[-1] == {"end": len(lines) - 1}, "head or end")
+    head, *lines = map(strict, data.removesuffix(b"\n").split(b"\n")) if data.startswith(b"{") else rows_of(data)
+    must(head["export"] == 1 and lines and lines[-1]["end"] == len(lines) - 1, "head or end")
     size, root, seen = checkpoint(head["checkpoint"], head["log"], keys_of(jwks, "log"), witnesses)
     last, peaks, whole = -1, [(64, b"")], head["whole"] is True
     must(size == head["size"] and (not whole or size == len(lines) - 1), "size")
@@ -219,13 +218,13 @@ def export(data: bytes, jwks: dict[str, Any], witnesses: list[Key] | None = None
         must(type(line["position"]) is int and last < line["position"] < size, "places")
         last, height, found = line["position"], 0, sha256(b"\x00" + line["entry"].encode()).digest()
         while peaks[-1][0] == height:
-            height, found = height + 1, node(peaks.pop()[1], found)
+            height, found = height + 1, sha256(b"\x01" + peaks.pop()[1] + found).digest()
         peaks.append((height, found))
         if not whole:
             included(line["entry"].encode(), last, size, [unb64(one) for one in line["proof"]], root)
     made = peaks.pop()[1] if len(peaks) > 1 else sha256(b"").digest()
     while len(peaks) > 1:
-        made = node(peaks.pop()[1], made)
+        made = sha256(b"\x01" + peaks.pop()[1] + made).digest()
     must(not whole or made == root, "not the log that was signed")
     return {"log": head["log"], "size": size, "entries": len(lines) - 1, "whole": whole, "seen": seen}
 
@@ -241,7 +240,7 @@ def main() -> None:
     try:
         beside: Any = said.seal.read_text("ascii").strip() if said.seal else [*map(witness_from, names)]
         found = globals()[said.kind](data, jwks, beside)
-    except (InvalidSignature, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (InvalidSignature, csv.Error, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         sys.exit(f"not proved: {error!r}")
     sys.stdout.write(f"{json.dumps(found)}\n")
 

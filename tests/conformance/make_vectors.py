@@ -20,7 +20,7 @@ from broker.core.cosignature import WitnessKey, cosign
 from broker.core.edition import EDITION_TYPE, digest_of, edition_seal
 from broker.core.entry import entry
 from broker.core.envelope import Algorithm, Revoked, Signer, b64, canonical, seal, unb64
-from broker.core.log_export import Filter, Head, Line, as_json_lines
+from broker.core.log_export import Filter, Head, Line, as_csv, as_json_lines
 from broker.core.own_key import Dated
 from broker.core.receipt import RECEIPT_TYPE, moment, receipt_digest
 from broker.signing import der, keys
@@ -132,7 +132,8 @@ class World:
         head = Head(LOG, changes.get("size", len(self.bodies)), changes.get("note", self.note()), wanted, NOW)
         found = range(len(self.bodies)) if places is None else places
         lines = [Line(place, self.bodies[place], () if places is None else self.path(place)) for place in found]
-        return b"".join(as_json_lines(head, lines)).decode()
+        written = as_csv if changes.get("csv") else as_json_lines
+        return b"".join(written(head, lines)).decode()
 
 
 def world(
@@ -339,6 +340,8 @@ def exports() -> list[dict[str, Any]]:
     whole, some = one.export(), one.export([3, PLACE])
     lines, few = whole.splitlines(keepends=True), some.splitlines(keepends=True)
     empty = one.export([])
+    table, part = one.export(csv=True), one.export([3, PLACE], csv=True)
+    rows, less = table.splitlines(keepends=True), part.splitlines(keepends=True)
 
     def joined(parts: Sequence[str]) -> str:
         return "".join(parts)
@@ -351,6 +354,10 @@ def exports() -> list[dict[str, Any]]:
             note=(old := one.note([LEAKED_LOG])) + cosign(old, WITNESS, WITNESS_SIGNER, SECONDS)
         ),
         "export with a witness": one.export(note=one.note() + cosign(one.note(), WITNESS, WITNESS_SIGNER, SECONDS)),
+        "export of the whole log as CSV": table,
+        "export of two entries as CSV": part,
+        "export of no entries as CSV": one.export([], csv=True),
+        "export as CSV whose readable columns say something else": table.replace(",asked,", ",seen,"),
     }
     bad = {
         "an entry altered": whole.replace("案-17", "案-71", 1),
@@ -373,9 +380,30 @@ def exports() -> list[dict[str, Any]]:
         "another log": whole.replace('"log":"broker', '"log":"breaker', 1),
         "signed by a revoked key of the log": one.export(note=old),
         "signed by a stranger": one.export(note=one.note([OTHER_LOG])),
+        "CSV: an entry altered": table.replace('案-17""', '案-71""', 1),
+        "CSV: an entry left out, and not counted": joined([*rows[:9], *rows[10:-1], _end(SIZE - 1)]),
+        "CSV: two entries exchanged": joined([*rows[:5], rows[6], rows[5], *rows[7:]]),
+        "CSV: no end": joined(rows[:-1]),
+        "CSV: something after the end": joined([*rows, rows[4]]),
+        "CSV: no head": joined([rows[0], *rows[2:]]),
+        "CSV: no columns' names": joined(rows[1:]),
+        "CSV: columns exchanged": table.replace("client,operator", "operator,client", 1),
+        "CSV: a cell too many": joined([*rows[:4], rows[4].replace("\r\n", ",\r\n"), *rows[5:]]),
+        "CSV: a cell too few": joined([*rows[:4], ",".join(rows[4].split(",")[1:]), *rows[5:]]),
+        "CSV: a place spelt otherwise": joined([*rows[:4], f"0{rows[4]}", *rows[5:]]),
+        "CSV: an end spelt otherwise": joined([*rows[:-1], _end(f"0{SIZE}")]),
+        "CSV: a quote that never ends": joined([*rows[:4], rows[4].replace('}",[]', "},[]"), *rows[5:]]),
+        "CSV: a bare carriage return": joined([*rows[:4], rows[4].replace(",asked,", ",as\rked,"), *rows[5:]]),
+        "CSV: part said to be whole": part.replace('whole"":false', 'whole"":true', 1),
+        "CSV: part: another place": joined([*less[:2], f"4{less[2][1:]}", *less[3:]]),
+        "CSV: part: no proof": joined([*less[:2], less[2].rpartition(',"[')[0] + ",[]\r\n", *less[3:]]),
     }
     return [*(_vector("export", name, True, data) for name, data in good.items()),
             *(_vector("export", f"export: {name}", False, data) for name, data in bad.items())]  # fmt: skip
+
+
+def _end(count: object) -> str:
+    return f"end,,,,,,{count},\r\n"
 
 
 def _exchanged(one: str, other: str) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,15 @@ from sqlalchemy import text
 
 from broker.cli import main
 from broker.core import checkpoint
-from broker.core.cosignature import seen_by, witness_key
+from broker.core.cosignature import cosign, seen_by, witness_key
 from broker.core.envelope import Algorithm, Revoked
 from broker.core.errors import CallerProblem, OperatorProblem
+from broker.core.log_export import Filter, as_csv, as_json_lines
 from broker.core.roles import Role
 from broker.flow import register
 from broker.flow.adopt import require_history
 from broker.flow.alive import alive
+from broker.flow.export import Wanted, export_log
 from broker.flow.prove import proved
 from broker.ports import Client, ClientKey
 from broker.signing import keys
@@ -33,6 +36,7 @@ from broker.witness import Kind, Witness, make_witness
 from tests.flow import kit
 from tests.flow.kit import Broker
 
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # where the database makes no difference
 URL, NAME = "https://broker.example", "centre.example/witness"
 Deed = Callable[[Broker], None]
 
@@ -380,6 +384,55 @@ def test_another_history_of_the_same_length_is_not_continued(watch: Watch) -> No
         require_history(watch.broker.parts, last[1], [keys.generate(watch.broker.parts.signer.algorithm).verifier()])
 
 
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    """The root logger put back after a command has made it its process's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("root_logger")
+@pytest.mark.parametrize("command", ["serve", "sweep"])
+def test_no_sequencer_starts_on_a_log_that_is_behind_the_named_witness(
+    watch: Watch, command: str, prepared_url: str, keys_folder: Path, tmp_path: Path
+) -> None:
+    """What the settings name is read, believed only under a line of the witness, and held against the log here."""
+    watch.grow(2)
+    assert watch.look() is None
+    last = watch.witness.latest()
+    assert last is not None
+    kept, names = tmp_path / "kept.note", tmp_path / "names"
+    other = replace(watch.witness.key, public=keys.generate(Algorithm.ED25519).public)
+
+    def started(note: str, *known: str, **settings: str) -> str:
+        kept.write_text(note)
+        names.write_text("\n".join(known))
+        environment = {
+            "BROKER_DATABASE_URL": prepared_url, "BROKER_KEYS_FOLDER": str(keys_folder),
+            "BROKER_WITNESS_CHECKPOINT": str(kept), "BROKER_WITNESS_KEYS": str(names), **settings,
+        }  # fmt: skip
+        done = CliRunner().invoke(main, [command], env=environment, catch_exceptions=False)
+        assert done.exit_code == 1
+        return next(line.split()[0] for line in done.output.splitlines() if not line.startswith("{"))
+
+    unsigned = last[1][: last[1].rindex("— ")]
+    named = watch.witness.key.text()
+    assert started(unsigned, named) == "log.unwitnessed", "an older note of ours, which anybody can fetch"
+    assert started(last[1], other.text()) == "log.unwitnessed"
+    spoilt = cosign(unsigned, NAME, watch.witness.signer, 1).replace("AAAAAA", "AAAAAB", 1)
+    assert started(unsigned + spoilt, named) == "log.checkpoint-signature"
+    assert started(last[1], named, BROKER_WITNESS_CHECKPOINT="") == "config.invalid"
+    assert started(last[1]) == "config.invalid", "a file that names nobody"
+    assert started(last[1], named, BROKER_WITNESS_KEYS=str(tmp_path / "none")) == "config.invalid"
+    before = len(watch.broker.entries())
+    cut(watch.broker)
+    assert started(last[1], named) == started(last[1], BROKER_WITNESS_KEYS="") == "log.behind"
+    assert len(watch.broker.entries()) <= before, "and nothing was written"
+
+
 def test_a_folder_is_a_witness_once(watch: Watch, tmp_path: Path) -> None:
     with pytest.raises(OperatorProblem, match="register.exists"):
         make_witness(watch.folder, NAME, URL, "x", {"keys": []}, datetime.now(UTC))
@@ -433,6 +486,13 @@ def test_the_commands_check_a_receipt_and_take_new_keys(watch: Watch, tmp_path: 
     assert (code, "见证" in told) == (0, True), told
     code, told = typed("witness", "check", folder, str(bare))
     assert (code, "receipt.unproved" in told) == (1, True)
+    for number, (written, taken) in enumerate(((as_json_lines, Filter()), (as_csv, Filter(kind="decided")))):
+        export = tmp_path / f"export-{number}"
+        head, lines = export_log(watch.broker.parts, Wanted(taken, "审计员", "检查"))
+        export.write_bytes(b"".join(written(head, lines)))
+        assert typed("witness", "check", folder, str(export))[0] == 0
+        export.write_bytes(export.read_bytes().replace(b"case-1", b"case-9"))
+        assert "export." in typed("witness", "check", folder, str(export))[1]
     verify = ("receipt", "verify", "--keys", str(key_set))
     assert typed(*verify, str(bare))[0] == typed(*verify, str(whole), "--require-proof")[0] == 0
     assert "receipt.unproved" in typed(*verify, str(bare), "--require-proof")[1]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import IO, Any
 
 from broker.core import merkle
-from broker.core.log_export import COLUMNS, verify_export
+from broker.core.log_export import BEGINNING, is_export, verify_export
 from broker.core.own_key import KeyRole
 from broker.core.receipt import MAX_RECEIPT, Bundle, VerifiedReceipt, bundle_from, verify_bundle
 from broker.flow.parts import Parts
@@ -15,7 +15,6 @@ from broker.flow.prove import checkpoint_size, tile_reader
 from broker.web.key_book import KeyBook
 
 MOST_BYTES = 64 * 1024 * 1024  # some 50,000 entries of an export; larger ones are for `broker log verify-export`
-_CSV = ",".join(COLUMNS).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,9 @@ class Found:
 
 def verified(parts: Parts, file: IO[bytes]) -> Found:
     """What the file proves. Raises ``Problem`` with the code of the first thing that does not hold."""
-    start = file.read(1024)
+    start = file.read(BEGINNING)
     file.seek(0)
-    if start.startswith(_CSV) or b'"export"' in start:
+    if is_export(start):
         return _export(parts, file)
     bundle = bundle_from(file.read(2 * MAX_RECEIPT))
     book = KeyBook(parts, parts.receipt_keys, parts.log_keys)
