@@ -11,6 +11,7 @@ from broker.cli.catalog_reports import catalog_coverage, catalog_diff
 from broker.cli.consents import consent_group
 from broker.cli.drafts import COMMANDS
 from broker.cli.editions import edition_group
+from broker.cli.embargoes import embargo_group
 from broker.cli.explain import explain_command
 from broker.cli.figures import figures_group
 from broker.cli.flags import flag_group
@@ -48,8 +49,8 @@ def main() -> None:
 
 for _command in (
     serve, work, sweep, migrate_command, keys_group, client_group, grant_group, catalog_group, edition_group,
-    consent_group, objection_group, order_group, plan_command, explain_command, flag_group, figures_group,
-    receipt_group, log_group, retention_group, promise_group, source_group, user_group,
+    consent_group, embargo_group, objection_group, order_group, plan_command, explain_command, flag_group,
+    figures_group, receipt_group, log_group, retention_group, promise_group, source_group, user_group,
 ):  # fmt: skip
     main.add_command(_command)
 for _command in (catalog_coverage, catalog_diff, catalog_export, catalog_import):

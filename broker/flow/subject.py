@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from broker.core.case import Party
@@ -18,6 +18,7 @@ from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
 from broker.core.person import person
 from broker.core.receipt import moment
+from broker.flow.annotate import require_text
 from broker.flow.caller import Caller, Identify, identified
 from broker.flow.parts import Parts, new_id
 from broker.flow.prove import checkpoint_size
@@ -27,6 +28,7 @@ from broker.ports.proof import About, Embargo
 KINDS = ("asked", "reused", "order_viewed", "objection_viewed", "refused")  # looking at somebody's data, and trying to
 MOST_SHOWN = 1_000
 LONGEST_EMBARGO = timedelta(days=366)  # an investigation that takes longer is approved again
+EVER = datetime(1970, 1, 1, tzinfo=UTC)  # before any embargo
 _SHOWN = ("case", "item", "source", "form", "fields", "basis", "unit", "code")
 
 
@@ -95,7 +97,11 @@ class Wish:
 
 
 def request_embargo(parts: Parts, wish: Wish, identify: Identify) -> Embargo:
-    """An embargo that hides nothing yet: another person must approve it. Raises ``CallerProblem`` ``embargo.until``."""
+    """An embargo that hides nothing yet: another person must approve it.
+
+    Raises ``CallerProblem``: ``embargo.until``, ``embargo.reason`` for a reason that names a person by number.
+    """
+    require_text(wish.reason, "embargo.reason")
     with parts.store.write() as work:
         pulse = work.pulse()
         caller, _ = _identified(parts, work, pulse, identify)
@@ -112,35 +118,42 @@ def request_embargo(parts: Parts, wish: Wish, identify: Identify) -> Embargo:
     return made
 
 
-def approve_embargo(parts: Parts, number: str, by: str, identify: Identify) -> Embargo:
+def approve_embargo(parts: Parts, number: str, by: str, identify: Identify | None = None, name: str = "") -> Embargo:
     """Let an embargo hide what it names, until its end.
+
+    Without ``identify``, ``by`` is the login of somebody in the console, and ``name`` their name there.
 
     Raises ``CallerProblem``: ``embargo.unknown``, ``embargo.state`` where it is approved or over already,
     ``embargo.self-approval`` for the person who asked for it, and for the system that signed it: a name is what a
-    system says, so two persons are two systems.
+    system says, so two persons are two systems, or a system and an account.
     """
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller, _ = _identified(parts, work, pulse, identify)
+        caller = _signer(parts, work, pulse, identify)
         found = _embargo(work, number)
         if found.approved_by is not None or found.until <= pulse.now:
             raise CallerProblem("embargo.state", got=number)
-        if person(by) == person(found.requested_by) or caller.client.id == found.requested_from:
+        asked_by = person(found.requested_by)
+        if asked_by in {person(by), person(name)} or (caller and caller.client.id == found.requested_from):
             raise CallerProblem("embargo.self-approval")
         work.approve_embargo(number, by, pulse.now)
         work.record([_told("embargo_approved", found, by, pulse.now, caller)])
+        # Crash before this commit: it hides nothing. After it: it hides, and who approves again is told so.
         work.commit()
     return replace(found, approved_by=by)
 
 
-def lift_embargo(parts: Parts, number: str, by: str, reason: str, identify: Identify) -> Embargo:
+def lift_embargo(parts: Parts, number: str, by: str, reason: str, identify: Identify | None = None) -> Embargo:
     """End an embargo before its time, approved or not; nothing is hidden by that, so one person is enough.
 
-    Raises ``CallerProblem``: ``embargo.unknown``, ``embargo.over``.
+    Without ``identify``, ``by`` is a login of the console, or whom an administrator types.
+
+    Raises ``CallerProblem``: ``embargo.unknown``, ``embargo.over``, ``embargo.reason`` for none, or a person's number.
     """
+    require_text(reason, "embargo.reason")
     with parts.store.write() as work:
         pulse = work.pulse()
-        caller, _ = _identified(parts, work, pulse, identify)
+        caller = _signer(parts, work, pulse, identify)
         found = _embargo(work, number)
         if found.until <= pulse.now:
             raise CallerProblem("embargo.over", got=number)
@@ -160,9 +173,21 @@ def _embargo(work: Work, number: str) -> Embargo:
     return found
 
 
-def _told(kind: str, embargo: Embargo, by: str, now: datetime, caller: Caller, why: str = "") -> Entry:
+def list_embargoes(parts: Parts, limit: int, *, everything: bool = False) -> list[Embargo]:
+    """The embargoes that are not over, or all of them; the newest first."""
+    with parts.store.read() as work:
+        return work.embargoes(EVER if everything else work.pulse().now, limit)
+
+
+def _signer(parts: Parts, work: Work, pulse: Pulse, identify: Identify | None) -> Caller | None:
+    """Who signed; nobody where a person acts in the console, or an administrator at the machine."""
+    return None if identify is None else _identified(parts, work, pulse, identify)[0]
+
+
+def _told(kind: str, embargo: Embargo, by: str, now: datetime, caller: Caller | None, why: str = "") -> Entry:
     """The entry; it names the system and case under other words, so that it is not found as one of theirs."""
-    return entry(kind, now, client=caller.client.id, key=caller.key_id, by=by, embargo=embargo.id,
+    signed = {} if caller is None else {"client": caller.client.id, "key": caller.key_id}
+    return entry(kind, now, **signed, by=by, embargo=embargo.id,
                  hidden_subject=embargo.subject, hidden_client=embargo.client, hidden_case=embargo.case,
                  until=moment(embargo.until), why=why or embargo.reason)  # fmt: skip
 

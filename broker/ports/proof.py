@@ -176,6 +176,10 @@ class ProofWork(Protocol):
         """An embargo, locked until this transaction ends."""
         ...
 
+    def find_embargo(self, number: str) -> Embargo | None:
+        """An embargo as it stands, for reading."""
+        ...
+
     def approve_embargo(self, number: str, by: str, now: datetime) -> None:
         """Let an embargo hide what it names; the caller has locked it."""
         ...
@@ -184,8 +188,12 @@ class ProofWork(Protocol):
         """Let an embargo end now; the caller has locked it."""
         ...
 
-    def embargoes(self, now: datetime, limit: int) -> list[Embargo]:
-        """The embargoes not over yet, the newest first."""
+    def embargoes(self, since: datetime, limit: int) -> list[Embargo]:
+        """The embargoes that end later than this, the newest first."""
+        ...
+
+    def count_embargoes_to_approve(self, now: datetime) -> int:
+        """How many are not over yet, and approved by nobody."""
         ...
 
     def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:

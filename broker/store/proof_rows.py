@@ -312,6 +312,11 @@ class ProofRows(Rows):
         row = self._run(_EMBARGOES.where(p.embargo.c.id == number).with_for_update()).one_or_none()
         return None if row is None else Embargo(*row)
 
+    def find_embargo(self, number: str) -> Embargo | None:
+        """An embargo as it stands, for reading."""
+        row = self._run(_EMBARGOES.where(p.embargo.c.id == number)).one_or_none()
+        return None if row is None else Embargo(*row)
+
     def approve_embargo(self, number: str, by: str, now: datetime) -> None:
         """Let an embargo hide what it names; the caller has locked it."""
         self._run(update(p.embargo).where(p.embargo.c.id == number).values(approved_by=by, approved_at=now))
@@ -320,10 +325,16 @@ class ProofRows(Rows):
         """Let an embargo end now; the caller has locked it."""
         self._run(update(p.embargo).where(p.embargo.c.id == number).values(until=now))
 
-    def embargoes(self, now: datetime, limit: int) -> list[Embargo]:
-        """The embargoes not over yet, the newest first."""
+    def count_embargoes_to_approve(self, now: datetime) -> int:
+        """How many are not over yet, and approved by nobody."""
         one = p.embargo.c
-        found = _EMBARGOES.where(one.until > now).order_by(one.requested_at.desc(), one.id.desc()).limit(limit)
+        wanted = select(func.count()).where(one.until > now, one.approved_by.is_(None))
+        return int(self._run(wanted).scalar_one())
+
+    def embargoes(self, since: datetime, limit: int) -> list[Embargo]:
+        """The embargoes that end later than this, the newest first."""
+        one = p.embargo.c
+        found = _EMBARGOES.where(one.until > since).order_by(one.requested_at.desc(), one.id.desc()).limit(limit)
         return [Embargo(*row) for row in self._run(found)]
 
     def embargoes_on(self, subject: str, now: datetime) -> list[Embargo]:

@@ -469,7 +469,8 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/embargoes", "embargo",
         "Ask that a person's entries or a case's be hidden from the subject's view until a time.",
         {200: ("It waits for another person's approval.", _JSON, "embargo")},
-        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "embargo.until"), (), "audit.embargo",
+        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "embargo.until", "embargo.reason"), (),
+        "audit.embargo",
         roles=_CENTRE,
     ),
     Route(
@@ -483,7 +484,7 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/embargoes/{number}/lifting", "lift_embargo",
         "End an embargo before its time, approved or not, with a reason.",
         {200: ("It is over.", _JSON, "embargo")},
-        (*_SIGNED, *_BODY, "request.schema", "embargo.unknown", "embargo.over"),
+        (*_SIGNED, *_BODY, "request.schema", "embargo.unknown", "embargo.over", "embargo.reason"),
         (Parameter("number", "path", "The embargo's id.", "[0-9a-f]{32}"),), "audit.lifting", roles=_CENTRE,
     ),
     Route(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from broker.core.work_order import OrderReply
 from broker.flow import orders, preview
 from broker.flow import publish as steps
 from broker.flow.orders import Evidence, Person, Said
+from broker.flow.subject import Wish, request_embargo
 from tests.console.kit import House, Visitor
 from tests.console.test_audit import flagged
 from tests.console.test_cases import stock
@@ -83,6 +85,9 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "audit_flag": ("auditor", "/audit/flags/{flag}"),
     "audit_log": ("auditor", "/audit/log"),
     "audit_verify": ("auditor", "/audit/verify"),
+    "embargoes_index": ("operator", "/embargoes"),
+    "embargoes_embargo": ("operator", "/embargoes/{embargo}"),
+    "keys_index": ("operator", "/keys"),
     "accounts_index": ("operator", "/accounts"),
     "accounts_new": ("operator", "/accounts/new"),
     "accounts_account": ("operator", "/accounts/reader"),
@@ -138,6 +143,8 @@ def _lived(house: House, broker: kit.Broker, number: int) -> None:
     using = house.http(house.account(f"source-department:unit={kit.UNIT}"))
     assert using.post("/console/grants/apply", form()).status_code == 303
     flagged(house, RuleName.AFTER_HOURS, Action.FLAG)
+    ends = datetime.now(UTC) + timedelta(days=9)
+    request_embargo(house.parts, Wish("李某", "调查", ends, client=kit.CLIENT, case=f"case-{number}"), kit.as_client())
     _report(broker, f"case-{number}", {"material": "licence", "reason": "clerk_habit"}, {"material": "form"})
     broker.sequence_all()
 
@@ -157,6 +164,7 @@ def _named(broker: kit.Broker) -> dict[str, Any]:
         "order": last("id", "work_order"),
         "answered": last("id", "work_order", "evidence IS NOT NULL"),
         "application": last("id", "grant_application"),
+        "embargo": last("id", "embargo"),
         "flag": last("id", "misuse_flag"),
         "position": last("position", "log_index", "kind = 'decided'"),
     }

@@ -33,6 +33,7 @@ from broker.web.console.cases import cases_area
 from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
+from broker.web.console.embargoes import embargoes_area
 from broker.web.console.figures import figures_area
 from broker.web.console.frame import assemble
 from broker.web.console.grants import grants_area
@@ -64,6 +65,8 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     grants_area,
     audit_area,
     accounts_area,
+    embargoes_area,
+    keys_area,
     access_area,
 )
 

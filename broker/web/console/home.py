@@ -34,6 +34,7 @@ _WORDS = {
     "publish": mark("Approved drafts to publish"),
     "drafts": mark("Drafts of yours"),
     "flags": mark("Flags nobody has looked at"),
+    "embargoes": mark("Embargoes to approve"),
     "cases": mark("Cases of your body that are not decided yet"),
     "stops": mark("Sources that are stopped by hand"),
     "accounts": mark("Accounts that are closed for a while"),
@@ -141,6 +142,17 @@ def _stops(seen: _Seen) -> Iterator[Task]:
 
 def _reviews(seen: _Seen) -> Iterator[Task]:
     states = [one.state for one in seen.work.drafts()]
+def _embargoes(seen: _Seen) -> Iterator[Task]:
+    count = seen.work.count_embargoes_to_approve(seen.pulse.now)
+    yield Task("embargoes", count, 0, url_for("console.embargoes_index"))
+
+
+def _keys(seen: _Seen) -> Iterator[Task]:
+    ending = keys_ending(seen.parts, seen.parts.policy(seen.work, seen.pulse), seen.pulse.now)
+    late = sum(one.ends_at <= seen.pulse.now for one in ending)
+    yield Task("keys", len(ending), late, url_for("console.keys_index"))
+
+
     for kind, state in (("review", "submitted"), ("publish", "approved")):
         yield Task(kind, states.count(state), 0, url_for("console.drafts_index"))
 
@@ -181,3 +193,5 @@ _OF_ROLES: tuple[tuple[tuple[ConsoleRole, ...], Callable[[_Seen], Iterator[Task]
     ((ConsoleRole.OPERATOR,), _stops),
     ((ConsoleRole.OPERATOR,), _accounts),
 )
+    ((ConsoleRole.OPERATOR,), _embargoes),
+    ((ConsoleRole.OPERATOR,), _keys),
