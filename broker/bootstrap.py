@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,10 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         check_request=Grammar(orjson.loads((schemas / "request.schema.json").read_bytes())).check,
         post=_poster(signer),
         limits=Limits(
-            answer_days=settings.answer_days, consent_hours=settings.consent_hours, probe_minutes=settings.probe_minutes
+            answer_days=settings.answer_days,
+            consent_hours=settings.consent_hours,
+            probe_minutes=settings.probe_minutes,
+            key_warning_days=settings.key_warning_days,
         ),
         roads=roads,
         references=read_references(Path(settings.platforms_file), vault.pseudonym),
@@ -299,8 +302,21 @@ def read_references(path: Path, pseudonym: Callable[[str], str]) -> dict[str, li
             file = str(value["file"]) if isinstance(value, dict) else ""
             changed = datetime.fromtimestamp((path.parent / file if file else path).stat().st_mtime, UTC)
             fingerprint = pseudonym(f"credential:{platform}:{name}:{_credential(path.parent, value)}")[:12]
-            found.setdefault(platform, []).append(CredentialReference(name, Path(file).name, changed, fingerprint))
+            made = CredentialReference(name, Path(file).name, changed, fingerprint, _until(platform, value))
+            found.setdefault(platform, []).append(made)
     return found
+
+
+def _until(platform: str, credential: Any) -> datetime | None:
+    """When a credential ends, where ``until`` names its last day; in China, as those who gave it would say it."""
+    said = credential.get("until") if isinstance(credential, dict) else None
+    if said is None:
+        return None
+    try:
+        last = date.fromisoformat(str(said))
+    except ValueError as error:
+        raise OperatorProblem("config.invalid", got=platform, expected="until: YYYY-MM-DD") from error
+    return datetime.combine(last + timedelta(days=1), datetime.min.time(), CHINA)
 
 
 def _credential(folder: Path, value: Any) -> str:

@@ -69,6 +69,8 @@ class Settings:
     """The same for a source shared conditionally."""
     consent_hours: int = 72
     """How long a holder has to decide on a consent; then the lookups that wait for it move on."""
+    key_warning_days: int = 30
+    """Days before the end of a key or a source's credential, from which on `/v1/health` and the console tell of it."""
     answer_days: int = 30
     """Days after which a case's requests, questions and answers are destroyed, from its close or last activity on."""
     misuse_file: str = ""

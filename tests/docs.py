@@ -36,8 +36,9 @@ _SETTINGS_FOOT = """
 The tests alone read `BROKER_TEST_DATABASE_URL`, `BROKER_TEST_MARIADB_URL` and `BROKER_TEST_REDIS_URL`; the broker
 passes over them.
 
-`BROKER_PLATFORMS_FILE` is YAML. A credential is text, or `{file: name}` for a file beside it; what a connector wants
-under `credentials` and `options` stands in its docstring in `broker/connectors/`.
+`BROKER_PLATFORMS_FILE` is YAML. A credential is text, or `{file: name}` for a file beside it, with
+`until: 2027-06-30` where its last day is known, so that people are told in time; what a connector wants under
+`credentials` and `options` stands in its docstring in `broker/connectors/`.
 
 ```yaml
 platforms:

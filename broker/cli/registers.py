@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from broker.core.envelope import Algorithm
 from broker.core.identifiers import is_credit_code
 from broker.core.receipt import moment
 from broker.core.roles import Role
-from broker.flow import own_keys, register
+from broker.flow import key_ends, own_keys, register
 from broker.ports import Client, ClientKey
 from broker.signing import keys
 from broker.signing.key_folder import NAMES
+
+_ENDING_STATUS = 3
 
 
 @click.group("keys")
@@ -47,6 +50,17 @@ def keys_list() -> None:
         for own, state in own_keys.all_keys(opened.parts):
             times = " – ".join(moment(at) if at else "…" for at in (own.not_before, own.not_after))
             click.echo(f"{own.verifier.key_id} {own.name or own.role.value} {state.value} {times}")
+
+
+@keys_group.command("ending")
+def keys_ending() -> None:
+    """What ends within BROKER_KEY_WARNING_DAYS, or has just ended: our keys, callers' and sources'; exit 3 if any."""
+    with told(), office(current_settings()) as opened, opened.parts.store.read() as work:
+        pulse = work.pulse()
+        found = key_ends.keys_ending(opened.parts, opened.parts.policy(work, pulse), pulse.now)
+    for one in found:
+        click.echo(f"{moment(one.ends_at)} {one.whose} {one.name} {one.key}")
+    sys.exit(_ENDING_STATUS if found else 0)
 
 
 @keys_group.command("prepare")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from broker.core.errors import OperatorProblem, Problem
 from broker.core.gate import Gate
 from broker.core.health import Day, Probed, merged, source_view
 from broker.core.probe import Probing, probing
+from broker.flow.key_ends import CLIENT, OWN, SOURCE, KeyEnd, keys_ending
 from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
 
@@ -113,13 +115,22 @@ def fitness(parts: Parts, keys: Mapping[str, Verifier], queue: Callable[[], bool
     ill = {one["source"]: _why(one) for one in seen if one["state"] in ILL}
     checks.append(Check("source", not ill, _since(began)))
     broken = [check.name for check in checks if not check.well]
+    ending = Counter(one.whose for one in _ending(parts))
     return {
         "status": "degraded" if broken else "ok",
         "checks": {check.name: {"well": check.well, "took_ms": check.took_ms} for check in checks},
         "sources": {one["source"]: one["state"] for one in seen},
         "broken": broken,
         "broken_sources": ill,
+        "keys_ending": {whose: ending[whose] for whose in (OWN, CLIENT, SOURCE)},
     }
+
+
+def _ending(parts: Parts) -> list[KeyEnd]:
+    """The keys that end soon: nothing is broken yet, so that only their number is told to everybody."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        return keys_ending(parts, parts.policy(work, pulse), pulse.now)
 
 
 def _why(seen: Mapping[str, Any]) -> str:

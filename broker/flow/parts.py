@@ -40,6 +40,7 @@ class Limits:
     answer_days: int = 30  # how long answers are kept after a case's close or its last activity
     shred_batch: int = 200
     probe_minutes: float = 30.0  # of silence, after which a source is probed; 0: never
+    key_warning_days: int = 30  # before the end of a key or credential, from which on people are told of it
     quiet_minutes: int = 5  # after which a log that does not grow says that it is alive
 
 

@@ -29,6 +29,7 @@ class CredentialReference:
     file: str  # "" where the value stands in the platforms' file itself
     changed_at: datetime
     fingerprint: str  # keyed, so that nobody can try values against it
+    ends_at: datetime | None = None  # where the platforms' file says until when it may be used
 
 
 @dataclass(frozen=True, slots=True)

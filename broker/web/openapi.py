@@ -160,6 +160,7 @@ _SMALL = {
         sources={"type": "object", "additionalProperties": _STATE},
         broken={"type": "array", "items": {"enum": ["sign", "write", "queue", "source"]}},
         broken_sources={"type": "object", "additionalProperties": _TEXT},
+        keys_ending=_object(own=_INTEGER, client=_INTEGER, source=_INTEGER),
     ),
     "promises": _object(promises={"type": "array", "items": _PROMISE}),
     "callback": {

@@ -38,6 +38,7 @@ from broker.web.console.figures import figures_area
 from broker.web.console.frame import assemble
 from broker.web.console.grants import grants_area
 from broker.web.console.home import home_area
+from broker.web.console.keys import keys_area
 from broker.web.console.objections import objections_area
 from broker.web.console.orders import orders_area
 from broker.web.console.papers import papers_area
@@ -64,9 +65,9 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     sources_area,
     grants_area,
     audit_area,
-    accounts_area,
     embargoes_area,
     keys_area,
+    accounts_area,
     access_area,
 )
 

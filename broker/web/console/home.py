@@ -16,6 +16,7 @@ from broker.core.day import day_of
 from broker.core.grant_application import Application
 from broker.core.people import ConsoleRole
 from broker.flow import log_check, preview
+from broker.flow.key_ends import keys_ending
 from broker.flow.parts import Parts
 from broker.ports import Pulse, Work
 from broker.ports.objections import Concern
@@ -33,10 +34,11 @@ _WORDS = {
     "review": mark("Drafts to review"),
     "publish": mark("Approved drafts to publish"),
     "drafts": mark("Drafts of yours"),
-    "flags": mark("Flags nobody has looked at"),
     "embargoes": mark("Embargoes to approve"),
+    "flags": mark("Flags nobody has looked at"),
     "cases": mark("Cases of your body that are not decided yet"),
     "stops": mark("Sources that are stopped by hand"),
+    "keys": mark("Keys and credentials that end soon"),
     "accounts": mark("Accounts that are closed for a while"),
     "jobs": mark("Long work of yours that is running"),
 }
@@ -140,8 +142,6 @@ def _stops(seen: _Seen) -> Iterator[Task]:
     yield Task("stops", count, 0, url_for("console.sources_index", state="stopped"))
 
 
-def _reviews(seen: _Seen) -> Iterator[Task]:
-    states = [one.state for one in seen.work.drafts()]
 def _embargoes(seen: _Seen) -> Iterator[Task]:
     count = seen.work.count_embargoes_to_approve(seen.pulse.now)
     yield Task("embargoes", count, 0, url_for("console.embargoes_index"))
@@ -153,6 +153,8 @@ def _keys(seen: _Seen) -> Iterator[Task]:
     yield Task("keys", len(ending), late, url_for("console.keys_index"))
 
 
+def _reviews(seen: _Seen) -> Iterator[Task]:
+    states = [one.state for one in seen.work.drafts()]
     for kind, state in (("review", "submitted"), ("publish", "approved")):
         yield Task(kind, states.count(state), 0, url_for("console.drafts_index"))
 
@@ -191,7 +193,7 @@ _OF_ROLES: tuple[tuple[tuple[ConsoleRole, ...], Callable[[_Seen], Iterator[Task]
     ((ConsoleRole.CLERK,), _cases),
     ((ConsoleRole.AUDITOR,), _flags),
     ((ConsoleRole.OPERATOR,), _stops),
-    ((ConsoleRole.OPERATOR,), _accounts),
-)
     ((ConsoleRole.OPERATOR,), _embargoes),
     ((ConsoleRole.OPERATOR,), _keys),
+    ((ConsoleRole.OPERATOR,), _accounts),
+)
