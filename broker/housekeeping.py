@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from broker.core.errors import Problem
 from broker.flow import log_check, preview, source_test
 from broker.flow.alive import alive
+from broker.flow.bodies import BATCH as NAMED
+from broker.flow.bodies import name_bodies
 from broker.flow.consents import expire_consents
 from broker.flow.deliver import deliver
 from broker.flow.figures import keep_figures
@@ -64,6 +66,7 @@ class Housekeeping:
             ("watch", lambda: watch(parts) >= WATCHED, WATCH_SECONDS),
             ("figures", lambda: keep_figures(parts), FIGURES_SECONDS),
             ("remind", lambda: remind(parts) and None, REMIND_SECONDS),
+            ("bodies", lambda: name_bodies(parts) >= NAMED, TIDY_SECONDS),
         )
         self._threads = [
             threading.Thread(target=self._run, args=duty, name=f"duty-{duty[0]}", daemon=True) for duty in duties

@@ -1,20 +1,21 @@
 """数据共享应用清单 as departments exchange it: one row per item, material and way of replacing it, in plain words.
 
 It shows the list as it applies on a day: items and requirements that are not in force are left out. A material that
-nothing replaces has one row, marked 无来源, because those rows are what is still to be done.
+nothing replaces has one row, marked 无来源, because those rows are what is still to be done. In English it says what
+the list has in English; the names of bodies and laws stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from broker.core.catalog import Catalog, Form, Level, Mode, Replacement, RowState
+from broker.core.catalog import Catalog, Item, Mode, Place, Replacement, Text
 from broker.core.coverage import LIFE_CYCLES, Line, lines
-from broker.core.coverage_text import MODES
 from broker.core.field_names import field_name
 from broker.core.guide import condition_words, role_name
+from broker.core.list_terms import FORMS, LEVELS, MODES, SHARING, STATES
 
 
 class Column(NamedTuple):
@@ -50,12 +51,10 @@ COLUMNS = (
     Column("完成时限", "Due date", 12),
 )
 
-_MODES: Mapping[Mode, str] = {mode: words["zh"] for mode, words in MODES.items()} | {Mode.REUSE: "复用"}
-_FORMS = {Form.QUERY: "查询", Form.VERIFY: "核验", Form.FILE: "文件"}
-_LEVELS = {Level.NATIONAL: "国家级", Level.PROVINCE: "省级", Level.CITY: "市级", Level.COUNTY: "县级"}
-_SHARING = {"unconditional": "无条件共享", "conditional": "有条件共享", "none": "不予共享"}
-_STATES = {RowState.CONFIRMED: "已确认", RowState.PROPOSED: "拟议"}
-NO_SOURCE = "无来源"
+NO_SOURCE = STATES["missing"]["zh"]
+_NEEDED: tuple[Text, Text] = ({"zh": "必需", "en": "needed"}, {"zh": "非必需", "en": "not needed"})
+_FRESH: Text = {"zh": "{days} 日以内", "en": "within {days} days"}
+_PROMISE: Text = {"zh": "告知承诺书 {text}", "en": "commitment {text}"}
 
 
 def table_rows(catalog: Catalog, day: date, region: str | None = None) -> Iterator[tuple[str, ...]]:
@@ -65,61 +64,73 @@ def table_rows(catalog: Catalog, day: date, region: str | None = None) -> Iterat
         if region in {None, code}:
             for line in found:
                 if line.place.region == code:
-                    yield from _of_line(line, catalog)
+                    yield from rows_of(line, catalog)
 
 
-def _of_line(line: Line, catalog: Catalog) -> Iterator[tuple[str, ...]]:
-    head = _head(line, catalog)
+def rows_of(line: Line, catalog: Catalog, lang: str = "zh") -> Iterator[tuple[str, ...]]:
+    """The rows of one requirement of one item in one region."""
+    asked = (line.material.name[lang], role_name(line.requirement.holder)[lang], _needed(line, lang))
+    head = (*_place(line.item, line.place, catalog, lang), *asked)
     ways = [row for row in line.material.chain if row.mode is not Mode.SUBMISSION]
     for row in ways:
-        yield (*head, *_way(row, line, catalog))
+        yield (*head, *_way(row, line, catalog, lang))
     if not ways:
-        blank = ("",) * 8
-        yield (*head, *blank, "、".join(line.place.lead), NO_SOURCE, line.material.basis or "", "")
+        yield (*head, *_BLANK, _leads(line.place), STATES["missing"][lang], line.material.basis or "", "")
 
 
-def _head(line: Line, catalog: Catalog) -> tuple[str, ...]:
-    """What is wanted: from the region to the need."""
-    item, place, scene = line.item, line.place, catalog.scenes[line.place.scene]
+def ended_row(item: Item, place: Place, catalog: Catalog, lang: str = "zh") -> tuple[str, ...]:
+    """The one row of an item that is not in force: it requires nothing."""
+    basis = item.abolished_by or item.basis or ""
+    return (*_place(item, place, catalog, lang), "", "", "", *_BLANK, _leads(place), STATES["ended"][lang], basis, "")
+
+
+_BLANK = ("",) * 8  # what says how a material is replaced, where nothing replaces it
+
+
+def _place(item: Item, place: Place, catalog: Catalog, lang: str) -> tuple[str, ...]:
+    """Where an item stands: from the region to the sub-item."""
+    scene = catalog.scenes[place.scene]
     return (
-        catalog.regions[place.region].name["zh"],
-        LIFE_CYCLES[item.life_cycle]["zh"],
-        scene.stage["zh"],
-        f"{scene.number} {scene.name['zh']}",
+        catalog.regions[place.region].name[lang],
+        LIFE_CYCLES[item.life_cycle][lang],
+        scene.stage[lang],
+        f"{scene.number} {scene.name[lang]}",
         place.sequence,
-        *item.printed(place.region),
-        line.material.name["zh"],
-        role_name(line.requirement.holder)["zh"],
-        _needed(line),
+        *(item.printed(place.region) if lang == "zh" else (item.name[lang], "")),  # plans are printed in Chinese alone
     )
 
 
-def _needed(line: Line) -> str:
-    words = "必需" if line.requirement.needed else "非必需"
-    return f"{words}：{condition_words(line.requirement.when)['zh']}" if line.requirement.when else words
+def _leads(place: Place) -> str:
+    return "、".join(place.lead)
 
 
-def _way(row: Replacement, line: Line, catalog: Catalog) -> tuple[str, ...]:
+def _needed(line: Line, lang: str) -> str:
+    words = _NEEDED[not line.requirement.needed][lang]
+    when = line.requirement.when
+    return f"{words}{'：' if lang == 'zh' else ': '}{condition_words(when)[lang]}" if when else words
+
+
+def _way(row: Replacement, line: Line, catalog: Catalog, lang: str) -> tuple[str, ...]:
     """What is asked of whom, how, and how far that is."""
     source = catalog.sources[row.source] if row.source else None
     return (
-        "、".join(field_name(name)["zh"] for name in row.fields),
-        source.authority["zh"] if source else row.unit,
-        source.name["zh"] if source else _other_resource(row, catalog),
-        _LEVELS[source.level] if source else "",
-        _MODES[row.mode],
-        _FORMS[row.form] if row.form else "",
-        _SHARING[source.sharing] if source else "",
-        f"{source.freshness_days} 日以内" if source else "",
-        row.owner or "、".join(line.place.lead),
-        _STATES[row.state],
+        ("、" if lang == "zh" else ", ").join(field_name(name)[lang] for name in row.fields),
+        source.authority[lang] if source else row.unit,
+        source.name[lang] if source else _other_resource(row, catalog, lang),
+        LEVELS[source.level][lang] if source else "",
+        MODES[row.mode][lang],
+        FORMS[row.form][lang] if row.form else "",
+        SHARING[source.sharing][lang] if source else "",
+        _FRESH[lang].format(days=source.freshness_days) if source else "",
+        row.owner or _leads(line.place),
+        STATES[row.state][lang],
         row.basis or line.material.basis or "",
         row.due.isoformat() if row.due else "",
     )
 
 
-def _other_resource(row: Replacement, catalog: Catalog) -> str:
+def _other_resource(row: Replacement, catalog: Catalog, lang: str) -> str:
     """What stands for a data resource where no source is asked: the issuing item, or the commitment's text."""
     if row.item:
-        return catalog.items[row.item].name["zh"]
-    return f"告知承诺书 {row.text}" if row.text else ""
+        return catalog.items[row.item].name[lang]
+    return _PROMISE[lang].format(text=row.text) if row.text else ""

@@ -302,6 +302,7 @@ class _Admission:
             request=self.parts.vault.encrypt(key, draft.submission.body, number),
             request_salt=self.parts.vault.encrypt(key, salt, number),
             permits=permits_text(draft.permits),
+            unit=_request(draft).operator.unit,
         )
 
     def _matters(self, draft: _Draft) -> Matters:

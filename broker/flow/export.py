@@ -1,9 +1,10 @@
-"""Export: what the centre takes out of the audit log, with its proofs; an entry tells of it first."""
+"""Export: what the centre takes out of the audit log, and what anybody takes out of the console; an entry first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from broker.core import merkle
 from broker.core.case import Party
@@ -28,6 +29,29 @@ class Wanted:
     by: str
     reason: str
     holder: Party | None = None  # whose data; the entry names the pseudonym
+
+
+@dataclass(frozen=True, slots=True)
+class TableTaken:
+    """A table that somebody takes out of the console as a file: which, as what, how much of it, by which filter."""
+
+    table: str
+    kind: str
+    by: str
+    rows: int
+    wanted: Mapping[str, str]
+    edition: int | None = None  # of the list it shows, or names things by
+
+
+def record_table(parts: Parts, taken: TableTaken) -> datetime:
+    """The moment by which a table is given out; the entry ``table_exported`` is committed before."""
+    with parts.store.write() as work:
+        now = work.pulse().now
+        work.record([entry("table_exported", now, by=taken.by, table=taken.table, format=taken.kind, rows=taken.rows,
+                           filter=dict(taken.wanted) or None, edition=taken.edition)])  # fmt: skip
+        # Crash before this commit: nothing was given. After it: the entry says so, whether or not the file arrived.
+        work.commit()
+    return now
 
 
 def export_log(

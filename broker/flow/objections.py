@@ -16,6 +16,7 @@ from typing import Any
 
 from broker.core.answer import Answer
 from broker.core.case import Party
+from broker.core.catalog import Catalog, Edition
 from broker.core.entry import Entry, entry
 from broker.core.envelope import canonical, seal
 from broker.core.errors import CallerProblem
@@ -37,7 +38,7 @@ from broker.flow.parts import Parts, new_id
 from broker.flow.promises import NOTICE_TYPE
 from broker.flow.questions import question_from
 from broker.ports import Client, NewDelivery, Policy, Pulse, StoredVerification, Work
-from broker.ports.objections import Asked, Concern, Reopened
+from broker.ports.objections import Asked, Concern, ObjectionsWanted, Reopened
 
 ENDED_LISTED = 500  # of those that are over, the latest; whatever stands is listed, however much it is
 MAX_REOPENED = 1_000  # decisions on one record; far above what a person meets within the time that evidence is kept
@@ -313,15 +314,30 @@ def department(caller: Caller) -> Reader:
     return Reader("", frozenset({caller.client.unit}))
 
 
-def mine(parts: Parts, reader: Reader) -> list[Objection]:
-    """Those that concern somebody, due first."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A stretch of the objections that concern somebody, whether there are more, and as of when and which edition."""
+
+    objections: list[Objection]
+    further: bool
+    now: datetime
+    edition: Edition
+
+
+def mine(parts: Parts, reader: Reader, skip: int, limit: int, *, late: bool = False) -> Listed:
+    """Those that concern somebody, due first, then those that are over; with ``late`` the overdue ones alone."""
     with parts.store.read() as work:
         pulse = work.pulse()
-        if reader.watches or reader.units is None:
-            return work.objections(ENDED_LISTED)
-        sources = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now).catalog.sources.values()
-        theirs = {one.key for one in sources if one.authority["zh"] in reader.departments}
-        return work.objections(ENDED_LISTED, concern=Concern(reader.owners, theirs, reader.units))
+        edition = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now)
+        concern = None if reader.watches or reader.units is None else _concern(reader, edition.catalog)
+        wanted = ObjectionsWanted(concern, skip, limit + 1, pulse.now if late else None)
+        found = work.objections_where(wanted)
+    return Listed(found[:limit], len(found) > limit, pulse.now, edition)
+
+
+def _concern(reader: Reader, catalog: Catalog) -> Concern:
+    theirs = {one.key for one in catalog.sources.values() if one.authority["zh"] in reader.departments}
+    return Concern(reader.owners, theirs, reader.units or ())
 
 
 def objections_of(work: Work, unit: str) -> list[Objection]:

@@ -63,6 +63,7 @@ def _order(parts: Parts, placing: Placing, asked_at: datetime, now: datetime) ->
         asked_at=asked_at,
         remind_at=placing.order.remind_at,
         due_at=placing.due_at,
+        holder="organisation" if placing.question.subject.is_organisation else "person",
     )
 
 

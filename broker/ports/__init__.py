@@ -225,6 +225,7 @@ class NewVerification:
     request: bytes = field(repr=False)
     request_salt: bytes = field(repr=False)
     permits: str
+    unit: str  # credit code of the body that asked
 
 
 @dataclass(frozen=True, slots=True)

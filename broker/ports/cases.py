@@ -81,6 +81,14 @@ class CaseWork(Protocol):
         """The latest verifications of these bodies (None: of all), decided or not, the newest first."""
         ...
 
+    def bodiless(self, limit: int) -> list[str]:
+        """The newest verifications whose row does not name their body yet, locked in the order all steps lock in."""
+        ...
+
+    def name_bodies(self, verifications: Sequence[str]) -> None:
+        """Take their bodies from the entries that admitted them; the caller holds them."""
+        ...
+
     def receipts_of(self, verification: str) -> tuple[str | None, str | None]:
         """The preliminary receipt and the final one."""
         ...

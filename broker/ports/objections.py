@@ -50,6 +50,16 @@ class Concern:
     units: Collection[str] = ()  # bodies that raised them
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectionsWanted:
+    """A stretch of the objections: those that concern somebody (None: all), or the overdue ones among them."""
+
+    concern: Concern | None
+    skip: int
+    limit: int
+    due_by: datetime | None = None  # those alone whose next act was due by then
+
+
 class ObjectionWork(Protocol):
     """One transaction's methods for objections."""
 
@@ -68,6 +78,10 @@ class ObjectionWork(Protocol):
 
         Of a verification, or of those that concern somebody, where they are given.
         """
+        ...
+
+    def objections_where(self, wanted: ObjectionsWanted) -> list[Objection]:
+        """Those that stand, due first, and behind them those that are over, the latest first."""
         ...
 
     def change_objection(self, objection: Objection) -> None:

@@ -30,6 +30,7 @@ class WorkOrder:
     remark: bytes | None = field(default=None, repr=False)
     evidence: bytes | None = field(default=None, repr=False)
     evidence_digest: str | None = None
+    holder: str | None = None  # person | organisation: the kind of holder, and nothing more about them
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class OrderWork(Protocol):
         ...
 
     def orders_where(self, wanted: OrdersWanted) -> list[OrderLine]:
-        """Work orders as a list shows them, without anything about persons; those due first come first."""
+        """Work orders as a list shows them, without anything about persons.
+
+        Open ones come by when they are due; where others are among them, what was due last comes first.
+        """
         ...
 
     def count_orders(self, wanted: OrdersWanted, now: datetime) -> tuple[int, int]:

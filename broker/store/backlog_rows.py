@@ -16,7 +16,7 @@ from broker.core.consent import OPEN
 from broker.ports.backlog import MOST, Backlog, DueOf
 from broker.store import tables as t
 from broker.store import waiting_tables as w
-from broker.store.rows import Rows
+from broker.store.rows import Rows, inline
 
 _AWAITED = ("admitted", "pending")
 _PROMISES = ("open", "by_hand")
@@ -31,18 +31,18 @@ class BacklogRows(Rows):
         return Backlog(
             self._due(now),
             dict.fromkeys(_AWAITED, 0)
-            | self._counted(t.verification.c.state, t.verification.c.state != _inline("decided")),
+            | self._counted(t.verification.c.state, t.verification.c.state != inline("decided")),
             {
                 "open": self._count(order.state == "open"),
                 "overdue": self._count(order.state == "overdue", order.ended_at >= since),
             },
-            {one: self._count(w.promise.c.state == _inline(one)) for one in _PROMISES},
+            {one: self._count(w.promise.c.state == inline(one)) for one in _PROMISES},
             sum(self._count(consent.state == one.value, consent.until_at > now) for one in sorted(OPEN)),
         )
 
     def _due(self, now: datetime) -> Sequence[DueOf]:
         lookup = t.lookup.c
-        due = (lookup.state == _inline("due"), lookup.ready_at <= now)
+        due = (lookup.state == inline("due"), lookup.ready_at <= now)
         sources = self._run(select(lookup.source).where(*due).distinct()).scalars()
         found = []
         for source in sorted(sources):
@@ -59,11 +59,6 @@ class BacklogRows(Rows):
         rows = _few(select(column.label("kind")).where(*which))
         counted = select(rows.c.kind, func.count().label("found")).group_by(rows.c.kind)
         return {row.kind: row.found for row in self._run(counted)}
-
-
-def _inline(word: str) -> ColumnElement[Any]:
-    """A word within the statement's text: only so does SQLite see that a partial index serves."""
-    return literal(word, literal_execute=True)
 
 
 def _few(rows: Select[Any]) -> Any:

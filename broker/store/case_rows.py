@@ -6,12 +6,12 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from broker.ports.cases import CaseLine, RecentCase, VerificationLine
 from broker.store import tables as t
 from broker.store.grants_rows import parties_from
-from broker.store.rows import Rows
+from broker.store.rows import Rows, inline
 
 _CASE = t.case_file.c
 _CASES = select(
@@ -22,7 +22,7 @@ _ROW, _ENTRY = t.verification.c, t.entry.c
 _VERIFICATIONS = select(
     _ROW.case_id, _ROW.id, _ROW.request_id, _ROW.edition, _ROW.state, _ROW.admitted_at, _ROW.decided_at, _ENTRY.body
 ).select_from(t.verification.join(t.entry, (_ENTRY.verification_id == _ROW.id) & (_ENTRY.kind == "admitted")))
-MOST_READ = 2_000  # verifications looked at for one list, whoever they belong to: what bounds its time
+_UNDECIDED = _ROW.state != inline("decided")
 _RECENT = _VERIFICATIONS.join(t.case_file, _CASE.id == _ROW.case_id).add_columns(_CASE.number, _CASE.client_id)
 
 
@@ -55,30 +55,41 @@ class CaseRows(Rows):
 
     def count_undecided(self, units: Collection[str] | None) -> int:
         """How many verifications of these bodies are not decided yet."""
-        if units is None:
-            counted = select(func.count()).select_from(t.verification).where(_ROW.state != "decided")
-            return int(self._run(counted).scalar_one())
-        return len(self._of_units(_RECENT.where(_ROW.state != "decided"), units, MOST_READ))
+        theirs = () if units is None else (_ROW.unit.in_(sorted(units)),)
+        counted = select(func.count()).select_from(t.verification).where(_UNDECIDED, *theirs)
+        return int(self._run(counted).scalar_one())
 
     def undecided(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
         """Those, the newest first."""
-        return self._of_units(_RECENT.where(_ROW.state != "decided"), units, limit)
+        theirs = () if units is None else (_ROW.unit.in_(sorted(units)),)
+        return self._listed(_newest(limit, _UNDECIDED, *theirs))
 
     def recent(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
         """The latest verifications of these bodies, the newest first."""
-        return self._of_units(_RECENT, units, limit)
+        if units is None:
+            return self._listed(_newest(limit))
+        # The newest of each body, and of those the newest: PostgreSQL reads an index backwards for one body at a time.
+        each = [select(_newest(limit, _ROW.unit == one).subquery()) for one in sorted(units)]
+        together = union_all(*each).subquery() if each else _newest(0).subquery()
+        return self._listed(select(together.c.id).order_by(together.c.id.desc()).limit(limit))
 
-    def _of_units(self, chosen: Select[Any], units: Collection[str] | None, limit: int) -> list[RecentCase]:
-        """Those of these bodies among the newest: whose a verification is stands in the entry that admitted it."""
-        found: list[RecentCase] = []
-        for row in self._run(chosen.order_by(_ROW.id.desc()).limit(limit if units is None else MOST_READ)):
-            admitted = json.loads(row.body)
-            if units is None or admitted.get("unit") in units:
-                item = admitted.get("item") or admitted.get("scene") or ""
-                found.append(RecentCase(row.case_id, row.number, row.client_id, item, _verification(row)))
-            if len(found) == limit:
-                break
-        return found
+    def _listed(self, chosen: Select[Any]) -> list[RecentCase]:
+        rows = self._run(_RECENT.where(_ROW.id.in_(chosen)).order_by(_ROW.id.desc()))
+        return [_recent(row) for row in rows]
+
+    def bodiless(self, limit: int) -> list[str]:
+        """The newest verifications whose row does not name their body yet, locked in the order all steps lock in."""
+        newest = _newest(limit, _ROW.unit.is_(None))
+        held = select(_ROW.id).where(_ROW.id.in_(newest)).order_by(_ROW.id).with_for_update()
+        return list(self._run(held).scalars())
+
+    def name_bodies(self, verifications: Sequence[str]) -> None:
+        """Take their bodies from the entries that admitted them; the caller holds them."""
+        told = select(_ENTRY.verification_id, _ENTRY.body).where(
+            _ENTRY.verification_id.in_(sorted(verifications)), _ENTRY.kind == "admitted"
+        )
+        units = {row.verification_id: str(json.loads(row.body).get("unit", "")) for row in self._run(told)}
+        self._many(self._sql.name_bodies, [{"b_id": one, "unit": units.get(one, "")} for one in verifications])
 
     def receipts_of(self, verification: str) -> tuple[str | None, str | None]:
         """The preliminary receipt and the final one."""
@@ -91,6 +102,16 @@ def _case(row: Any) -> CaseLine:
         row.id, row.client_id, row.number, row.applicant, parties_from(row.parties), row.state, row.opened_at,
         row.closed_at, row.shredded_at,
     )  # fmt: skip
+
+
+def _newest(limit: int, *where: ColumnElement[bool]) -> Select[Any]:
+    return select(_ROW.id).where(*where).order_by(_ROW.id.desc()).limit(limit)
+
+
+def _recent(row: Any) -> RecentCase:
+    admitted = json.loads(row.body)
+    item = admitted.get("item") or admitted.get("scene") or ""
+    return RecentCase(row.case_id, row.number, row.client_id, item, _verification(row))
 
 
 def _verification(row: Any) -> VerificationLine:

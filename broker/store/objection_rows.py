@@ -8,10 +8,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from broker.core.objection import MARKED, OVER, Objection, ObjectionState
-from broker.ports.objections import Asked, Concern, Reopened, SealedLookup
+from broker.ports.objections import Asked, Concern, ObjectionsWanted, Reopened, SealedLookup
 from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.proof_tables import log_index
@@ -56,13 +56,25 @@ class ObjectionRows(Rows):
         standing = _concerning(_objections.where(_ROW.state.in_(_STANDING)), _ROW, verification, concern)
         if ended == 0:
             return [_objection(row) for row in self._run(standing.order_by(_ROW.due_at, _ROW.id))]
-        latest = _objections.where(_ROW.ended_at.is_not(None)).order_by(_ROW.ended_at.desc(), _ROW.id.desc())
-        if verification is not None:
-            latest = latest.where(_ROW.verification_id == verification)
-        read = latest.limit(_MOST_READ).subquery()
-        over = _concerning(select(read), read.c, None, concern).order_by(read.c.ended_at.desc(), read.c.id.desc())
+        over = _over(verification, concern)
         both = (standing.order_by(_ROW.due_at, _ROW.id), over.limit(ended))
         return [_objection(row) for one in both for row in self._run(one)]
+
+    def objections_where(self, wanted: ObjectionsWanted) -> list[Objection]:
+        """Those that stand, due first, and behind them those that are over, the latest first."""
+        standing = _concerning(_objections.where(_ROW.state.in_(_STANDING)), _ROW, None, wanted.concern)
+        if wanted.due_by is not None:
+            standing = standing.where(_ROW.due_at <= wanted.due_by)
+        page = standing.order_by(_ROW.due_at, _ROW.id).offset(wanted.skip).limit(wanted.limit)
+        found = [_objection(row) for row in self._run(page)]
+        if len(found) == wanted.limit or wanted.due_by is not None:
+            return found
+        passed = 0  # of those that are over, the stretches before this one have shown so many
+        if not found and wanted.skip:
+            counted = select(func.count()).select_from(standing.subquery())
+            passed = wanted.skip - int(self._run(counted).scalar_one())
+        rest = _over(None, wanted.concern).offset(passed).limit(wanted.limit - len(found))
+        return found + [_objection(row) for row in self._run(rest)]
 
     def change_objection(self, objection: Objection) -> None:
         """Keep what has become of it; the caller has read it in this transaction."""
@@ -139,6 +151,17 @@ class ObjectionRows(Rows):
         for row in self._run(marked):
             found.setdefault(row.source, set()).add(row.about)
         return {source: frozenset(about) for source, about in found.items()}
+
+
+def _over(verification: str | None, concern: Concern | None) -> Select[Any]:
+    """Those that are over, the latest first; of those that concern somebody, the ones among the latest of all."""
+    latest = _objections.where(_ROW.ended_at.is_not(None)).order_by(_ROW.ended_at.desc(), _ROW.id.desc())
+    if verification is not None:
+        return latest.where(_ROW.verification_id == verification)
+    if concern is None:
+        return latest
+    read = latest.limit(_MOST_READ).subquery()
+    return _concerning(select(read), read.c, None, concern).order_by(read.c.ended_at.desc(), read.c.id.desc())
 
 
 def _concerning(found: Select[Any], row: Any, verification: str | None, concern: Concern | None) -> Select[Any]:

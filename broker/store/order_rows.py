@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, null, select, update
 
 from broker.ports.orders import OrderLine, OrdersWanted, WorkOrder
 from broker.store import tables as t
@@ -18,6 +18,9 @@ from broker.store.rows import Rows
 _COLUMNS = {"lookup": "lookup_id", "verification": "verification_id"}  # of an order's fields, the others are the same
 _ORDER = {one.name: _COLUMNS.get(one.name, one.name) for one in fields(WorkOrder)}
 _orders = select(*(w.work_order.c[column] for column in _ORDER.values()))
+# What a list does not show is not read for it either: a document may weigh a megabyte.
+_UNSHOWN: dict[str, ColumnElement[Any]] = {"question": literal(b""), "remark": null(), "evidence": null()}
+_listed = select(*(_UNSHOWN.get(column, w.work_order.c[column]) for column in _ORDER.values()))
 
 
 class OrderRows(Rows):
@@ -47,12 +50,20 @@ class OrderRows(Rows):
         return [*found, *ended][:limit]
 
     def orders_where(self, wanted: OrdersWanted) -> list[OrderLine]:
-        """Work orders as a list shows them, without anything about persons; those due first come first."""
+        """Work orders as a list shows them, without anything about persons.
+
+        Open ones come by when they are due; where others are among them, what was due last comes first.
+        """
         row = w.work_order.c
-        found = _orders.where(*_wanted(wanted)).order_by(row.due_at, row.id).offset(wanted.skip).limit(wanted.limit)
-        orders = [WorkOrder(*one) for one in self._run(found)]
+        by = (row.due_at, row.id) if set(wanted.states) == {"open"} else (row.due_at.desc(), row.id.desc())
+        chosen = and_(*_wanted(wanted))
+        found = self._run(_listed.where(chosen).order_by(*by).offset(wanted.skip).limit(wanted.limit))
+        orders = [WorkOrder(*one) for one in found]
+        if not orders:
+            return []
         of_kinds = t.entry.c.kind.in_(("admitted", "order_viewed"))
-        theirs = t.entry.c.verification_id.in_(sorted({one.verification for one in orders}))
+        page = select(row.verification_id).where(chosen).order_by(*by).offset(wanted.skip).limit(wanted.limit)
+        theirs = t.entry.c.verification_id.in_(select(page.subquery().c.verification_id))
         entries = select(t.entry.c.verification_id, t.entry.c.kind, t.entry.c.body).where(theirs, of_kinds)
         admitted: dict[str, bytes] = {}
         viewed: dict[str, bytes] = {}

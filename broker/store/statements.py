@@ -172,6 +172,7 @@ class Statements:
         self.answer = self._many_changed(t.lookup, "state", "reason", "answer", "digest", "asked_at", "answered_at")
         self.wait = self._many_changed(t.lookup, "awaited", "until", "memo", "ready_at")
         self.suspend = self._many_changed(t.verification, "state", "preliminary")
+        self.name_bodies = self._many_changed(t.verification, "unit")
         self.decide = self._many_changed(t.verification, "state", "receipt", "decided_at")
 
     def _for_duties(self) -> None:

@@ -200,10 +200,18 @@ verification = Table(
     Column("decided_at", Moment),
     Column("receipt", Text),
     Column("preliminary", Text),  # the receipt that was issued while answers were waited for
+    Column("unit", Text),  # credit code of the body that asked; none yet on a row of an earlier release
     UniqueConstraint("client_id", "request_id"),
 )
 
 Index("verification_case", verification.c.case_id)
+Index("verification_unit", verification.c.unit, verification.c.id)
+Index(
+    "verification_bodiless",
+    verification.c.id,
+    postgresql_where=text("unit IS NULL"),
+    sqlite_where=text("unit IS NULL"),
+)
 Index(
     "verification_undecided",
     verification.c.id,

@@ -42,6 +42,7 @@ work_order = Table(  # a lookup that a person answers
     Column("remark", LargeBinary),  # encrypted
     Column("evidence", LargeBinary),  # encrypted: 16 bytes of salt, then media type and content
     Column("evidence_digest", Text),
+    Column("holder", Text),  # person | organisation: what kind of holder is asked about; none on older rows
 )
 Index("work_order_unit", work_order.c.unit, work_order.c.state, work_order.c.due_at)
 Index("work_order_due", work_order.c.state, work_order.c.due_at)

@@ -229,7 +229,7 @@ class SqlWork(
         values = [
             {"id": row.id, "client_id": row.client, "request_id": row.request_id, "request_digest": row.request_digest,
              "case_id": row.case, "edition": row.edition, "state": "admitted", "request": row.request,
-             "request_salt": row.request_salt, "permits": row.permits, "admitted_at": now}
+             "request_salt": row.request_salt, "permits": row.permits, "admitted_at": now, "unit": row.unit}
             for row in ordered
         ]  # fmt: skip
         return {row.id for row in self._many(self._sql.add_verifications, values)}

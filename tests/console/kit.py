@@ -6,6 +6,8 @@ of somebody signed in that watches for errors in the console, requests that leav
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import threading
 import time
@@ -264,6 +266,14 @@ class Browser:
         for context in self.contexts:
             context.close()
         self.contexts.clear()
+
+
+def rows_in(answer: Any) -> tuple[list[list[str]], dict[str, str]]:
+    """A CSV file of the console: its heads and rows, and what it says of itself behind them."""
+    text = answer if isinstance(answer, str) else answer.data.decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    end = rows.index([])
+    return rows[:end], dict(rows[end + 1 :])
 
 
 def follow(page: Page, selector: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from pathlib import Path
@@ -19,8 +18,8 @@ from broker.flow.figures import fold
 from broker.flow.publish import draft, publish_draft, review, submit
 from broker.ports import Client
 from broker.web.console import papers
-from broker.web.console.sheets import Table, exported
-from tests.console.kit import PHONE, Browser, House
+from broker.web.console.sheets import Table, written
+from tests.console.kit import PHONE, Browser, House, rows_in
 from tests.flow import catalogue, kit
 
 DECIDED, MATERIALS = 3, 4
@@ -86,7 +85,7 @@ def test_an_operator_reads_the_figures_filters_them_and_keeps_them_as_files(
     assert sum(int(str(row[2])) for row in rows[1:]) == MATERIALS * DECIDED
     assert {row[1] or "" for row in rows[1:]} == {"", catalogue.LICENCES, catalogue.REGISTER, catalogue.POPULATION}
     text = _saved(page, "导出 CSV", tmp_path).read_text("utf-8-sig")
-    assert [row[2] for row in csv.reader(io.StringIO(text))][1:] == [str(row[2]) for row in rows[1:]]
+    assert [row[2] for row in rows_in(text)[0]][1:] == [str(row[2]) for row in rows[1:]]
     page.select_option("#month", index=2)
     page.wait_for_url("**month=20**")
     assert "该范围没有数据" in page.inner_text("#results")
@@ -120,21 +119,20 @@ def test_a_year_a_quarter_and_a_free_period_are_told_by_every_filter_with_refusa
         assert "request.identifier" in page, asked
     assert total not in visitor.get("/console/figures?month=2025").text
     by_mode = [
-        visitor.get(f"/console/figures/export/csv?month={month}&by=month&mode={mode}").data.decode("utf-8-sig")
+        rows_in(visitor.get(f"/console/figures/export/csv?month={month}&by=month&mode={mode}"))[0]
         for mode in ("certificate", "data_verify", "data_query", "submission")
     ]
-    counts = [sum(int(row[2]) for row in list(csv.reader(io.StringIO(text)))[1:]) for text in by_mode]
+    counts = [sum(int(row[2]) for row in found[1:]) for found in by_mode]
     assert sum(counts) == MATERIALS * DECIDED
     assert all(count < MATERIALS * DECIDED for count in counts)
     cycle = catalogue.document()["scenes"][catalogue.SCENE]["life_cycle"]
     other = "individual" if cycle == "enterprise" else "enterprise"
     assert total in visitor.get(f"/console/figures?life_cycle={cycle}&item={catalogue.SHOP}").text
     assert total not in visitor.get(f"/console/figures?life_cycle={other}").text
-    crossed = visitor.get(f"/console/figures/export/csv?month={quarter}&table=crossed").data.decode("utf-8-sig")
-    head, *rows = csv.reader(io.StringIO(crossed))
+    (head, *rows), _ = rows_in(visitor.get(f"/console/figures/export/csv?month={quarter}&table=crossed"))
     assert dict(zip(head, rows[0], strict=True))[f"{month} Materials decided"] == str(MATERIALS * DECIDED)
-    refusals = visitor.get("/console/figures/export/csv?table=refusals").data.decode("utf-8-sig")
-    assert list(csv.reader(io.StringIO(refusals)))[1][1:] == ["request.identifier", "1"]
+    refusals, _ = rows_in(visitor.get("/console/figures/export/csv?table=refusals"))
+    assert refusals[1][1:] == ["request.identifier", "1"]
 
 
 def test_paper_taken_leads_from_the_rates_to_the_reports_and_that_is_logged(
@@ -180,7 +178,7 @@ def test_a_department_reads_the_reports_on_what_it_leads_page_by_page(
     assert ("case-9" in second, "case-1" in second, "page=3" in second) == (False, True, False)
     book = load_workbook(io.BytesIO(leading.get(f"{path}/export/xlsx").data))
     assert len(list(book.worksheets[0].iter_rows())) == 2
-    assert any("1" in str(cell.value) and "期间" in str(cell.value) for cell in book.worksheets[1]["B"])
+    assert any("1" in str(cell.value) and "缩小筛选" in str(cell.value) for cell in book.worksheets[1]["B"])
 
 
 def test_the_pages_of_a_frozen_month_show_its_digest_and_exports_carry_it(small: House, counted: kit.Broker) -> None:
@@ -213,8 +211,8 @@ def test_a_department_sees_its_own_ledger_and_no_other(small_browser: Browser, c
     assert page.locator(".summary strong").all_inner_texts()[:4] == ["0", "0", "1", "1"]
     assert "2020-01-01" in page.inner_text("table.stack")
     assert house.http(mine).get("/console/supply/department?name=部门").status_code == 404
-    everything = house.http(house.role(ConsoleRole.OPERATOR)).get("/console/supply/export/csv").data.decode("utf-8-sig")
-    rows = {row[0]: row[1:] for row in csv.reader(io.StringIO(everything))}
+    everything, _ = rows_in(house.http(house.role(ConsoleRole.OPERATOR)).get("/console/supply/export/csv"))
+    rows = {row[0]: row[1:] for row in everything}
     assert rows["卫健委"][:4] == ["0", "0", "1", "1"]
     assert rows["部门"][0] == "4", "every row that asks a source is connected: each answered today"
 
@@ -247,12 +245,12 @@ def test_before_anything_is_counted_the_pages_say_what_to_do(browser: Browser) -
 
 def test_a_cell_that_begins_like_a_formula_stays_text(city: House) -> None:
     nasty = ('=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "＝1", "\t=1")
-    table = Table("t", "T", ["=head"], [[one] for one in nasty], [("=about", "=1+1")])
-    with city.app.test_request_context():
-        book = load_workbook(io.BytesIO(exported(table, "xlsx").data))
-        text = exported(table, "csv").data.decode("utf-8-sig")
+    table, about = Table("t", "T", ["=head"], [[one] for one in nasty]), [("=about", "=1+1")]
+    book = load_workbook(io.BytesIO(written(table, about, "xlsx")))
+    rows, told = rows_in(written(table, about, "csv").decode("utf-8-sig"))
     cells = [cell for sheet in book.worksheets for row in sheet.iter_rows() for cell in row]
     assert {cell.data_type for cell in cells} == {"s"}
     assert [cell.value for cell in cells[1:6]] == list(nasty[:5])
-    assert [row[0] for row in csv.reader(io.StringIO(text, newline=""))] == [f"'{one}" for one in ("=head", *nasty)]
+    assert [row[0] for row in rows] == [f"'{one}" for one in ("=head", *nasty)]
+    assert told == {"'=about": "'=1+1"}
     assert city.http(city.role(ConsoleRole.READER)).get("/console/supply/export/pdf").status_code == 404

@@ -232,11 +232,16 @@ def test_a_department_sees_what_stands_with_it_however_much_is_over_elsewhere(
         "a clerk of all bodies": Reader("c", units=None),
         "nobody": Reader("n", nobody, nobody, nobody),
     }
-    assert {who: [one.id for one in steps.mine(broker.parts, reader)] for who, reader in seen.items()} == {
+    pages = {who: [steps.mine(broker.parts, reader, skip, 2) for skip in (0, 2, 4)] for who, reader in seen.items()}
+    older = others[2].id  # a page shows those that are over as well, the latest first, to the last
+    everything.append(older)
+    theirs.append(older)
+    assert {who: [one.id for page in found for one in page.objections] for who, found in pages.items()} == {
         "by name": [raised.id], "by code": [raised.id], "by its clerks": [raised.id], "another": theirs,
         "all": everything, "a clerk of all bodies": everything, "nobody": [],
     }  # fmt: skip
-    assert [one.id for one in steps.list_objections(broker.parts)] == everything
+    assert [page.further for page in pages["all"]] == [True, True, False]
+    assert [one.id for one in steps.list_objections(broker.parts)] == everything[:-1]
     broker.check()
 
 

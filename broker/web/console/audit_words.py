@@ -55,6 +55,7 @@ KINDS: Mapping[str, Text] = {
     "alive": _text("日志存活", "log alive"),
     "entries_read": _text("读取日志条目", "entries read"),
     "exported": _text("导出日志", "log exported"),
+    "table_exported": _text("导出表格", "table exported"),
     "log_check_asked": _text("发起全量核验", "whole verification started"),
     "log_check_cancelled": _text("取消全量核验", "whole verification cancelled"),
     "log_checked": _text("全量核验完成", "whole verification done"),
@@ -136,6 +137,9 @@ FACTS: Mapping[str, Text] = {
     "flag": _text("标记", "flag"),
     "rule": _text("规则", "rule"),
     "job": _text("任务", "job"),
+    "table": _text("表格", "table"),
+    "rows": _text("行数", "rows"),
+    "format": _text("文件格式", "file format"),
 }
 RULES: Mapping[RuleName, Text] = {
     RuleName.SEQUENCE: _text("号码连续", "numbers in sequence"),

@@ -93,7 +93,8 @@ class _Cases:
             found = steps.find(self._parts, sought, sees)
         which = "recent" if request.args.get("list") == "recent" else "undecided"
         listed = [] if sought else self._listed(which)
-        today = [one for one in listed if day_of(one.line.admitted_at) == day_of(self._now())]
+        day = day_of(self._now())
+        today = [one for one in listed if day_of(one.line.admitted_at) == day]
         return shown(
             "cases/index.html", q=sought, found=found, wrong="", proven=None, which=which, today=today,
             before=[one for one in listed if one not in today], most=_LISTED, catalog=self._catalog(), **_terms(),

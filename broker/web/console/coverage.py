@@ -7,15 +7,17 @@ from datetime import date
 from functools import lru_cache
 
 from flask import Response, request
+from flask_babel import gettext
 from markupsafe import Markup
 
 from broker.core.catalog import Catalog, Text
 from broker.core.coverage import LIFE_CYCLES, By, Coverage, State, coverage, lines
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
 from broker.web.console.chart import Share, bars, trend
-from broker.web.console.lists import Listing, Lists
+from broker.web.console.lists import Listing, Lists, Seen
 from broker.web.console.page import shown
 from broker.web.console.sharing import where_published
+from broker.web.console.sheets import Table, exported
 from broker.web.console.words import told
 
 _BACK = 12  # editions the trend goes back
@@ -25,7 +27,9 @@ _CHOICES = (By.STAGE, By.DEPARTMENT, By.SCENE, By.LIFE_CYCLE, By.REGION)
 def coverage_area(console: Console) -> Area:
     """The page of the coverage."""
     area = Area("coverage", Nav("index", "Coverage"))
-    area.get("/coverage", where_published(_Coverage(console.lists).index), EVERY_ROLE)
+    pages = _Coverage(console)
+    area.get("/coverage", where_published(pages.index), EVERY_ROLE)
+    area.get("/coverage/export/<kind>", where_published(pages.export), EVERY_ROLE)
     return area
 
 
@@ -37,10 +41,16 @@ class Cell:
     proposed: int
     missing: int
 
+    @property
+    def total(self) -> int:
+        """Every material."""
+        return self.exempt + self.proposed + self.missing
+
 
 class _Coverage:
-    def __init__(self, lists: Lists) -> None:
-        self._lists = lists
+    def __init__(self, console: Console) -> None:
+        self._lists: Lists = console.lists
+        self._parts = console.parts
         # A function of the list and the day alone, so what was worked out once stays good.
         self._report = lru_cache(maxsize=32)(_report)
         self._grid = lru_cache(maxsize=8)(_grid)
@@ -51,8 +61,7 @@ class _Coverage:
         """Figures, a chart by stage or department, both crossed, the next best sources, and the trend."""
         seen, today = self._lists.seen(None)
         by = next((one for one in _CHOICES if one.value == request.args.get("by")), By.STAGE)
-        region = request.args.get("region", "")
-        region = region if region in seen.catalog.regions else ""
+        region = _region(seen)
         report = self._report(seen.listing, today, by, region)
         shares = [
             Share(told(group.name), group.figures.exempt, group.figures.waiting, group.figures.missing)
@@ -65,6 +74,24 @@ class _Coverage:
             chart=Markup(bars(shares)), stages=stages, grid=grid, past=past, cycles=LIFE_CYCLES,  # noqa: S704 - our own
             picture=Markup(trend([(str(number), share) for number, share in past])),  # noqa: S704 - our own
         )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """Department by stage, a row for each that has anything, so that a spreadsheet can turn it any way."""
+        seen, today = self._lists.seen(None)
+        region = _region(seen)
+        stages, grid = self._grid(seen.listing, today, region)
+        heads = [gettext("Leading department"), gettext("Stage"), gettext("Materials in all"), gettext("Exempt"),
+                 gettext("Proposed"), gettext("Missing"), gettext("Share exempt")]  # fmt: skip
+        rows = [
+            (lead, told(words), cell.total, cell.exempt, cell.proposed, cell.missing, cell.exempt / cell.total)
+            for lead, cells in grid.items() for stage, words in stages.items()
+            if (cell := cells.get(stage)) is not None
+        ]  # fmt: skip
+        about = [(gettext("As of"), today.isoformat())]
+        if region:
+            about.append((gettext("Region"), told(seen.catalog.regions[region].name)))
+        table = Table("coverage", gettext("Coverage"), heads, rows, about, seen.edition, {"region": region})
+        return exported(self._parts, table, kind)
 
     def _past(self, today: date, region: str) -> list[tuple[int, Share]]:
         """The totals of the last editions, all as they would count today, so that only the lists differ.
@@ -80,6 +107,12 @@ class _Coverage:
             total = _report(listing, today, By.REGION, region).total
             totals[listing.digest, region] = Share("", total.exempt, total.waiting, total.missing)
         return [(one.number, totals[one.digest, region]) for one in reversed(last)]
+
+
+def _region(seen: Seen) -> str:
+    """The region that was chosen, "" for all."""
+    chosen = request.args.get("region", "")
+    return chosen if chosen in seen.catalog.regions else ""
 
 
 def _report(listing: Listing, day: date, by: By, region: str) -> Coverage:

@@ -147,7 +147,7 @@ class _Pages:
     def export(self, kind: str) -> Response:
         """One of the page's tables as it is filtered: by group, department by month, or the refusals."""
         table = {"crossed": _crossed, "refusals": _refusals}.get(request.args.get("table", ""), _table)
-        return exported(table(self._seen()), kind)
+        return exported(self._parts, table(self._seen()), kind)
 
     def _seen(self) -> Seen:
         with self._parts.store.read() as work:
@@ -197,7 +197,7 @@ def _table(seen: Seen) -> Table:
         for key, name, one in seen.groups
     ]  # fmt: skip
     name = f"figures-{asked.by.value}-{asked.month or asked.months[-1]}"
-    return Table(name, gettext("Figures"), heads, rows, _about(seen))
+    return Table(name, gettext("Figures"), heads, rows, _about(seen), asked=asked.arguments)
 
 
 def _crossed(seen: Seen) -> Table:
@@ -210,14 +210,16 @@ def _crossed(seen: Seen) -> Table:
         for name, found in seen.crossed.items()
     ]  # fmt: skip
     title = gettext("Department by month")
-    return Table(f"figures-department-month-{months[-1]}", title, heads, rows, _about(seen))
+    name = f"figures-department-month-{months[-1]}"
+    return Table(name, title, heads, rows, _about(seen), asked=seen.asked.arguments)
 
 
 def _refusals(seen: Seen) -> Table:
     heads = [gettext("Reason of the refusal"), gettext("Key"), gettext("Requests refused")]
     rows: list[Sequence[Value]] = [(_problem(code), code, count) for code, count in seen.refusals]
     title = gettext("Refusals by reason")
-    return Table(f"figures-refusals-{seen.asked.months[-1]}", title, heads, rows, _about(seen))
+    name = f"figures-refusals-{seen.asked.months[-1]}"
+    return Table(name, title, heads, rows, _about(seen), asked=seen.asked.arguments)
 
 
 def _problem(code: str) -> str:

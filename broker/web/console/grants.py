@@ -12,6 +12,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from flask import Response, request
+from flask_babel import gettext
 
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant, still_in_force
 from broker.core.case import Basis
@@ -27,7 +28,9 @@ from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import BASES, FORMS
 from broker.web.console.grant_words import APPLICATION_STATES, GRANT_STATES
 from broker.web.console.page import said_of, shown, to
+from broker.web.console.sheets import Table, exported
 from broker.web.console.visit import visitor
+from broker.web.console.words import mark, told
 
 _SOURCE, _USING = ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.USING_DEPARTMENT
 _SEES = only(ConsoleRole.OPERATOR, _SOURCE, _USING, ConsoleRole.AUDITOR)
@@ -46,6 +49,7 @@ def grants_area(console: Console) -> Area:
     area, grants = Area("grants", Nav("index", "Grants")), _Grants(console)
     area.get("/grants", grants.index, _SEES)
     area.get("/grants/matrix", grants.matrix, _OVERVIEW)
+    area.get("/grants/matrix/export/<kind>", grants.matrix_export, _OVERVIEW)
     area.get("/grants/apply", grants.apply, _APPLIES)
     area.post("/grants/apply", grants.applying, _APPLIES)
     area.get("/grants/applications/<number>", grants.application, _SEES)
@@ -64,7 +68,8 @@ class _Now:
             pulse = work.pulse()
             self.now: datetime = pulse.now
             self.policy: Policy = console.parts.policy(work, pulse)
-            self.catalog: Catalog = console.parts.edition_in_force(work, self.policy, pulse.now).catalog
+            edition = console.parts.edition_in_force(work, self.policy, pulse.now)
+            self.edition, self.catalog = edition.number, edition.catalog
             self.applications: Sequence[Application] = work.applications(decided=_LISTED) if listed else ()
             grant = self.policy.grants.get(application)
             number = grant.application if grant else application
@@ -99,6 +104,16 @@ class _Now:
         mine = self.mine()
         return [one for one in self.policy.clients.values() if one.unit in mine and one.state == "active"]
 
+    def client_name(self, client: str) -> str:
+        """What a system is called."""
+        known = self.policy.clients.get(client)
+        return client if known is None else known.name
+
+    def source_name(self, source: str) -> str:
+        """What a source is called by the list in force."""
+        known = self.catalog.sources.get(source)
+        return source if known is None else told(known.name)
+
     def state(self, grant: Grant) -> str:
         """How a grant stands now, in one word."""
         return (still_in_force(grant, self.now) or f"grant.{IN_FORCE}").removeprefix("grant.")
@@ -128,11 +143,7 @@ class _Grants:
     def matrix(self) -> Response:
         """System × source; and who may see what, by system, source and field, item or scene, material."""
         now = _Now(self._console)
-        overseeing = visitor().has(*_OVERSEES)
-        every = [one for one in now.policy.grants.values() if overseeing or now.sees(one.client, one.source)]
-        asked = {name: request.args.get(name, "").strip() for name in _QUESTIONS}
-        found = _covering(every, now.catalog, asked)
-        standing = [one for one in found if one.state != REVOKED]
+        every, asked, standing, revoked = self._covering(now)
         cells: dict[tuple[str, str], list[Grant]] = {}
         for one in standing:
             cells.setdefault((one.client, one.source), []).append(one)
@@ -140,9 +151,28 @@ class _Grants:
         return shown(
             "grants/matrix.html", now=now, cells=cells, asked=asked, is_asked=any(asked.values()), found=standing,
             clients=sorted({one.client for one in every}), sources=sorted({one.source for one in every}),
-            revoked=[one for one in found if one.state == REVOKED], fields=known.fields if known else (),
-            opens=visitor().has(*_SEES.roles), **_words(),
+            revoked=revoked, fields=known.fields if known else (), opens=visitor().has(*_SEES.roles), **_words(),
+            query={name: value for name, value in asked.items() if value},
         )  # fmt: skip
+
+    def matrix_export(self, kind: str) -> Response:
+        """The grants that the matrix shows, one in each line."""
+        now = _Now(self._console)
+        _, asked, standing, revoked = self._covering(now)
+        return exported(self._parts, _table(now, asked, [*standing, *revoked]), kind)
+
+    def _covering(self, now: _Now) -> tuple[list[Grant], dict[str, str], list[Grant], list[Grant]]:
+        """Every grant the visitor may see, what was asked for, and what covers it: in force or not, and revoked."""
+        overseeing = visitor().has(*_OVERSEES)
+        every = [one for one in now.policy.grants.values() if overseeing or now.sees(one.client, one.source)]
+        asked = {name: request.args.get(name, "").strip() for name in _QUESTIONS}
+        found = _covering(every, now.catalog, asked)
+        return (
+            every,
+            asked,
+            [one for one in found if one.state != REVOKED],
+            [one for one in found if one.state == REVOKED],
+        )
 
     def application(self, number: str) -> Response:
         """One application, and the form to decide it."""
@@ -271,6 +301,26 @@ def _covering(grants: Iterable[Grant], catalog: Catalog, asked: Mapping[str, str
         and (not item or item in {*one.items, *one.scenes} or scenes & set(one.scenes))
         and (behind is None or one.source in behind)
     ]  # fmt: skip
+
+
+_QUESTION_WORDS: Mapping[str, str] = {
+    "client": mark("System"), "source": mark("Source"), "field": mark("Field"), "item": mark("Item or scene"),
+    "material": mark("Material"),
+}  # fmt: skip
+
+
+def _table(now: _Now, asked: Mapping[str, str], grants: Sequence[Grant]) -> Table:
+    """What the matrix tells of each grant, and nothing more."""
+    heads = [gettext("System"), gettext("Name of the system"), gettext("Source"), gettext("Name of the source"),
+             gettext("Fields"), gettext("Basis"), gettext("Valid until"), gettext("State"),
+             gettext("Grant")]  # fmt: skip
+    rows = [
+        (one.client, now.client_name(one.client), one.source, now.source_name(one.source), ", ".join(one.fields),
+         one.legal_reference, _last_day(one.valid_to), told(GRANT_STATES[now.state(one)]), one.id)
+        for one in sorted(grants, key=lambda one: (one.state == REVOKED, one.client, one.source, one.id))
+    ]  # fmt: skip
+    about = [(gettext(words), asked[name]) for name, words in _QUESTION_WORDS.items() if asked[name]]
+    return Table("grants", gettext("Who may see what"), heads, rows, about, now.edition, asked)
 
 
 def _actor(now: _Now, source: str) -> Actor:

@@ -6,25 +6,32 @@ centre's operator acts in its stead. Operator and auditor watch all of them, wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
+from flask_babel import gettext
 
 from broker.core.catalog import Catalog
 from broker.core.errors import CallerProblem
+from broker.core.figures import GroupBy
 from broker.core.objection import ObjectionAct, possible
 from broker.core.people import ConsoleRole, ScopeKind
 from broker.flow import cases
 from broker.flow import objections as steps
-from broker.flow.objections import Doubt, Reader
+from broker.flow.objections import Doubt, Listed, Reader
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import OBJECTION_ACTS, OBJECTION_STATES
 from broker.web.console.cases import reason_words, sees
+from broker.web.console.figure_words import material_name, name_of
 from broker.web.console.page import said_of, shown, to
+from broker.web.console.sheets import MOST_ROWS, Table, Value, exported
 from broker.web.console.visit import viewed, visitor
+from broker.web.console.words import told, when
 
 _SOURCE, _OPERATOR = ConsoleRole.SOURCE_DEPARTMENT, ConsoleRole.OPERATOR
 _AUDITOR, _CLERK = ConsoleRole.AUDITOR, ConsoleRole.CLERK
+_PER_PAGE = 100
 _READERS, _HANDLERS = only(_SOURCE, _OPERATOR, _AUDITOR, _CLERK), only(_SOURCE, _OPERATOR)
 
 
@@ -32,6 +39,7 @@ def objections_area(console: Console) -> Area:
     """The pages of objections."""
     area, objections = Area("objections", Nav("index", "Objections")), _Objections(console)
     area.get("/objections", objections.index, _READERS)
+    area.get("/objections/export/<kind>", objections.export, _READERS)
     area.get("/objections/<number>", objections.objection, _READERS)
     area.post("/objections/<number>", objections.act, _HANDLERS)
     area.get("/verifications/<number>/objection", objections.doubt, only(_CLERK))
@@ -45,11 +53,17 @@ class _Objections:
 
     def index(self) -> Response:
         """Those that concern whoever is signed in, due first."""
-        with self._parts.store.read() as work:
-            now = work.pulse().now
-        late = request.args.get("late") == "1"
-        found = [one for one in steps.mine(self._parts, _reader()) if not late or one.overdue(now)]
-        return shown("objections/index.html", objections=found, now=now, late=late, **self._terms())
+        page, late = max(1, request.args.get("page", 1, type=int)), _late()
+        seen = steps.mine(self._parts, _reader(), (page - 1) * _PER_PAGE, _PER_PAGE, late=late)
+        return shown(
+            "objections/index.html", objections=seen.objections, now=seen.now, late=late, page=page,
+            further=seen.further, **_terms(seen.edition.catalog),
+        )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """The same lines as a file."""
+        seen = steps.mine(self._parts, _reader(), 0, MOST_ROWS, late=_late())
+        return exported(self._parts, _table(seen, late=_late()), kind)
 
     def objection(self, number: str) -> Response:
         """One, with what was said and what can be done."""
@@ -77,7 +91,7 @@ class _Objections:
         return shown(
             "objections/objection.html", status=status, file=file, one=file.objection, wrong=wrong, now=now,
             possible=possible(file.objection) if file.handles else (), typed=request.form,
-            may_see=visitor().has(_OPERATOR, _AUDITOR, _CLERK), **self._terms(),
+            may_see=visitor().has(_OPERATOR, _AUDITOR, _CLERK), **_terms(self._catalog()),
         )  # fmt: skip
 
     # --- raising one
@@ -109,15 +123,34 @@ class _Objections:
             longest=steps.MAX_WORDS,
         )  # fmt: skip
 
-    def _terms(self) -> dict[str, Any]:
-        catalog = self._catalog()
-        return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": catalog.sources,
-                "materials": catalog.materials, "reason_words": reason_words}  # fmt: skip
-
     def _catalog(self) -> Catalog:
         with self._parts.store.read() as work:
             pulse = work.pulse()
             return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+
+
+def _terms(catalog: Catalog) -> dict[str, Any]:
+    return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": catalog.sources,
+            "materials": catalog.materials, "reason_words": reason_words}  # fmt: skip
+
+
+def _late() -> bool:
+    return request.args.get("late") == "1"
+
+
+def _table(seen: Listed, *, late: bool) -> Table:
+    catalog = seen.edition.catalog
+    heads = [gettext("Objection"), gettext("Case"), gettext("Raised at"), gettext("Source"), gettext("Material"),
+             gettext("State"), gettext("Overdue"), gettext("Next step due by")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (one.id, one.case, when(one.raised_at), name_of(GroupBy.SOURCE, one.source, catalog),
+         material_name(one.material, catalog), told(OBJECTION_STATES[one.state]),
+         gettext("yes") if one.overdue(seen.now) else gettext("no"), "" if one.ended_at else when(one.due_at))
+        for one in seen.objections
+    ]  # fmt: skip
+    about = [(gettext("Filter"), gettext("Only the overdue ones") if late else gettext("All of them"))]
+    asked = {"late": "1"} if late else {}
+    return Table("objections", gettext("Objections"), heads, rows, about, seen.edition.number, asked, not seen.further)
 
 
 def _reader() -> Reader:

@@ -7,14 +7,17 @@ answers – whoever has the role without a limit speaks for no body – and each
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import PurePath
 
 from flask import Response, request
+from flask_babel import gettext
 
-from broker.core.catalog import Catalog
+from broker.core.catalog import Catalog, Edition, Text
 from broker.core.errors import CallerProblem
+from broker.core.list_terms import APPLICANTS
 from broker.core.people import ConsoleRole
 from broker.core.work_order import OrderReply
 from broker.flow import orders as steps
@@ -24,7 +27,9 @@ from broker.ports.orders import OrderLine, OrdersWanted, WorkOrder
 from broker.web.console.area import MAX_FORM, Area, Console, Nav, only
 from broker.web.console.case_words import BASES, ORDER_STATES, REPLIES
 from broker.web.console.page import said_of, shown, to
+from broker.web.console.sheets import MOST_ROWS, Table, Value, exported
 from broker.web.console.visit import visitor
+from broker.web.console.words import clock, mark, told, when
 
 _MEDIA = {".pdf": "application/pdf", ".ofd": "application/ofd", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
           ".png": "image/png"}  # fmt: skip
@@ -34,6 +39,7 @@ _SOURCE = ConsoleRole.SOURCE_DEPARTMENT
 _PER_PAGE = 100
 _FILTERS = {"open": ("open",), "answered": ("answered",), "overdue": ("overdue",),
             "all": ("open", "answered", "overdue", "stopped")}  # fmt: skip
+_FILTER_WORDS = {"open": mark("Open"), "answered": mark("Answered"), "overdue": mark("Overdue"), "all": mark("All")}
 _ANSWERERS = only(ConsoleRole.SOURCE_DEPARTMENT)
 
 
@@ -41,6 +47,7 @@ def orders_area(console: Console) -> Area:
     """The pages of work orders."""
     area, orders = Area("orders", Nav("index", "Work orders")), _Orders(console)
     area.get("/orders", orders.index, _LOOKERS)
+    area.get("/orders/export/<kind>", orders.export, _LOOKERS)
     area.get("/orders/<number>", orders.order, _ANSWERERS)
     area.get("/orders/<number>/evidence", orders.evidence, _ANSWERERS)
     area.post("/orders/<number>", orders.answer, _ANSWERERS, MAX_FORM + MAX_EVIDENCE)
@@ -53,18 +60,29 @@ class _Orders:
 
     def index(self) -> Response:
         """The orders of one's own bodies, due first; the centre's operator sees all, and none of their questions."""
-        state, page = request.args.get("state", "open"), max(1, request.args.get("page", 1, type=int))
+        page = max(1, request.args.get("page", 1, type=int))
+        seen = self._seen((page - 1) * _PER_PAGE, _PER_PAGE)
+        return shown(
+            "orders/index.html", orders=seen.lines, state=seen.state, page=page, further=seen.further,
+            catalog=seen.edition.catalog, filters=_FILTER_WORDS, standing=_STANDING, holders=APPLICANTS,
+            mine=lambda one: _is_mine(one, seen.edition.catalog),
+            scoped=visitor().has(ConsoleRole.OPERATOR) or _has_scope(),
+        )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """The same lines as a file."""
+        return exported(self._parts, _table(self._seen(0, MOST_ROWS)), kind)
+
+    def _seen(self, skip: int, limit: int) -> _Seen:
+        asked = request.args.get("state", "")
+        state = asked if asked in _FILTERS else "open"
         with self._parts.store.read() as work:
             pulse = work.pulse()
-            catalog = self._catalog(work, pulse)
-            wanted = orders_wanted(catalog, _FILTERS.get(state, _FILTERS["open"]))
-            wanted = replace(wanted, skip=(page - 1) * _PER_PAGE, limit=_PER_PAGE + 1)
-            found = work.orders_where(wanted)
-        return shown(
-            "orders/index.html", orders=[_line(one) for one in found[:_PER_PAGE]], state=state, page=page,
-            further=len(found) > _PER_PAGE, now=pulse.now, catalog=catalog, states=ORDER_STATES,
-            mine=lambda one: _is_mine(one, catalog), scoped=visitor().has(ConsoleRole.OPERATOR) or _has_scope(),
-        )  # fmt: skip
+            edition = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now)
+            wanted = orders_wanted(edition.catalog, _FILTERS[state])
+            found = work.orders_where(replace(wanted, skip=skip, limit=limit + 1))
+        lines = [_line(one, edition.catalog, pulse.now) for one in found[:limit]]
+        return _Seen(edition, state, lines, len(found) > limit)
 
     def evidence(self, number: str) -> Response:
         """What was attached to the answer, as the file it was; a browser saves it and runs nothing of it."""
@@ -145,18 +163,59 @@ class _Line:
     """A row of the list: nothing about persons stands in it but what kind of holder is meant."""
 
     order: WorkOrder
-    item: str
-    asked_by: str
+    item: str  # its name, or the scene's
+    standing: str  # of ``_STANDING``
     opened_by: str
     opened_at: str
 
 
-def _line(one: OrderLine) -> _Line:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A stretch of the orders in a state, and whether there are more."""
+
+    edition: Edition
+    state: str
+    lines: Sequence[_Line]
+    further: bool
+
+
+_STANDING: Mapping[str, tuple[Text, str]] = {  # how an order stands now: in words, and how loud
+    "late": (ORDER_STATES["overdue"], "bad"), "soon": ({"zh": "即将到期", "en": "due soon"}, "warn"),
+    "open": (ORDER_STATES["open"], ""), "answered": (ORDER_STATES["answered"], "good"),
+    "stopped": (ORDER_STATES["stopped"], ""),
+}  # fmt: skip
+
+
+def _line(one: OrderLine, catalog: Catalog, now: datetime) -> _Line:
     admitted = json.loads(one.admitted)
     viewed = json.loads(one.first_viewed) if one.first_viewed else {}
     opened_by = str(viewed.get("operator") or viewed.get("client") or "")
-    item = admitted.get("item") or admitted.get("scene") or ""
-    return _Line(one.order, item, admitted.get("unit", ""), opened_by, viewed.get("at", ""))
+    key = admitted.get("item") or admitted.get("scene") or ""
+    item = catalog.items.get(key) or catalog.scenes.get(key)
+    return _Line(one.order, told(item.name) if item else key, _stands(one.order, now), opened_by, viewed.get("at", ""))
+
+
+def _stands(order: WorkOrder, now: datetime) -> str:
+    if order.state == "overdue" or (order.state == "open" and order.due_at <= now):
+        return "late"
+    return "soon" if order.state == "open" and order.remind_at <= now else order.state
+
+
+def _table(seen: _Seen) -> Table:
+    catalog = seen.edition.catalog
+    heads = [gettext("Order"), gettext("For the item"), gettext("Asked about"), gettext("Source"), gettext("Received"),
+             gettext("Due by"), gettext("State"), gettext("Opened by"), gettext("Opened at"),
+             gettext("Body")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (one.order.id, one.item, told(APPLICANTS.get(one.order.holder or "", "–")),
+         told(catalog.sources[one.order.source].name) if one.order.source in catalog.sources else one.order.source,
+         when(one.order.asked_at), when(one.order.due_at), told(_STANDING[one.standing][0]), one.opened_by,
+         clock(one.opened_at)[:16] if one.opened_at else "", one.order.unit)
+        for one in seen.lines
+    ]  # fmt: skip
+    about = [(gettext("State"), gettext(_FILTER_WORDS[seen.state]))]
+    return Table(f"work-orders-{seen.state}", gettext("Work orders"), heads, rows, about, seen.edition.number,
+                 {"state": seen.state}, not seen.further)  # fmt: skip
 
 
 def _evidence() -> Evidence | None:

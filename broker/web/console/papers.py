@@ -89,7 +89,7 @@ class _Pages:
 
     def export(self, kind: str) -> Response:
         """The rates as a file."""
-        return exported(_rates(self._seen()), kind)
+        return exported(self._parts, _rates(self._seen()), kind)
 
     def reports(self) -> Response:
         """Report by report, with case, staff number and note."""
@@ -107,7 +107,7 @@ class _Pages:
     def reports_export(self, kind: str) -> Response:
         """The same as a file, without the notes: a name may stand in them."""
         asked, _, lines, further = self._lines(0, MAX_EXPORTED, lambda _report, _paper: "")
-        return exported(_reports(asked, lines, further=further), kind)
+        return exported(self._parts, _reports(asked, lines, further=further), kind)
 
     def _seen(self) -> Seen:
         with self._parts.store.read() as work:
@@ -184,7 +184,7 @@ def _rates(seen: Seen) -> Table:
              *((told(PAPER_REASONS[reason]), str(count)) for reason, count in seen.reasons if reason),
              (gettext("Definitions"), "docs/figures.md")]  # fmt: skip
     name = f"papers-{seen.asked.by.value}-{seen.asked.months[-1]}"
-    return Table(name, gettext("Paper taken"), heads, rows, about)
+    return Table(name, gettext("Paper taken"), heads, rows, about, asked=seen.asked.arguments)
 
 
 def _reports(asked: Asked, lines: Sequence[Line], *, further: bool) -> Table:
@@ -198,8 +198,7 @@ def _reports(asked: Asked, lines: Sequence[Line], *, further: bool) -> Table:
          one.report.operator)
         for one in lines
     ]  # fmt: skip
-    about = [(gettext("Months"), f"{asked.months[0]} – {asked.months[-1]}")]
-    if further:
-        told_so = gettext("Only the newest %(most)s reports: choose a shorter period for the rest.", most=MAX_EXPORTED)
-        about.append((gettext("Not complete"), told_so))
-    return Table(f"paper-reports-{asked.months[-1]}", gettext("Paper taken"), heads, rows, about)
+    about = [(gettext("Months"), f"{asked.months[0]} – {asked.months[-1]}"),
+             *((gettext(GROUPS[GroupBy(name)]), value) for name, value in asked.where.items())]  # fmt: skip
+    name = f"paper-reports-{asked.months[-1]}"
+    return Table(name, gettext("Paper taken"), heads, rows, about, asked=asked.arguments, is_whole=not further)

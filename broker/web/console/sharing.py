@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import wraps
 from typing import Any
 
 from flask import Response, request
+from flask_babel import gettext
 
 from broker.core.catalog import Catalog
 from broker.core.coverage import LIFE_CYCLES, State, lines_of
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.guide import role_name
 from broker.core.people import ConsoleRole
+from broker.core.sharing_table import COLUMNS, ended_row, rows_of
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, View
 from broker.web.console.list_words import LEVELS, MODES, SHARING, STATES
 from broker.web.console.lists import Lists, Row, Seen
 from broker.web.console.page import shown, to
+from broker.web.console.sheets import Table, exported
 from broker.web.console.visit import visitor
+from broker.web.console.words import language, mark, told
 
 PER_PAGE = 50
 
 
 def sharing_area(console: Console) -> Area:
     """The pages that read the list."""
-    area, sharing = Area("sharing", Nav("index", "Sharing list")), _Sharing(console.lists)
+    area, sharing = Area("sharing", Nav("index", "Sharing list")), _Sharing(console)
     area.get("/list", _where_sound(sharing.index), EVERY_ROLE)
+    area.get("/list/export/<kind>", _where_sound(sharing.export), EVERY_ROLE)
     area.get("/list/items/<key>", _where_sound(sharing.item), EVERY_ROLE)
     area.get("/list/materials", _where_sound(sharing.materials), EVERY_ROLE)
     area.get("/list/materials/<key>", _where_sound(sharing.material), EVERY_ROLE)
@@ -67,8 +72,9 @@ def _where_sound(view: View) -> View:
 
 
 class _Sharing:
-    def __init__(self, lists: Lists) -> None:
-        self._lists = lists
+    def __init__(self, console: Console) -> None:
+        self._lists: Lists = console.lists
+        self._parts = console.parts
 
     def _seen(self) -> tuple[Seen, date]:
         seen, today = self._lists.seen(_draft())
@@ -78,18 +84,34 @@ class _Sharing:
 
     def index(self) -> Response:
         """Every item of every region, filtered by what was asked for."""
-        seen, today = self._seen()
-        asked = {name: request.args.get(name, "").strip() for name in _FILTERS} | {
-            "q": request.args.get("q", "").strip()
-        }
-        rows = [row for row in self._lists.rows(seen.listing, today) if _matches(row, asked)]
+        seen, asked, rows, _ = self._found()
         page = max(1, request.args.get("page", 1, type=int))
         start = (page - 1) * PER_PAGE
         return shown(
             "sharing/index.html", seen=seen, asked=asked, choices=_choices(seen.catalog), page=page, found=len(rows),
             rows=rows[start : start + PER_PAGE], pages=max(1, -(-len(rows) // PER_PAGE)), states=STATES,
-            query=_query(asked, seen),
+            query=_query(asked, seen), filters=_FILTER_WORDS,
         )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """What each of these items requires, in the columns of the published list (数据共享应用清单)."""
+        seen, asked, found, today = self._found()
+        order = list(seen.catalog.regions)
+        found.sort(key=lambda row: order.index(row.place.region))  # as the published list: region by region
+        rows = [
+            words for row in found for words in _published(row, seen.catalog, today, ended=asked["state"] == "ended")
+        ]
+        heads = [column.zh if language() == "zh" else column.en for column in COLUMNS]
+        about = _about(seen, asked, today)
+        return exported(
+            self._parts, Table("sharing-list", gettext("Sharing list"), heads, rows, about, seen.edition, asked), kind
+        )
+
+    def _found(self) -> tuple[Seen, dict[str, str], list[Row], date]:
+        """The list, what was asked for, and the items that fit."""
+        seen, today = self._seen()
+        asked = {name: request.args.get(name, "").strip() for name in (*_FILTERS, "q")}
+        return seen, asked, [row for row in self._lists.rows(seen.listing, today) if _matches(row, asked)], today
 
     def item(self, key: str) -> Response:
         """One item: where it stands, what it requires, how each material is replaced, and what has happened to it."""
@@ -152,6 +174,31 @@ _FILTERS: Mapping[str, Callable[[Row, str], bool]] = {
     "department": lambda row, value: value in row.place.lead,
     "state": lambda row, value: not row.in_force if value == "ended" else row.in_force and bool(row.states.get(value)),
 }
+
+
+_FILTER_WORDS: Mapping[str, str] = {
+    "region": mark("Region"), "life_cycle": mark("Life cycle"), "stage": mark("Stage"), "scene": mark("Scene"),
+    "department": mark("Leading department"), "state": mark("Materials"),
+}  # fmt: skip
+
+
+def _published(row: Row, catalog: Catalog, day: date, *, ended: bool) -> Iterator[Sequence[str]]:
+    """An item's rows in the published list; one that is not in force has none there, and one where it is asked for."""
+    if row.in_force:
+        for line in lines_of(catalog, row.item, row.place, day):
+            yield from rows_of(line, catalog, language())
+    elif ended:
+        yield ended_row(row.item, row.place, catalog, language())
+
+
+def _about(seen: Seen, asked: Mapping[str, str], day: date) -> list[tuple[str, str]]:
+    """What the file says of itself: whose rows it holds, as of which day."""
+    draft = [(gettext("Draft"), f"{seen.draft.comment} {seen.draft.id}".strip())] if seen.draft else []
+    names = {name: dict(choices) for name, choices in _choices(seen.catalog).items()}
+    chosen = [(gettext(words), told(names[name].get(asked[name], asked[name])))
+              for name, words in _FILTER_WORDS.items() if asked[name]]  # fmt: skip
+    sought = [(gettext("Search"), asked["q"])] if asked["q"] else []
+    return [*draft, (gettext("As of"), day.isoformat()), *chosen, *sought]
 
 
 def _matches(row: Row, asked: Mapping[str, str]) -> bool:

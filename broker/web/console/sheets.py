@@ -1,24 +1,38 @@
-"""Tables as files: XLSX with typed numbers and a page about what was exported, CSV for everything else; no formulas."""
+"""Tables as files: XLSX with typed numbers, CSV for everything else; no formulas. That one is taken out is an entry.
+
+Each file tells what it is: of which list, by which filter, when and for whom it was made – XLSX on a page of its own,
+CSV in lines behind the table, after an empty one.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from flask import Response
+from flask_babel import gettext
 from openpyxl import Workbook
-from openpyxl.cell import Cell, WriteOnlyCell
+from openpyxl.cell import Cell
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from broker.core.cells import csv_text, width
 from broker.core.errors import CallerProblem
-from broker.store.sharing_table_file import head_cell, text_cell
+from broker.flow.export import TableTaken, record_table
+from broker.flow.parts import Parts
+from broker.store.sharing_table_file import Cells
+from broker.web.console.visit import visitor
+from broker.web.console.words import when
 
 Value = str | int | float | None  # a float is a rate
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MOST_ROWS = 5_000  # of what grows without end, in one file; a filter has the rest
+_MEDIA = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 _NARROW, _WIDE = 10, 48
+_LOOKED_AT = 200  # rows, for how wide a column is: what stands further down wraps
 
 
 @dataclass(frozen=True)
@@ -29,20 +43,30 @@ class Table:
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Value]]
-    about: Sequence[tuple[str, str]] = ()
+    about: Sequence[tuple[str, str]] = ()  # the filter in words, and whatever else
+    edition: int | None = None  # of the list it shows, or names things by
+    asked: Mapping[str, str] = field(default_factory=dict)  # the filter, as the entry keeps it
+    is_whole: bool = True  # False where there is more than a file may hold
 
 
-def exported(table: Table, kind: str) -> Response:
-    """The table as a file to keep. Raises ``CallerProblem`` ``page.unknown`` for a kind that we do not write."""
-    if kind == "csv":
-        body, media = _csv(table), "text/csv; charset=utf-8"
-    elif kind == "xlsx":
-        body, media = _xlsx(table), _XLSX
-    else:
+def exported(parts: Parts, table: Table, kind: str) -> Response:
+    """The table as a file to keep; the entry that it was taken comes first.
+
+    Raises ``CallerProblem`` ``page.unknown`` for a kind that we do not write.
+    """
+    if kind not in _MEDIA:
         raise CallerProblem("page.unknown")
-    response = Response(body, content_type=media)
+    asked = {name: value for name, value in table.asked.items() if value}
+    taken = TableTaken(table.file, kind, visitor().login, len(table.rows), asked, table.edition)
+    about = _about(table, record_table(parts, taken))
+    response = Response(written(table, about, kind), content_type=_MEDIA[kind])
     response.headers["Content-Disposition"] = f'attachment; filename="{table.file}.{kind}"'
     return response
+
+
+def written(table: Table, about: Sequence[tuple[str, str]], kind: str) -> bytes:
+    """The file's bytes, with what it says of itself."""
+    return _csv(table, about) if kind == "csv" else _xlsx(table, about)
 
 
 def percent(rate: float | None) -> str:
@@ -50,39 +74,51 @@ def percent(rate: float | None) -> str:
     return "–" if rate is None else f"{rate:.1%}"
 
 
-def _csv(table: Table) -> bytes:
+def _about(table: Table, made_at: datetime) -> list[tuple[str, str]]:
+    """What a file says of itself."""
+    edition = [(gettext("Edition of the sharing list"), str(table.edition))] if table.edition else []
+    cut = gettext("Only the first %(most)s rows: narrow the filter for the rest.", most=len(table.rows))
+    return [
+        (gettext("Contents"), table.title),
+        *edition,
+        *(table.about or [(gettext("Filter"), gettext("none"))]),
+        *([] if table.is_whole else [(gettext("Not complete"), cut)]),
+        (gettext("Made at"), when(made_at)),
+        (gettext("Made for"), visitor().login),
+    ]
+
+
+def _csv(table: Table, about: Sequence[tuple[str, str]]) -> bytes:
     """With a byte order mark, without which Excel takes Chinese for Latin."""
     rows = [[percent(one) if one is None or isinstance(one, float) else one for one in row] for row in table.rows]
-    return csv_text([table.heads, *rows]).encode("utf-8-sig")
+    return csv_text([table.heads, *rows, [], *about]).encode("utf-8-sig")
 
 
-def _xlsx(table: Table) -> bytes:
+def _xlsx(table: Table, about: Sequence[tuple[str, str]]) -> bytes:
     book = Workbook(write_only=True)
     sheet = book.create_sheet(table.title[:31])
     for number, head in enumerate(table.heads, 1):
-        cells = [width(str(row[number - 1])) for row in table.rows]
-        wide = max([width(head), *cells]) + 2
+        wide = max([width(head), *(width(str(row[number - 1])) for row in table.rows[:_LOOKED_AT])]) + 2
         sheet.column_dimensions[get_column_letter(number)].width = min(_WIDE, max(_NARROW, wide))
     sheet.freeze_panes = "A2"
-    sheet.append([head_cell(sheet, head) for head in table.heads])
+    cells = Cells(sheet)
+    sheet.append([cells.head(head) for head in table.heads])
     for row in table.rows:
-        sheet.append([_cell(sheet, value) for value in row])
+        sheet.append([_cell(cells, value) for value in row])
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(table.heads))}{len(table.rows) + 1}"
     sheet.print_title_rows = "1:1"
     sheet.page_setup.orientation = "landscape"
-    if table.about:
-        told = book.create_sheet("ⓘ")
-        told.column_dimensions["A"].width, told.column_dimensions["B"].width = 24, 80
-        for name, words in table.about:
-            told.append([head_cell(told, name), text_cell(told, words)])
+    told = book.create_sheet("ⓘ")
+    told.column_dimensions["A"].width, told.column_dimensions["B"].width = 24, 80
+    beside = Cells(told)
+    for name, words in about:
+        told.append([beside.head(name), beside.text(words)])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
 
 
-def _cell(sheet: WriteOnlyWorksheet, value: Value) -> Cell:
+def _cell(cells: Cells, value: Value) -> Cell:
     if value is None or isinstance(value, str):
-        return text_cell(sheet, "–" if value is None else value)
-    cell = WriteOnlyCell(sheet, value)
-    if isinstance(value, float):
-        cell.number_format = "0.0%"
-    return cell
+        return cells.text("–" if value is None else value)
+    return cells.rate(value) if isinstance(value, float) else cells.number(value)

@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, request
+from flask_babel import gettext
 from markupsafe import Markup
 
 from broker.core.answer import Reason
-from broker.core.catalog import Source
+from broker.core.catalog import Edition, Source
 from broker.core.day import day_of
 from broker.core.errors import CallerProblem
 from broker.core.gate import Gate
@@ -35,7 +36,9 @@ from broker.web.console.area import EVERY_ROLE, Area, Console, Nav, only
 from broker.web.console.chart import days as drawn_days
 from broker.web.console.list_words import MODES
 from broker.web.console.page import said_of, shown, to
+from broker.web.console.sheets import Table, Value, exported
 from broker.web.console.visit import visitor
+from broker.web.console.words import clock, mark, told
 
 DAYS = 14
 _ANSWERS = 1000  # the latest answers whose reasons are counted
@@ -49,6 +52,7 @@ def sources_area(console: Console) -> Area:
     """The pages of sources."""
     area, sources = Area("sources", Nav("index", "Sources")), _Sources(console)
     area.get("/sources", sources.index, EVERY_ROLE)
+    area.get("/sources/export/<kind>", sources.export, EVERY_ROLE)
     area.get("/sources/<key>", sources.source, EVERY_ROLE)
     area.post("/sources/<key>/test", sources.test, _OPERATOR)
     area.post("/sources/<key>/stop", sources.stop, _OPERATOR)
@@ -62,24 +66,29 @@ class _Sources:
 
     def index(self) -> Response:
         """Every source of the list in force, or those sought, with its health of today."""
+        _, rows, found = self._rows()
+        return shown(
+            "sources/index.html", rows=found, states=STATES, all=len(rows), near=near_limit,
+            q=request.args.get("q", ""), state=request.args.get("state", ""),
+            counts={state: sum(row.view["state"] == state for row in rows) for state in STATES},
+        )  # fmt: skip
+
+    def export(self, kind: str) -> Response:
+        """The same lines as a file."""
+        edition, _, found = self._rows()
+        return exported(self._parts, _table(edition, found), kind)
+
+    def _rows(self) -> tuple[int, list[_Row], list[_Row]]:
+        """The edition in force, its sources, the most urgent first, and those of them that are sought."""
         with self._parts.store.read() as work:
             seen = sources_seen(self._parts, work)
-            catalog = self._catalog(work)
-        rows = [(one, catalog.sources[one["source"]], self._connected(catalog.sources[one["source"]])) for one in seen]
-        rows.sort(key=lambda row: (_URGENT.index(row[0]["state"]), not row[2]))
-        counts = {state: sum(row[0]["state"] == state for row in rows) for state in _URGENT}
+            edition = self._edition(work)
+        theirs = [(one, edition.catalog.sources[one["source"]]) for one in seen]
+        rows = [_Row(one, source, self._connected(source)) for one, source in theirs]
+        rows.sort(key=lambda row: (_URGENT.index(row.view["state"]), not row.connected))
         words, state = request.args.get("q", "").strip().casefold(), request.args.get("state", "")
-        found = [row for row in rows if words in _sought(row[1]) and state in {"", row[0]["state"]}]
-        return shown(
-            "sources/index.html",
-            rows=found,
-            counts=counts,
-            states=_URGENT,
-            q=request.args.get("q", ""),
-            state=state,
-            all=len(rows),
-            near=near_limit,
-        )
+        found = [row for row in rows if words in _sought(row.source) and state in {"", row.view["state"]}]
+        return edition.number, rows, found
 
     def source(self, key: str) -> Response:
         """One source: today, the last days, why it failed, what falls back without it, and its connection."""
@@ -87,7 +96,7 @@ class _Sources:
 
     def _page(self, key: str, wrong: str, status: int) -> Response:
         with self._parts.store.read() as work:
-            catalog = self._catalog(work)
+            catalog = self._edition(work).catalog
             source = catalog.sources.get(key)
             if source is None:
                 raise CallerProblem("page.unknown")
@@ -133,9 +142,9 @@ class _Sources:
             return self._page(key, said_of(problem), PROBLEMS[problem.code].status)
         return to("sources_source", key=key)
 
-    def _catalog(self, work: Work) -> Any:
+    def _edition(self, work: Work) -> Edition:
         pulse = work.pulse()
-        return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+        return self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now)
 
     def _connected(self, source: Source) -> bool:
         return self._parts.asking(source) is not None
@@ -179,7 +188,54 @@ def _sought(source: Source) -> str:
     return " ".join((source.key, source.platform, *source.name.values(), *source.authority.values())).casefold()
 
 
-_URGENT = ("stopped", "away", "failing", "ok", "unasked")
+STATES: Mapping[str, str] = {  # the most urgent first
+    "stopped": mark("stopped by hand"),
+    "away": mark("away"), "failing": mark("failing"), "ok": mark("well"), "unasked": mark("not asked yet"),
+}  # fmt: skip
+_URGENT = tuple(STATES)
+
+
+class _Row(NamedTuple):
+    """One source with its health, and whether it is connected here."""
+
+    view: Mapping[str, Any]
+    source: Source
+    connected: bool
+
+    @property
+    def words(self) -> str:
+        """Its state, to be translated."""
+        return STATES[self.view["state"]]
+
+
+def _table(edition: int, found: Sequence[_Row]) -> Table:
+    heads = [gettext("Source"), gettext("Key"), gettext("Authority"), gettext("Connected here"), gettext("State"),
+             gettext("Answered"), gettext("Failed"), gettext("Not sent"), gettext("95 of 100 within (ms)"),
+             gettext("Calls"), gettext("Limit of calls"), gettext("Last answer")]  # fmt: skip
+    rows: list[Sequence[Value]] = [
+        (told(row.view["name"]), row.source.key, told(row.source.authority), _yes(row.connected),
+         gettext(row.words), answered(row.view["today"]), row.view["today"]["failed"],
+         row.view["today"]["barred"], row.view["duration_ms"]["p95"], row.view["today"]["calls"],
+         row.source.calls_per_day, clock(row.view["last_ok_at"])[:16])
+        for row in found
+    ]  # fmt: skip
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "state")}
+    about = [(gettext("Figures of"), gettext("today, since midnight"))]
+    if asked["q"]:
+        about.append((gettext("Name, key or authority"), asked["q"]))
+    if asked["state"] in STATES:
+        words = STATES[asked["state"]]
+        about.append((gettext("State"), gettext(words)))
+    return Table("sources", gettext("Sources"), heads, rows, about, edition, asked)
+
+
+def answered(today: Mapping[str, int]) -> int:
+    """Questions of today that got an answer, whatever it said."""
+    return today["held"] + today["not_held"] + today["unknown"] - today["failed"]
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - that is all it is about
+    return str(gettext("yes") if value else gettext("no"))
 
 
 def _every_day(key: str, past: list[Day], now: datetime) -> list[Day]:

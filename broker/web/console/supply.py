@@ -43,6 +43,7 @@ def supply_area(console: Console) -> Area:
 class Seen:
     """The ledgers that this person may see."""
 
+    edition: int
     catalog: Catalog
     ledgers: Sequence[Ledger]
     limited: bool
@@ -58,7 +59,7 @@ class _Pages:
 
     def export(self, kind: str) -> Response:
         """The lines as a file."""
-        return exported(_lines(self._seen()), kind)
+        return exported(self._parts, _lines(self._seen()), kind)
 
     def department(self) -> Response:
         """One department: its rows, the overdue ones first, and how its sources answer."""
@@ -71,7 +72,7 @@ class _Pages:
     def department_export(self, kind: str) -> Response:
         """Its rows as a file."""
         seen, ledger = self._one()
-        return exported(_rows(seen, ledger), kind)
+        return exported(self._parts, _rows(seen, ledger), kind)
 
     def _one(self) -> tuple[Seen, Ledger]:
         """The department that is named; one that this person may not see is as unknown as none."""
@@ -84,13 +85,13 @@ class _Pages:
     def _seen(self) -> Seen:
         with self._parts.store.read() as work:
             pulse = work.pulse()
-            catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
+            edition = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now)
             since = pulse.now - timedelta(days=QUALITY_DAYS)
             days, objections = work.health(day_of(since).isoformat()), work.objections_to(since)
-        found, scopes = ledgers(catalog, days, objections, day_of(pulse.now), pulse.now), _limits()
+        found, scopes = ledgers(edition.catalog, days, objections, day_of(pulse.now), pulse.now), _limits()
         if scopes is not None:
             found = [one for one in found if any(_covers(scope, one) for scope in scopes)]
-        return Seen(catalog, found, scopes is not None)
+        return Seen(edition.number, edition.catalog, found, scopes is not None)
 
 
 def _limits() -> tuple[Assignment, ...] | None:
@@ -122,7 +123,7 @@ def _lines(seen: Seen) -> Table:
          one.quality.objections, when(one.quality.last_ok_at))
         for one in seen.ledgers
     ]  # fmt: skip
-    return Table("supply-ledger", gettext("Supply ledger"), heads, rows)
+    return Table("supply-ledger", gettext("Supply ledger"), heads, rows, edition=seen.edition)
 
 
 def _rows(seen: Seen, ledger: Ledger) -> Table:
@@ -133,7 +134,8 @@ def _rows(seen: Seen, ledger: Ledger) -> Table:
          told(SUPPLY[row.state]), row.due.isoformat() if row.due else "", row.items)
         for row in ledger.rows
     ]  # fmt: skip
-    return Table("supply-department", told(ledger.department), heads, rows)
+    about, asked = [(gettext("Department"), told(ledger.department))], {"name": ledger.department["zh"]}
+    return Table("supply-department", told(ledger.department), heads, rows, about, seen.edition, asked)
 
 
 def _source(catalog: Catalog, key: str) -> str:
