@@ -16,7 +16,7 @@ from broker.flow import own_keys, register
 from broker.flow.key_ends import keys_ending
 from broker.ports import Client, ClientKey
 from broker.signing import keys
-from tests.console.kit import PHONE, Browser, House
+from tests.console.kit import House
 from tests.flow import kit
 
 NOW = datetime.now(UTC)
@@ -114,13 +114,3 @@ def test_an_end_that_is_no_day_is_a_mistake_in_the_file(small: House, tmp_path: 
     (tmp_path / "platforms.yaml").write_text(PLATFORMS % "soon")
     with pytest.raises(OperatorProblem, match=r"config\.invalid"):
         read_references(tmp_path / "platforms.yaml", small.parts.vault.pseudonym)
-
-
-def test_the_page_is_sound_with_much_and_with_nothing(keyed: House, small_browser: Browser) -> None:
-    watched = small_browser.page(keyed.account("operator", login="chen"), "en", PHONE)
-    for path in ("/console", "/console/keys"):
-        watched.go(path)
-        watched.check()
-    keyed.parts.limits, keyed.parts.references = type(keyed.parts.limits)(key_warning_days=0), {}
-    watched.go("/console/keys")
-    watched.check()

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from broker.wakes.fleet import FleetWake, queue_of
+from broker.wakes.fleet import FleetWake, celery_app, queue_of
 from tests.flow import kit
 from tests.flow.catalogue import LICENCES
 from tests.flow.kit import Broker
-from tests.flow.test_wakes import undecided, wait_until
+from tests.flow.test_wakes import IN_TIME, undecided, wait_until
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
@@ -109,6 +109,22 @@ def test_a_sweeper_sends_the_message_that_was_lost(broker: Broker, start: Start,
     start("sweep", BROKER_SWEEP_SECONDS="0.1")
     with redis.Redis.from_url(redis_url) as client:
         wait_until(lambda: client.llen(queue_of(LICENCES)) == 1)
+
+
+def test_a_worker_that_ends_by_itself_begins_anew_and_one_that_is_told_to_ends(
+    fleet: Broker, start_worker: Start, redis_url: str, tmp_path: Path
+) -> None:
+    """Whatever ends Celery without a signal to this process, here a word through Redis, is none of the operator's."""
+    worker = start_worker("one")
+    with celery_app(redis_url) as app:
+        wait_until(lambda: app.control.ping(timeout=0.5))
+        app.control.shutdown()
+    wait_until(lambda: b"begins anew" in (tmp_path / "work0.log").read_bytes())
+    fleet.admit(1)
+    wait_until(lambda: undecided(fleet) == 0)
+    assert worker.poll() is None, "it is the same process"
+    worker.terminate()
+    assert worker.wait(IN_TIME) == 0
 
 
 def test_a_worker_killed_while_it_asks_leaves_its_lookups_to_the_next(
