@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,8 +37,6 @@ STANDARD_C1 = bytes.fromhex(
 )
 STANDARD_C2 = bytes.fromhex("21886ca989ca9c7d58087307ca93092d651efa")
 STANDARD_C3 = bytes.fromhex("59983c18f809e262923c53aec295d30383b54e39d609d160afcb1908d0bd8766")
-
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command")
 
 
 def standard_key() -> sm2.Sm2Signer:
@@ -223,7 +220,6 @@ def test_keys_are_freed_while_others_are_in_use(key: sm2.Sm2Signer) -> None:
     assert key.verifier().verify(MESSAGE, signature)
 
 
-@needs_openssl
 def test_openssl_verifies_our_signature(key: sm2.Sm2Signer, tmp_path: Path) -> None:
     (tmp_path / "public.pem").write_bytes(keys.public_pem(key))
     (tmp_path / "message").write_bytes(MESSAGE)
@@ -234,7 +230,6 @@ def test_openssl_verifies_our_signature(key: sm2.Sm2Signer, tmp_path: Path) -> N
     assert b"Verified OK" in openssl(*dgst.split(), DISTID, "message", at=tmp_path)
 
 
-@needs_openssl
 @pytest.mark.parametrize("genpkey", ["-algorithm SM2", "-algorithm EC -pkeyopt ec_paramgen_curve:SM2"])
 def test_a_key_that_openssl_made_signs_there_and_verifies_here(genpkey: str, tmp_path: Path) -> None:
     openssl("genpkey", *genpkey.split(), "-out", "private.pem", at=tmp_path)
@@ -249,7 +244,6 @@ def test_a_key_that_openssl_made_signs_there_and_verifies_here(genpkey: str, tmp
     assert ours.key_id == verifier.key_id
 
 
-@needs_openssl
 def test_our_key_file_is_the_one_openssl_writes(key: sm2.Sm2Signer, tmp_path: Path) -> None:
     pem = keys.private_pem(key)
     (tmp_path / "private.pem").write_bytes(pem)
@@ -257,7 +251,6 @@ def test_our_key_file_is_the_one_openssl_writes(key: sm2.Sm2Signer, tmp_path: Pa
     assert openssl("pkey", "-in", "private.pem", "-pubout", at=tmp_path) == keys.public_pem(key)
 
 
-@needs_openssl
 def test_openssl_decrypts_what_we_encrypt(key: sm2.Sm2Signer, tmp_path: Path) -> None:
     (tmp_path / "private.pem").write_bytes(keys.private_pem(key))
     ciphertext = sm2.asn1_order(key.verifier().encrypt(MESSAGE))
@@ -266,7 +259,6 @@ def test_openssl_decrypts_what_we_encrypt(key: sm2.Sm2Signer, tmp_path: Path) ->
     assert openssl("pkeyutl", "-decrypt", "-inkey", "private.pem", "-in", "ciphertext", at=tmp_path) == MESSAGE
 
 
-@needs_openssl
 def test_we_decrypt_what_openssl_encrypts(key: sm2.Sm2Signer, tmp_path: Path) -> None:
     (tmp_path / "public.pem").write_bytes(keys.public_pem(key))
     (tmp_path / "message").write_bytes(MESSAGE)
