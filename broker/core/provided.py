@@ -38,7 +38,6 @@ class Told:
     """What the provider says of one person, as far as it means anything here; "" for what it leaves out."""
 
     assignments: tuple[Assignment, ...]
-    groups: int  # how many it names, known here or not
     login: str = ""
     name: str = field(default="", repr=False)
     unit: str = ""
@@ -70,7 +69,7 @@ def told_of(rules: GroupRules, claims: Mapping[str, Any]) -> Told:
             require_login(login)
         except OperatorProblem as problem:
             raise OperatorProblem("access.claims", got=rules.login, expected=problem.expected) from problem
-    return Told(tuple(given), len(named), login, _said(claims, rules.name), _said(claims, rules.unit))
+    return Told(tuple(given), login, _said(claims, rules.name), _said(claims, rules.unit))
 
 
 def _groups(claim: str, claims: Mapping[str, Any]) -> frozenset[str]:

@@ -87,7 +87,7 @@ def _followed(arrival: _Arrival, rules: GroupRules, found: Credentials | None) -
     here = found.person.assignments if found is not None and not rules.master else ()
     require_separation((*here, *told.assignments))
     if not (here or told.assignments):
-        raise CallerProblem("access.no-role", got=str(told.groups))
+        raise CallerProblem("access.no-role")
     if found is None:
         return _added(arrival, told)
     described = _described(arrival, rules, found, told)

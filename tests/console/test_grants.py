@@ -74,7 +74,7 @@ def left(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_department_applies_and_another_decides_in_the_browser(small_browser: Browser, owned: House) -> None:
-    watched = small_browser.page(owned.account(f"source-department:unit={kit.UNIT}", login="using"))
+    watched = small_browser.page(owned.account(f"using-department:unit={kit.UNIT}", login="using"))
     page = watched.go("/console/grants")
     watched.check()
     follow(page, "text=申请授权")

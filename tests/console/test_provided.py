@@ -69,7 +69,9 @@ def test_a_group_gives_its_roles_and_opens_the_account(grouped: House, identitie
     assert roles(grouped, "wang.wu") == {"list-editor", "reader"}
     assert "王五" in visitor.get("/console").text
     assert visitor.get("/console/drafts").status_code == 200
-    assert "由您在统一身份认证中的用户组取得" in visitor.get("/console/account").text
+    own = visitor.get("/console/account").text
+    assert "由您本次登录时在统一身份认证中的用户组取得" in own
+    assert "/console/account/password" not in own, "there is no password here to be changed"
     (opened,) = told(grouped, "person_added")[-1:]
     assert (opened["by"], opened["unit"], opened["roles"]) == ("provider", "市大数据中心", ["list-editor", "reader"])
     assert "王五" not in str(opened), "the log knows the login"

@@ -180,6 +180,7 @@ class _Access:
         return shown(
             "access/account.html", status=status, wrong=wrong, done="" if wrong else request.args.get("done", ""),
             sessions=people.open_sessions(self._parts, visit.person.id), own=visit.session.digest,
+            local=people.is_local(self._parts, visit.login),
         )  # fmt: skip
 
     def ending(self) -> Response:

@@ -12,7 +12,7 @@ from flask import Response, request
 from broker.core.errors import CallerProblem
 from broker.core.findings import Finding, found
 from broker.core.list_scope import require_scope
-from broker.core.people import ConsoleRole
+from broker.core.people import Assignment, ConsoleRole
 from broker.flow import publish as steps
 from broker.ports import Draft
 from broker.store.catalog_file import read_row
@@ -82,6 +82,8 @@ class DraftRows:
         try:
             self._edit(seen, section, key, row)
         except CallerProblem as problem:
+            if problem.code == "console.scope":  # what was typed stays on the page, for whoever is responsible
+                return self._form(seen, section, key, row, found_here, said_of(problem), 403, is_kept=False)
             if problem.code != "draft.changed":
                 raise
             current, _ = self._lists.seen(number)
@@ -142,6 +144,7 @@ class DraftRows:
             "drafts/row.html", status=status, seen=seen, draft=_of(seen), section=section, key=key, row=row,
             blocks=blocks, known=known, yaml=request.form.get("yaml") or as_yaml(row), beside=placed, wrong=wrong,
             saved="saved" in request.args, is_new=is_new, theirs=as_yaml(theirs) if theirs is not None else "",
+            outside=_outside(seen, section, key),
             in_use=not is_new and section != "items" and bool(_users(seen, section, key)), at=at, is_kept=is_kept,
             so_far=json.dumps(row, ensure_ascii=False),
         )  # fmt: skip
@@ -164,6 +167,16 @@ def _of(seen: Seen) -> Draft:
     if seen.draft is None:
         raise CallerProblem("edition.unknown")
     return seen.draft
+
+
+def _outside(seen: Seen, section: str, key: str) -> tuple[Assignment, ...]:
+    """The visitor's limits where the row, as it stands, lies outside all of them; else nothing."""
+    scopes, document = visitor().person.scopes(ConsoleRole.LIST_EDITOR), seen.listing.document
+    try:
+        require_scope(document, document, section, key, scopes)
+    except CallerProblem:
+        return scopes
+    return ()
 
 
 def _so_far(section: str, old: Any) -> Any:
