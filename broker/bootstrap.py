@@ -32,7 +32,7 @@ from broker.core.provided import GroupRules, group_rules_from
 from broker.core.working_days import Calendar
 from broker.flow.look_up import look_up
 from broker.flow.parts import Limits, Parts
-from broker.ports import Connection, Store, Vault, Wake
+from broker.ports import Connection, Connector, Store, Vault, Wake
 from broker.ports.console import IdentityProvider
 from broker.ports.health import CredentialReference
 from broker.ports.management import Manages
@@ -49,6 +49,7 @@ from broker.transport import deadline
 from broker.transport.answers import load_answer_schemas
 from broker.transport.https import HttpsTransport
 from broker.transport.oidc import OidcProvider
+from broker.transport.reach import RoadParts
 from broker.transport.roads import SourceRoads
 from broker.wakes.aside import WakeAside
 from broker.wakes.drain import Drain, InProcessWake
@@ -98,11 +99,14 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     store = SqlStore(database, read_client_key)
     vault = CaseVault(_secret(folder / _WRAPPING), _secret(folder / _PSEUDONYM))
     calendar = working_calendar()
+    answer_ok = load_answer_schemas(schemas / "sources")
     parts = Parts(
         store=store,
         wake=wake or _NoWake(),
         transport=transport,
-        connectors=connectors(load_answer_schemas(schemas / "sources"), sm2_decrypt, calendar),
+        connectors=connectors(answer_ok, sm2_decrypt, calendar),
+        noting=noting_connectors(answer_ok, calendar),
+        reach=RoadParts(settings.ca_file or None),
         connections=_shared(read_platforms(Path(settings.platforms_file)), store, vault),
         vault=vault,
         signer=signer,
@@ -191,6 +195,22 @@ def read_group_rules(path: str) -> GroupRules | None:
         got = f"{Path(path).name}: {error.got}" if isinstance(error, OperatorProblem) else Path(path).name
         expected = "groups (name: role or role:kind=value), claim, scopes, master, login, name, unit, hours"
         raise OperatorProblem("config.invalid", got=got, expected=expected) from error
+
+
+def noting_connectors(
+    answer_ok: Callable[[str, object], bool], calendar: Calendar
+) -> Callable[[Callable[[bool], None]], Mapping[str, Connector]]:
+    """Makes connectors that tell what the schema said of each answer they read, for a test of a connection."""
+
+    def noting(noted: Callable[[bool], None]) -> Mapping[str, Connector]:
+        def listening(source: str, document: object) -> bool:
+            fits = answer_ok(source, document)
+            noted(fits)
+            return fits
+
+        return connectors(listening, sm2_decrypt, calendar)
+
+    return noting
 
 
 def management() -> Manages:

@@ -13,7 +13,9 @@ The codes are defined once, in :mod:`broker.core.problems`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Fault(StrEnum):
@@ -23,6 +25,14 @@ class Fault(StrEnum):
     SOURCE = "source"
     OPERATOR = "operator"
     BROKER = "broker"
+
+
+FAULT_WORDS: Final[Mapping[Fault, Mapping[str, str]]] = {
+    Fault.CALLER: {"zh": "请求方", "en": "caller"},
+    Fault.SOURCE: {"zh": "数源", "en": "source"},
+    Fault.OPERATOR: {"zh": "运维与清单管理", "en": "operator"},
+    Fault.BROKER: {"zh": "本平台", "en": "broker"},
+}
 
 
 class Problem(Exception):

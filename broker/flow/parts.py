@@ -25,6 +25,7 @@ from broker.core.provided import GroupRules
 from broker.core.working_days import Calendar
 from broker.ports import Connection, Connector, Policy, Pulse, Store, Transport, Vault, Wake, Work
 from broker.ports.health import CredentialReference, Roads, Travelled
+from broker.ports.reach import Reach, Roadless
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class Parts:
     groups: GroupRules | None = None  # which groups of the identity provider give roles; None: roles are given here
     receipt_keys: Sequence[Verifier] = ()  # what is published: the signer's and its predecessors'
     references: Mapping[str, Sequence[CredentialReference]] = field(default_factory=dict)  # by platform
+    reach: Reach = field(default_factory=Roadless)
+    noting: Callable[[Callable[[bool], None]], Mapping[str, Connector]] | None = None
+    """Connectors that tell what a schema said of an answer, for a test of a connection; None where none do."""
     log_keys: Sequence[Verifier] = ()  # those of the log's signers and their predecessors
     _policy: Policy | None = None
     _editions: dict[int, Edition] = field(default_factory=dict)

@@ -1,23 +1,25 @@
-"""Test a source's connection as a job (``flow/jobs.py``): its harmless probe, as a worker asks it, told step by step.
+"""Test a source's connection as a job (``flow/jobs.py``): the steps of ``flow/source_steps.py``, with their outcomes.
 
-The probe is about a subject that exists only by agreement with the source's owner. Name resolution, TCP and TLS are
-tried apart only by ``broker source test`` on the machine itself; here they show as one step, that it answers.
+The probe is about a subject that exists only by agreement with the source's owner. The road is tried from the machine
+that works the job off: the one that keeps house.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from broker.core.answer import Answer, checked
+from broker.core.catalog import Source
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem
-from broker.core.probe import ANSWERED, agreed, failed_step, probe_question, told
 from broker.flow import jobs
 from broker.flow.parts import Parts, new_id
 from broker.flow.passing import asked_alone
+from broker.flow.source_steps import Mark, Tested, steps
+from broker.ports import Connection, Connector
 from broker.ports.console import Job
 
 KIND = "source-test"
@@ -47,39 +49,30 @@ def work_off(parts: Parts) -> bool:
     with parts.store.write() as work:
         now = work.pulse().now
         if work.keep_job(replace(job, state="done", done=1, result=json.dumps(result), ready_at=now)):
-            failed = result["failed"]
-            work.record([entry("source_tested", now, source=source, job=job.id, code=failed or "passed")])
+            failed = next((one["name"] for one in result["steps"] if one["mark"] == Mark.FAILS), "passed")
+            work.record([entry("source_tested", now, source=source, job=job.id, code=failed)])
         # Crash before this commit: the source was asked, and is asked once more when the lease has run out.
         work.commit()
     return True
 
 
 def _tried(parts: Parts, name: str) -> dict[str, Any]:
-    """The steps that held, the one that failed ("" for none), and what the answer said."""
+    """Every step that was made, as the page shows it."""
     with parts.store.read() as work:
         pulse = work.pulse()
         source = parts.edition_in_force(work, parts.policy(work, pulse), pulse.now).catalog.sources.get(name)
-    if source is None:
-        return _result([], "list")
+    said: list[bool] = []
+    tested = Tested(
+        name, source, None if source is None else _asking(parts, source, said.append), parts.reach,
+        lambda source, conversation: asked_alone(parts, source, conversation), f"probe-{new_id(pulse.now)}", pulse.now,
+        lambda: said[-1] if said else None,
+    )  # fmt: skip
+    return {"steps": [asdict(one) for one in steps(tested)]}
+
+
+def _asking(parts: Parts, source: Source, noted: Callable[[bool], None]) -> tuple[Connector, Connection] | None:
+    """As a worker asks it, but for a connector that tells what the schema said, where the deployment has one."""
     asking = parts.asking(source)
-    if asking is None:
-        return _result(["list"], "connection")
-    connector, connection = asking
-    options = agreed(source, connection.options)
-    try:
-        question = probe_question(source, options, f"probe-{new_id(pulse.now)}")
-    except (KeyError, TypeError, ValueError):
-        return _result(["list", "connection"], "probe")
-    reply = asked_alone(parts, source, connector.ask(question, source, connection, pulse.now))
-    before = ["list", "connection", "probe"]
-    if not isinstance(reply, Answer):
-        return _result([*before, "answer"], "")  # it answers later: that it was taken is all a probe can show
-    answer = checked(question, reply, source, pulse.now)
-    failed = failed_step(answer, options.get("expect"), fits=None) or ""
-    reached = ANSWERED[: ANSWERED.index(failed)] if failed else ANSWERED
-    zh, en = told(answer)
-    return _result([*before, *reached], failed, {"zh": zh, "en": en})
-
-
-def _result(held: list[str], failed: str, said: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"held": held, "failed": failed, "said": said}
+    if asking is None or parts.noting is None:
+        return asking
+    return parts.noting(noted)[source.connector], asking[1]

@@ -1,6 +1,6 @@
 """The road to an endpoint, tried by its parts: the name, the port, the certificate. Nothing is asked there.
 
-The steps are those of :mod:`broker.core.probe` before the answer; whoever shows them adds their words.
+A part that fails ends it: what comes after could only fail for the same reason.
 """
 
 from __future__ import annotations
@@ -12,49 +12,64 @@ from functools import partial
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from broker.ports.reach import Tried
+
 CONNECT_SECONDS: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+_EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 10, 62, 64  # X509_V_ERR_…, what OpenSSL says of a certificate
+_CAUSES: Final = {_EXPIRED: "expired", _OTHER_NAME: "name", _OTHER_ADDRESS: "name"}
 _Place: TypeAlias = tuple[str, int]
 
 
-class Unreached(Exception):
-    """A part of the road failed; what is known of why, in words of the machine."""
+class RoadParts:
+    """Implements :class:`broker.ports.reach.Reach` with sockets of its own."""
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        """``ca_file`` holds further authorities that are believed, as for the sources' connections."""
+        self._ca_file = ca_file
+
+    def tried(self, endpoint: str) -> Iterator[Tried]:
+        """Each part in order, ending with the first that failed.
+
+        A database's TLS begins within its own protocol, so it shows in the answer; what is no place in a network, a
+        file or a department's people, has no road.
+        """
+        for part in self._parts(endpoint):
+            tried = part()
+            yield tried
+            if tried.cause:
+                return
+
+    def _parts(self, endpoint: str) -> Iterator[Callable[[], Tried]]:
+        parts = urlsplit(endpoint)
+        if not parts.hostname:
+            return
+        scheme = parts.scheme.partition("+")[0]
+        place = (parts.hostname, parts.port or _PORTS.get(scheme, 0))
+        yield partial(_resolved, place)
+        yield partial(_reached, place)
+        if scheme == "https":
+            yield partial(_shaken, place, self._ca_file)
 
 
-def parts_of(endpoint: str, ca_file: str | None) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Each step with what tries it; a step gives what is worth telling, or raises ``Unreached``.
-
-    A database's TLS begins within its own protocol, so it shows in the answer; what is no place in a network, a file
-    or a department's people, has no road.
-    """
-    parts = urlsplit(endpoint)
-    if not parts.hostname:
-        return
-    scheme = parts.scheme.partition("+")[0]
-    place = (parts.hostname, parts.port or _PORTS.get(scheme, 0))
-    yield "dns", partial(_resolved, place)
-    yield "tcp", partial(_reached, place)
-    if scheme == "https":
-        yield "tls", partial(_shaken, place, ca_file)
-
-
-def _resolved(place: _Place) -> str:
+def _resolved(place: _Place) -> Tried:
     try:
         addresses = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Unreached(f"{place[0]}: {type(error).__name__}") from error
-    return ", ".join(sorted({str(address[4][0]) for address in addresses}))
+    except (OSError, UnicodeError) as error:  # no such name, or none that could be one
+        return Tried("dns", f"{place[0]}: {type(error).__name__}", "unknown")
+    return Tried("dns", ", ".join(sorted({str(address[4][0]) for address in addresses})))
 
 
-def _reached(place: _Place) -> str:
+def _reached(place: _Place) -> Tried:
     try:
         with socket.create_connection(place, CONNECT_SECONDS):
-            return str(place[1])
+            return Tried("tcp", str(place[1]))
     except OSError as error:
-        raise Unreached(f"{place[1]}: {type(error).__name__}") from error
+        cause = "refused" if isinstance(error, ConnectionRefusedError) else "silent"
+        return Tried("tcp", f"{place[1]}: {type(error).__name__}", cause)
 
 
-def _shaken(place: _Place, ca_file: str | None) -> str:
+def _shaken(place: _Place, ca_file: str | None) -> Tried:
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)
@@ -63,8 +78,8 @@ def _shaken(place: _Place, ca_file: str | None) -> str:
             socket.create_connection(place, CONNECT_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=place[0]) as secured,
         ):
-            return f"{secured.version()}, {(secured.getpeercert() or {}).get('notAfter', '')}"
+            return Tried("tls", f"{secured.version()}, {(secured.getpeercert() or {}).get('notAfter', '')}")
     except ssl.SSLCertVerificationError as error:
-        raise Unreached(error.verify_message) from error
+        return Tried("tls", error.verify_message, _CAUSES.get(error.verify_code, "issuer"))
     except OSError as error:
-        raise Unreached(type(error).__name__) from error
+        return Tried("tls", type(error).__name__, "handshake")

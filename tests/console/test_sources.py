@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +22,13 @@ from broker.flow.figures import keep_figures
 from broker.flow.own_keys import adopt_source_keys
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
-from broker.ports import Client
+from broker.ports import Client, Connector
 from broker.ports.health import CredentialReference
 from broker.web.console.sources import near_limit
 from tests.console.kit import PHONE, WIDE, Browser, House, follow
 from tests.flow import catalogue, kit
 from tests.flow.catalogue import LICENCES, POPULATION, REGISTER
+from tests.reach import ScriptedReach
 
 PROBE = {"id_type": "001", "number": kit.company(9), "name": "公司甲9"}
 
@@ -141,6 +144,53 @@ def test_everybody_reads_why_it_is_stopped_and_who_may_not_open_it_sees_no_form(
     assert operator.post(f"{path}/open", {"why": "已修复"}).status_code == 303
     assert operator.post(f"{path}/open", {"why": "已修复"}).status_code == 409
     assert [one["why"] for one in asking.entries("source_stopped", "source_opened")] == ["答复 <b>有误</b>", "已修复"]
+
+
+@pytest.mark.parametrize(
+    ("part", "cause", "whose", "todo"),
+    [
+        ("dns", "unknown", "运维与清单管理", "核对地址中的主机名"),
+        ("tcp", "refused", "数源", "主机可达但端口无人监听"),
+        ("tls", "issuer", "运维与清单管理", "BROKER_CA_FILE"),
+    ],
+)
+def test_the_road_is_tried_by_its_parts_and_the_broken_one_says_whose_move_it_is(
+    small: House, asking: kit.Broker, part: str, cause: str, whose: str, todo: str
+) -> None:
+    connections = small.parts.connections
+    placed = replace(connections["certshare-platform"], endpoint="https://source.example/api")
+    small.parts.connections = {**connections, "certshare-platform": placed}
+    operator, path = small.http(small.account("operator")), f"/console/sources/{LICENCES}"
+    for broken in ({}, {("source.example", part): cause}):
+        small.parts.reach = ScriptedReach(broken)
+        assert operator.post(f"{path}/test").status_code == 303
+        assert source_test.work_off(small.parts)
+    assert [one["code"] for one in asking.entries("source_tested")] == ["passed", part]
+    assert len(asking.sources.of(LICENCES)) == 1, "beyond what is broken nothing is asked"
+    text = operator.get(path).text
+    shown = re.findall(r'<span class="tag (\w*)">[^<]+</span> ([^<:]+)', text.split('<ol class="steps">')[1])
+    assert [name for tag, name in shown if tag == "bad"] == [
+        {"dns": "域名解析", "tcp": "网络连接", "tls": "TLS 证书"}[part]
+    ]
+    assert f"责任方：{whose}" in text
+    assert todo in text
+    assert "source.example" not in small.http(small.account("reader")).get(path).text
+
+
+@pytest.mark.parametrize(("said", "step"), [([], "codes"), ([True], "codes"), ([True, False], "schema")])
+def test_a_test_hears_what_the_schema_said_of_the_answer(
+    small: House, asking: kit.Broker, said: list[bool], step: str
+) -> None:
+    def noting(noted: Callable[[bool], None]) -> Mapping[str, Connector]:
+        for fits in said:
+            noted(fits)
+        return small.parts.connectors
+
+    small.parts.noting = noting
+    asking.sources.script[LICENCES] = kit.just(Reason.MALFORMED)
+    source_test.ask(small.parts, LICENCES, "operator")
+    source_test.work_off(small.parts)
+    assert asking.entries("source_tested")[-1]["code"] == step
 
 
 @pytest.mark.parametrize(("source", "step"), [(REGISTER, "probe"), (POPULATION, "connection")])

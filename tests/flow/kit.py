@@ -417,6 +417,7 @@ def wired(office: Office, sources: Sources | None = None, checker: Checker | Non
     parts.connections["work_order-platform"] = Connection("work_order-platform", "", {}, units)
     parts.limits = Limits()
     parts.roads = Untold()  # as little as the transport above tells
+    parts.noting = None
     bells = parts.wake if isinstance(parts.wake, Bells) else Bells()
     checker = checker or Checker(office.database, office.receipt_keys, office.log_keys, office.settings.log_origin)
     return Broker(office, sources, checker, store, bells)

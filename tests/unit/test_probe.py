@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from broker.core.answer import Answer, Reason
+from broker.core.errors import Fault
 from broker.core.health import FAULTS, UNASKED
-from broker.core.probe import ANSWERED, STEPS, failed_step, told
+from broker.core.probe import ANSWERED, STEPS, advice, failed_step, told
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -29,8 +30,17 @@ def test_an_agreed_reason_is_the_only_right_one() -> None:
     assert failed_step(Answer(Reason.NOT_PERMITTED), "unknown.not-permitted", fits=None) is None
 
 
-def test_every_step_has_words_and_a_next_step() -> None:
+def test_every_step_has_words_a_next_step_and_somebody_whose_move_it_is() -> None:
     assert all(all((one.zh, one.en, one.next_zh, one.next_en)) for one in STEPS.values())
+    assert {one.fault for one in STEPS.values()} == {Fault.OPERATOR, Fault.SOURCE}
+
+
+def test_what_the_road_knows_of_why_says_who_must_act() -> None:
+    assert advice("tls") == STEPS["tls"] == advice("tls", "something new")
+    whose = {cause: advice("tls", cause).fault for cause in ("expired", "name", "issuer", "handshake")}
+    assert whose == {"expired": Fault.SOURCE, "name": Fault.OPERATOR, "issuer": Fault.OPERATOR,
+                     "handshake": Fault.SOURCE}  # fmt: skip
+    assert [advice("tcp", cause).fault for cause in ("refused", "silent")] == [Fault.SOURCE, Fault.OPERATOR]
 
 
 def test_what_is_told_of_an_answer_is_its_reason_and_how_many_fields_never_what_they_say() -> None:

@@ -18,12 +18,12 @@ from markupsafe import Markup
 from broker.core.answer import Reason
 from broker.core.catalog import Edition, Source
 from broker.core.day import day_of
-from broker.core.errors import CallerProblem
+from broker.core.errors import FAULT_WORDS, CallerProblem
 from broker.core.gate import Gate
 from broker.core.health import Day
 from broker.core.outage import demand, impact
 from broker.core.people import ConsoleRole
-from broker.core.probe import STEPS
+from broker.core.probe import STEPS, advice
 from broker.core.problems import PROBLEMS
 from broker.core.reasons import ReasonText, reason_text
 from broker.flow import source_test
@@ -116,6 +116,7 @@ class _Sources:
             reasons=[(name, count, _text(name)) for name, count in reasons.items()], modes=MODES, catalog=catalog,
             picture=Markup(drawn_days(days)), demand=demand(days), decided=decided,  # noqa: S704 - drawn by us, every word escaped
             impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
+            whose=FAULT_WORDS,
             references=_credentials(self._parts.references.get(source.platform, ()), registered) if is_operator else (),
             old=ROTATE_AFTER,
             is_operator=is_operator, calls=_calls(gate, now), near=near_limit,
@@ -255,7 +256,10 @@ def _text(name: str) -> Mapping[str, str]:
 
 
 def _newest(jobs: list[Job]) -> dict[str, Any] | None:
-    if not jobs:
-        return None
-    job = jobs[0]
-    return {"job": job, "result": json.loads(job.result) if job.result else None}
+    """The last test with its steps, each with what to do where it failed; one of an earlier release had none."""
+    for job in jobs:
+        result = json.loads(job.result) if job.result else {"steps": []}
+        if "steps" in result:
+            steps = [(one, STEPS[one["name"]], advice(one["name"], one["cause"])) for one in result["steps"]]
+            return {"job": job, "steps": steps}
+    return None
