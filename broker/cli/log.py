@@ -43,26 +43,24 @@ def log_verify() -> None:
 @click.option("--case", help="Entries that name this case.")
 @click.option("--operator", help="Entries that name this staff number.")
 @click.option("--subject", help="Entries that name this pseudonym.")
+@click.option("--login", help="Entries of what this login did, or of what was done to its account.")
+@click.option("--unit", help="Entries that name this body, by its credit code.")
+@click.option("--verification", help="A verification's entries.")
+@click.option("--region", help="Entries that name this region.")
+@click.option("--item", help="Entries that name this item or scene, by its key in the list.")
+@click.option("--material", help="Entries that name this material, by its key in the list.")
+@click.option("--source", help="Entries that name this source.")
+@click.option("--outcome", help="Entries with this reason, outcome or code.")
 @click.option("--format", "form", type=click.Choice(sorted(_FORMATS)), default="jsonl", show_default=True)
-def log_export(  # noqa: PLR0913, PLR0917 - one parameter per option
-    file: Path,
-    by: str,
-    reason: str,
-    since: datetime | None,
-    until: datetime | None,
-    kind: str | None,
-    client: str | None,
-    case: str | None,
-    operator: str | None,
-    subject: str | None,
-    form: str,
+def log_export(
+    file: Path, by: str, reason: str, since: datetime | None, until: datetime | None, form: str, **facts: str | None
 ) -> None:
     """Write entries with their places, the checkpoint and the proofs to FILE; without a filter, the whole log.
 
     The export is an entry itself, with its filter, and stands in the log before FILE is written.
     """
     start, end = (one.replace(tzinfo=UTC) if one else None for one in (since, until))
-    asked = Wanted(Filter(start, end, kind, client, case, operator, subject), by, reason)
+    asked = Wanted(Filter(start, end, **facts), by, reason)
     with told(), office(current_settings()) as opened, file.open("xb") as out:
         head, lines = export_log(opened.parts, asked)
         out.writelines(_FORMATS[form](head, lines))

@@ -54,6 +54,11 @@ class Filter:
     unit: str | None = None
     source: str | None = None
     outcome: str | None = None  # a reason or, where an entry has none, its outcome or code
+    verification: str | None = None
+    item: str | None = None  # by its key in the list, or the scene's
+    material: str | None = None  # by its key in the list
+    region: str | None = None
+    login: str | None = None  # of whoever signed in and did it, or to whose account it was done
 
     @property
     def whole(self) -> bool:

@@ -303,6 +303,7 @@ def _asked(parts: Parts, lookup: _Lookup, now: datetime) -> Entry:
         operator=question.matter.operator.id,
         unit=question.matter.operator.unit,
         case=question.matter.case_number,
+        region=question.matter.region,
         item=question.matter.item_code,
         source=claim.source,
         form=question.form.value,

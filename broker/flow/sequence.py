@@ -12,7 +12,7 @@ from broker.core import checkpoint, merkle
 from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
-from broker.ports.proof import Indexed
+from broker.ports.proof import LOGIN, MATERIAL, Indexed
 
 
 def sequence(parts: Parts) -> int:
@@ -59,9 +59,9 @@ def indexed(first: int, bodies: Sequence[bytes]) -> list[Indexed]:
     for position, body in enumerate(bodies, first):
         says = orjson.loads(body)
         facts = (_first_text(says, names) for names in _SAID_AS)
-        request, related = _first_text(says, ("request_id",)), tuple(sorted(set(says.get("related", ()))))
-        at = datetime.fromisoformat(says["at"])
-        rows.append(Indexed(position, at, says["kind"], *facts, request_id=request, related=related))
+        more = {name: _first_text(says, names) for name, names in _SAID_BESIDES.items()}
+        related, at = tuple(sorted(set(says.get("related", ())))), datetime.fromisoformat(says["at"])
+        rows.append(Indexed(position, at, says["kind"], *facts, **more, related=related, named=_named(says)))
     return rows
 
 
@@ -71,6 +71,16 @@ _SAID_AS = (
     ("client",), ("case",), ("operator", "login", "by"), ("subject",), ("unit",), ("source",),
     ("reason", "outcome", "code"),
 )  # fmt: skip
+_SAID_BESIDES = {"request_id": ("request_id",), "item": ("item", "scene"), "region": ("region",)}
+
+
+def _named(says: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The materials and the logins that an entry names; a material is the same whosever it is."""
+    one, several = says.get("material"), says.get("materials")
+    materials = [one, *(several if isinstance(several, dict) else ())]
+    keys = {text.partition("@")[0] for text in materials if isinstance(text, str)}
+    logins = {text for name in ("login", "by") if isinstance(text := says.get(name), str)}
+    return tuple(sorted({(MATERIAL, key) for key in keys} | {(LOGIN, login) for login in logins}))
 
 
 def _first_text(says: Mapping[str, Any], names: Sequence[str]) -> str | None:

@@ -76,6 +76,10 @@ class AuditWork(Protocol):
         """What waits for the sequencer."""
         ...
 
+    def values_of(self, fact: str, limit: int) -> list[str]:
+        """Up to ``limit`` values that a fact (``source``, ``outcome``) has in the log, in order."""
+        ...
+
     def reasons(self, source: str, limit: int) -> dict[str, int]:
         """The reasons among a source's latest answers in the log, with how often each was given."""
         ...

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from broker.core.log_export import Filter
 
+MATERIAL, LOGIN = "material", "login"
+NAMED = (LOGIN, MATERIAL)  # facts of which one entry may hold several
+
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
@@ -25,7 +28,10 @@ class Indexed:
     source: str | None = None
     outcome: str | None = None
     request_id: str | None = field(default=None, kw_only=True)
+    item: str | None = field(default=None, kw_only=True)
+    region: str | None = field(default=None, kw_only=True)
     related: tuple[str, ...] = field(default=(), kw_only=True)  # further persons it is about, as pseudonyms
+    named: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)  # what it may name several of: ``NAMED``
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class ProofWork(Protocol):
     """One transaction's methods for what proves."""
 
     def indexed(self, start: int, stop: int) -> list[Indexed]:
-        """The rows by which entries from ``start`` to before ``stop`` are found, in order; ``related`` is sorted."""
+        """The rows by which these entries are found, in order; ``related`` and ``named`` are sorted."""
         ...
 
     def index_entries(self, rows: Sequence[Indexed]) -> None:

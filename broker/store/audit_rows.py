@@ -2,6 +2,7 @@
 
 A page costs the same however long the log is: one index leads downwards through the entries that the most telling part
 of the filter wants, and after ``most_read`` of them the page ends, full or not. A period becomes a range of places.
+Every part of a filter can lead.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, insert, select
+from sqlalchemy import Subquery, func, insert, select
 
 from broker.core.log_export import Filter
 from broker.ports.audit import Annotation, Cosigned, Lag, Stretch
@@ -19,18 +20,17 @@ from broker.ports.proof import Placed
 from broker.store import audit_tables as a
 from broker.store import proof_tables as p
 from broker.store import tables as t
-from broker.store.proof_rows import places_about
+from broker.store.found_by import BESIDE, COLUMNS, NAMED, among, is_named, naming
 from broker.store.rows import Rows
 
 # Entries get their places in the order in which they were written, and no transaction lives longer than a minute: what
 # is older by this much than another entry stands below it.
 _DISORDER = timedelta(minutes=10)
 _index = p.log_index.c
-COLUMNS = {
-    "case": _index.case_number, "subject": _index.subject, "operator": _index.operator, "kind": _index.kind,
-    "source": _index.source, "client": _index.client_id, "unit": _index.unit, "outcome": _index.outcome,
-}  # fmt: skip
-LED_BY = ("case", "subject", "operator", "kind", "source", "client")  # those with an index, the most telling first
+LED_BY = (  # each has an index; the most telling first
+    "verification", "case", "subject", "login", "operator", "item", "material", "kind", "source", "outcome", "client",
+    "unit", "region",
+)  # fmt: skip
 _ANNOTATION = {one.name: one.name for one in fields(Annotation)} | {"by": "by_login"}
 
 
@@ -41,7 +41,11 @@ class AuditRows(Rows):
         """Up to ``limit`` entries below a place that the filter wants."""
         read = self._read(wanted, before, most_read)
         matched = (
-            select(read.c.position).where(*_rest(wanted, read)).order_by(read.c.position.desc()).limit(limit).subquery()
+            select(read.c.position)
+            .where(*among(wanted, read), *naming(wanted, read))
+            .order_by(read.c.position.desc())
+            .limit(limit)
+            .subquery()
         )
         bodies = matched.join(t.log_leaf, t.log_leaf.c.position == matched.c.position).join(
             t.entry, t.entry.c.id == t.log_leaf.c.entry_id
@@ -56,13 +60,19 @@ class AuditRows(Rows):
     def _read(self, wanted: Filter, before: int, most_read: int) -> Subquery:
         """The entries that are looked at, led by one index."""
         start, stop = self._between(wanted.since, wanted.until, before)
-        chosen: Select[Any] = select(p.log_index).where(_index.position >= start, _index.position < stop)
-        lead = next((name for name in LED_BY if getattr(wanted, name)), None)
-        if lead == "subject" and wanted.subject:
-            chosen = chosen.where(_index.position.in_(places_about(wanted.subject)))
-        elif lead is not None:
-            chosen = chosen.where(COLUMNS[lead] == getattr(wanted, lead))
-        return chosen.order_by(_index.position.desc()).limit(most_read).subquery()
+        chosen, place = select(p.log_index), _index.position
+        lead = next((name for name in LED_BY if getattr(wanted, name)), "")
+        value = getattr(wanted, lead, "")
+        if lead in NAMED:
+            place = p.log_named.c.position
+            chosen = chosen.join(p.log_named, place == _index.position).where(is_named(lead, value))
+        elif lead in BESIDE:
+            chosen = chosen.where(place.in_(BESIDE[lead](value)))
+        elif lead:
+            chosen = chosen.where(COLUMNS[lead] == value)
+        # The range is said of both rows, or a join that merges them would read the index from its top.
+        within = (_index.position >= start, _index.position < stop, place >= start, place < stop)
+        return chosen.where(*within).order_by(place.desc()).limit(most_read).subquery()
 
     def _between(self, since: datetime | None, until: datetime | None, before: int) -> tuple[int, int]:
         """The range of places in which a period's entries must stand."""
@@ -101,28 +111,21 @@ class AuditRows(Rows):
         first = self._run(self._sql.unsequenced, b_limit=1).first()
         return Lag(int(waiting), None if first is None else first.body)
 
+    def values_of(self, fact: str, limit: int) -> list[str]:
+        """The values that a fact has in the log, in order: from one to the next by the index, however many entries."""
+        column = COLUMNS[fact]
+        known = select(func.min(column).label("value")).where(column.is_not(None)).cte("known", recursive=True)
+        following = select(func.min(column)).where(column > known.c.value).correlate(known).scalar_subquery()
+        known = known.union_all(select(following).select_from(known).where(known.c.value.is_not(None)))
+        found = self._run(select(known.c.value).where(known.c.value.is_not(None)).limit(limit))
+        return sorted(found.scalars())
+
     def reasons(self, source: str, limit: int) -> dict[str, int]:
         """The reasons among a source's latest answers in the log."""
         answers = (_index.source == source) & _index.kind.in_(("answered", "stopped"))
         latest = select(_index.outcome).where(answers).order_by(_index.position.desc()).limit(limit).subquery()
         counted = select(latest.c.outcome, func.count().label("times")).group_by(latest.c.outcome)
         return {row.outcome or "": row.times for row in self._run(counted.order_by(func.count().desc()))}
-
-
-def _rest(wanted: Filter, read: Subquery) -> list[ColumnElement[bool]]:
-    """Everything that the filter asks, of the entries that are looked at."""
-    asked: list[ColumnElement[bool]] = [
-        read.c[column.name] == getattr(wanted, name)
-        for name, column in COLUMNS.items()
-        if getattr(wanted, name) and name != "subject"
-    ]
-    if wanted.subject:
-        asked.append(read.c.position.in_(places_about(wanted.subject)))
-    if wanted.since is not None:
-        asked.append(read.c.at >= wanted.since)
-    if wanted.until is not None:
-        asked.append(read.c.at < wanted.until)
-    return asked
 
 
 def _annotation(row: Any) -> Annotation:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, exists, func, or_, select, union_all, update
+from sqlalchemy import Select, Table, exists, func, or_, select, update
 
 from broker.core.log_export import Filter
 from broker.ports.proof import About, Embargo, Indexed, Placed, Sealed, Shredded
@@ -14,6 +15,7 @@ from broker.store import figures_tables as f
 from broker.store import proof_tables as p
 from broker.store import tables as t
 from broker.store import waiting_tables as w
+from broker.store.found_by import among, naming_within, places_about
 from broker.store.rows import Rows
 
 _AFTER_ALL = datetime(9999, 1, 1, tzinfo=UTC)  # when a lookup of a destroyed case is due: no worker is woken for it
@@ -44,41 +46,49 @@ _PLACED = select(t.log_leaf.c.position, t.entry.c.body).select_from(
 )
 
 
-def places_about(subject: str) -> CompoundSelect[tuple[int]]:
-    """The places of the entries about a person, as their subject or beside it."""
-    return union_all(
-        select(p.log_index.c.position).where(p.log_index.c.subject == subject),
-        select(p.log_related.c.position).where(p.log_related.c.subject == subject),
-    )
+def _beside(table: Table, start: int, stop: int) -> Select[Any]:
+    """Rows beside those of the index, of these places."""
+    return select(table).where(table.c.position >= start, table.c.position < stop)
 
 
 class ProofRows(Rows):
     """One transaction's methods for what proves."""
 
     def indexed(self, start: int, stop: int) -> list[Indexed]:
-        """The rows by which entries from ``start`` to before ``stop`` are found, in order; ``related`` is sorted."""
-        index, other = p.log_index.c, p.log_related.c
-        further: dict[int, list[str]] = {}
-        theirs = select(other.position, other.subject).where(other.position >= start, other.position < stop)
-        for row in self._run(theirs.order_by(other.position, other.subject)):
-            further.setdefault(row.position, []).append(row.subject)
+        """The rows by which these entries are found, in order; ``related`` and ``named`` are sorted."""
+        index = p.log_index.c
+        related: dict[int, list[str]] = {}
+        for row in self._run(_beside(p.log_related, start, stop)):
+            related.setdefault(row.position, []).append(row.subject)
+        named: dict[int, list[tuple[str, str]]] = {}
+        for row in self._run(_beside(p.log_named, start, stop)):
+            named.setdefault(row.position, []).append((row.fact, row.name))
         within = (index.position >= start, index.position < stop)
-        rows = self._run(select(p.log_index).where(*within).order_by(index.position))
         found = [
-            Indexed(*facts, request_id=request, related=tuple(further.pop(facts[0], ()))) for *facts, request in rows
-        ]
-        return found + [Indexed(place, _NEVER, "", related=tuple(subjects)) for place, subjects in further.items()]
+            Indexed(
+                *facts, request_id=request, item=item, region=region,
+                related=tuple(sorted(related.pop(facts[0], ()))), named=tuple(sorted(named.pop(facts[0], ()))),
+            )
+            for *facts, request, item, region in self._run(
+                select(p.log_index).where(*within).order_by(index.position)
+            )
+        ]  # fmt: skip
+        return found + [Indexed(place, _NEVER, "") for place in sorted({*related, *named})]
 
     def index_entries(self, rows: Sequence[Indexed]) -> None:
         """Let entries be found by what they say."""
         self._many(self._sql.many(p.log_index), [
             {"position": row.position, "at": row.at, "kind": row.kind, "client_id": row.client,
              "case_number": row.case, "operator": row.operator, "subject": row.subject,
-             "unit": row.unit, "source": row.source, "outcome": row.outcome, "request_id": row.request_id}
+             "unit": row.unit, "source": row.source, "outcome": row.outcome, "request_id": row.request_id,
+             "item": row.item, "region": row.region}
             for row in rows
         ])  # fmt: skip
         self._many(self._sql.many(p.log_related), [
             {"subject": one, "position": row.position} for row in rows for one in sorted(set(row.related))
+        ])  # fmt: skip
+        self._many(self._sql.many(p.log_named), [
+            {"fact": fact, "name": name, "position": row.position} for row in rows for fact, name in row.named
         ])  # fmt: skip
 
     def refusals_of(self, request_id: str, client: str | None, limit: int) -> list[Placed]:
@@ -107,26 +117,9 @@ class ProofRows(Rows):
 
     def find_entries(self, wanted: Filter, start: int, stop: int, limit: int) -> list[Placed]:
         """Up to ``limit`` entries from ``start`` to before ``stop`` that the filter wants, in order."""
-        index = p.log_index.c
-        found = (
-            _PLACED.where(t.log_leaf.c.position >= start, t.log_leaf.c.position < stop)
-            .order_by(t.log_leaf.c.position)
-            .limit(limit)
-        )
-        equal = (
-            (index.kind, wanted.kind), (index.client_id, wanted.client), (index.case_number, wanted.case),
-            (index.operator, wanted.operator), (index.unit, wanted.unit),
-            (index.source, wanted.source), (index.outcome, wanted.outcome),
-        )  # fmt: skip
-        for column, value in equal:
-            if value:
-                found = found.where(column == value)
-        if wanted.subject:
-            found = found.where(index.position.in_(places_about(wanted.subject)))
-        if wanted.since is not None:
-            found = found.where(index.at >= wanted.since)
-        if wanted.until is not None:
-            found = found.where(index.at < wanted.until)
+        within = _PLACED.where(t.log_leaf.c.position >= start, t.log_leaf.c.position < stop)
+        asked = (*among(wanted, p.log_index), *naming_within(wanted, p.log_index, start, stop))
+        found = within.where(*asked).order_by(t.log_leaf.c.position).limit(limit)
         return [Placed(row.position, row.body) for row in self._run(found)]
 
     # --- retention

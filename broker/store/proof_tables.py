@@ -30,6 +30,8 @@ log_index = Table(  # what the entries say, once they have their place; made fro
     Column("source", Text),
     Column("outcome", Text),
     Column("request_id", Text),  # of a refused request
+    Column("item", Text),  # or the scene
+    Column("region", Text),
 )
 Index("log_index_at", log_index.c.at)
 Index("log_index_case", log_index.c.case_number, log_index.c.position)
@@ -44,6 +46,14 @@ Index(
     sqlite_where=text("request_id IS NOT NULL"),
 )
 Index("log_index_source", log_index.c.source, log_index.c.position)
+for _name in ("unit", "outcome", "item", "region"):  # many entries have none of them
+    Index(
+        f"log_index_{_name}",
+        log_index.c[_name],
+        log_index.c.position,
+        postgresql_where=text(f"{_name} IS NOT NULL"),
+        sqlite_where=text(f"{_name} IS NOT NULL"),
+    )
 
 log_related = Table(  # whom else an entry is about, beside its subject: a spouse, a child, a refused request's parties
     "log_related",
@@ -54,6 +64,16 @@ log_related = Table(  # whom else an entry is about, beside its subject: a spous
 )
 
 Index("log_related_position", log_related.c.position)
+
+log_named = Table(  # of what an entry may name several: the materials of a decision, the logins of who did it to whom
+    "log_named",
+    metadata,
+    Column("fact", Text, nullable=False),  # material | login
+    Column("name", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("fact", "name", "position"),
+)
+Index("log_named_position", log_named.c.position)
 
 embargo = Table(  # what the subject's view hides: a person's entries, or those of a system's case
     "embargo",

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, text
 from broker.store.schema import metadata
 
 APPEND_ONLY = frozenset({
-    "annotation", "edition", "entry", "log_checkpoint", "log_leaf", "log_index", "log_related", "log_cosignature",
+    "annotation", "edition", "entry", "log_checkpoint", "log_leaf", "log_index", "log_named", "log_related",
+    "log_cosignature",
     "figures_month", "paper_month", "figures_frozen",
 })  # fmt: skip
 _ROWS, _GROWTH, _READING = "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT", "SELECT"

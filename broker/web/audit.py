@@ -34,6 +34,10 @@ READERS = (Role.CENTRE, Role.AUDITOR, Role.WITNESS)
 EXPORTERS = (Role.CENTRE, Role.AUDITOR)
 MOST_EXPORTED = 10_000  # entries in one answer, which is signed as a whole; `broker log export` has no limit
 _FOR_EVER, _SHORT = "private, max-age=31536000, immutable", "private, max-age=60"
+_FACTS = (
+    "kind", "client", "unit", "operator", "login", "case", "verification", "region", "item", "material", "source",
+    "outcome",
+)  # fmt: skip
 _FORMATS = {"jsonl": (as_json_lines, "application/jsonl"), "csv": (as_csv, "text/csv; charset=utf-8")}
 
 
@@ -154,7 +158,5 @@ def moment_from(said: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _filter(said: Mapping[str, Any]) -> Filter:
-    return Filter(
-        moment_from(said, "since"), moment_from(said, "until"),
-        said.get("kind"), said.get("client"), said.get("case"), said.get("operator"),
-    )  # fmt: skip
+    texts = {name: said[name] for name in _FACTS if name in said}
+    return Filter(moment_from(said, "since"), moment_from(said, "until"), **texts)

@@ -14,6 +14,7 @@ import requests
 from sqlalchemy import event, insert
 
 from broker.core.entry import entry
+from broker.core.identifiers import HOLDER_TYPES
 from broker.core.log_export import Filter, verify_export
 from broker.core.misuse import Action, Evidence, RuleName
 from broker.core.people import ConsoleRole
@@ -24,7 +25,7 @@ from broker.ports.grants import Flag
 from broker.store import proof_tables as p
 from broker.store.audit_rows import LED_BY
 from broker.web.console.audit import MOST_READ, PER_PAGE
-from broker.web.console.audit_words import EXPLAINED, KINDS, RULES
+from broker.web.console.audit_words import EXPLAINED, ID_TYPES, KIND_GROUPS, KINDS, RULES
 from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
 from tests.flow import catalogue, kit
 
@@ -80,7 +81,8 @@ def places(text: str) -> list[int]:
 def test_entries_are_found_by_each_filter_and_every_look_is_an_entry(reviewed: House, auditor: Visitor) -> None:
     admitted = said(reviewed, "admitted")
     asked = {"kind": "asked", "case": "case-1", "operator": "op1", "client": kit.CLIENT, "unit": kit.UNIT,
-             "source": catalogue.REGISTER, "outcome": "held.valid", "subject": admitted[0]["subject"]}  # fmt: skip
+             "source": catalogue.REGISTER, "outcome": "held.valid", "subject": admitted[0]["subject"],
+             "verification": admitted[1]["verification"], "item": catalogue.SHOP, "region": "370400"}  # fmt: skip
     for name, value in asked.items():
         found = places(auditor.get("/console/audit", query_string={name: value}).text)
         with reviewed.parts.store.read() as work:
@@ -92,6 +94,35 @@ def test_entries_are_found_by_each_filter_and_every_look_is_an_entry(reviewed: H
     looks = [one for one in said(reviewed, "viewed") if one["subject"] == "entries"]
     assert [one["filter"] for one in looks] == [{name: value} for name, value in asked.items()]
     assert {one["login"] for one in looks} == {"auditor"}
+
+
+def test_entries_are_found_by_a_material_whosever_it_is_and_by_who_signed_in(reviewed: House, auditor: Visitor) -> None:
+    decided = [one["verification"] for one in said(reviewed, "decided")]
+    found = places(auditor.get("/console/audit", query_string={"material": "licence"}).text)
+    with reviewed.parts.store.read() as work:
+        bodies = [json.loads(work.entries(place, place + 1)[0]) for place in found]
+    assert sorted(one["verification"] for one in bodies) == sorted(decided)
+    text = auditor.get("/console/audit", query_string={"login": "auditor"}).text
+    assert text.count("开通账号") > 1, "by whom it was done, and to whose account"
+    placed(reviewed)
+    text = auditor.get("/console/audit", query_string={"login": "auditor", "kind": "viewed"}).text
+    assert len(places(text)) >= 2
+    other = reviewed.account("auditor", login="other")
+    text = reviewed.http(other).get("/console/audit", query_string={"login": "nobody"}).text
+    assert not places(text)
+
+
+def test_sources_and_outcomes_are_chosen_and_kinds_stand_in_their_groups(reviewed: House, auditor: Visitor) -> None:
+    for lang, words in (("zh", ("核验过程", "属实", "向数源发出查询")), ("en", ("The path", "held", "source asked"))):
+        auditor.client.set_cookie("broker-lang", lang, domain="127.0.0.1")
+        page = auditor.get("/console/audit", query_string={"outcome": "strange", "source": "gone", "kind": "odd"}).text
+        options = set(re.findall(r'<option value="([^"]*)"', page))
+        assert {catalogue.REGISTER, "held.valid", "unknown.late", "370400", "gone", "strange"} <= options
+        assert "<option selected>odd</option>" in page
+        assert all(word in page for word in words)
+    kinds = [kind for _, group in KIND_GROUPS for kind in group]
+    assert sorted(kinds) == sorted(KINDS), "each kind stands in one group"
+    assert set(ID_TYPES) == set(HOLDER_TYPES)
 
 
 def test_a_period_is_days_in_china_with_the_last_one_included(auditor: Visitor) -> None:
@@ -143,7 +174,7 @@ def test_a_page_costs_a_few_statements_however_long_the_log_is(reviewed: House) 
         with reviewed.office.database.begin(write=False) as connection:
             lines = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", (1,) * one.count("?")).all())
                      for one in told]  # fmt: skip
-        scans = [line for line in lines if re.search(r"SCAN (log_index|log_leaf|entry)(?! USING)", line)]
+        scans = [line for line in lines if re.search(r"SCAN (log_index|log_named|log_leaf|entry)(?! USING)", line)]
         assert not scans, (wanted, scans)
     assert PER_PAGE < MOST_READ
 

@@ -102,6 +102,8 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "audit_entry": {AUDITOR},
     "audit_annotate": {AUDITOR},
     "audit_export": {AUDITOR},
+    "audit_person": {AUDITOR},
+    "audit_seek": {AUDITOR},
     "audit_flags": {AUDITOR},
     "audit_flag": {AUDITOR},
     "audit_judge": {AUDITOR},

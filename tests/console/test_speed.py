@@ -87,6 +87,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "grants_grant": ("operator", f"/grants/g-{catalogue.LICENCES}"),
     "audit_index": ("auditor", "/audit"),
     "audit_entry": ("auditor", "/audit/entries/{position}"),
+    "audit_person": ("auditor", "/audit/person"),
     "audit_flags": ("auditor", "/audit/flags"),
     "audit_flag": ("auditor", "/audit/flags/{flag}"),
     "audit_log": ("auditor", "/audit/log"),

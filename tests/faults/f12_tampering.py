@@ -42,9 +42,21 @@ COLUMNS = {
     "log_leaf": ("position", "entry_id"),
     "log_tile": ("level", "index", "hashes"),
     "log_checkpoint": ("size", "note"),
-    "log_index": ("position", "at", "kind", "client_id", "case_number", "operator", "subject", "source", "outcome"),
+    "log_index": (
+        "position",
+        "at",
+        "kind",
+        "client_id",
+        "case_number",
+        "operator",
+        "subject",
+        "source",
+        "outcome",
+        "item",
+        "region",
+    ),
 }
-TABLES = (*COLUMNS, "log_related", "entry_queue")
+TABLES = (*COLUMNS, "log_related", "log_named", "entry_queue")
 
 
 @dataclass
@@ -343,6 +355,7 @@ def _shortened(log: Log, size: int) -> list[tuple[str, dict[str, Any]]]:
         ("DELETE FROM log_checkpoint WHERE size > :s", {"s": size}),
         ("DELETE FROM log_index WHERE position >= :s", {"s": size}),
         ("DELETE FROM log_related WHERE position >= :s", {"s": size}),
+        ("DELETE FROM log_named WHERE position >= :s", {"s": size}),
         *_tiles_for(_bodies(log)[:size]),
     ]
 
@@ -398,14 +411,17 @@ def _found_by(row: Indexed) -> list[tuple[str, dict[str, Any]]]:
     said = {
         "position": row.position, "at": round(row.at.timestamp() * 1000), "kind": row.kind, "client_id": row.client,
         "case_number": row.case, "operator": row.operator, "subject": row.subject, "unit": row.unit,
-        "source": row.source, "outcome": row.outcome, "request_id": row.request_id,
+        "source": row.source, "outcome": row.outcome, "request_id": row.request_id, "item": row.item,
+        "region": row.region,
     }  # fmt: skip
     names = ", ".join(said)
     places = ", ".join(f":{name}" for name in said)
     persons = "INSERT INTO log_related (subject, position) VALUES (:s, :p)"
+    named = "INSERT INTO log_named (fact, name, position) VALUES (:f, :n, :p)"
     return [
         (f"INSERT INTO log_index ({names}) VALUES ({places})", said),  # noqa: S608 - ours
         *((persons, {"s": one, "p": row.position}) for one in row.related),
+        *((named, {"f": fact, "n": name, "p": row.position}) for fact, name in row.named),
     ]
 
 

@@ -116,6 +116,7 @@ class Checker:
         "log_cosignature",
         "log_index",
         "log_leaf",
+        "log_named",
         "log_related",
         "log_tile",
         "lookup",

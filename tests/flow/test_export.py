@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from alembic import command
+from sqlalchemy.exc import DBAPIError
 
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem
 from broker.core.log_export import COLUMNS, Filter, Head, Line, VerifiedExport, as_csv, as_json_lines, verify_export
-from broker.flow import export
+from broker.flow import export, people
 from broker.flow.export import Wanted, export_log
-from tests.flow import kit
+from broker.store.migrate import _config, migrate
+from tests.flow import catalogue, kit
 from tests.flow.kit import Broker
 
 Write = Callable[[Head, Iterable[Line]], Iterable[bytes]]
@@ -63,6 +66,15 @@ def test_every_filter_finds_what_the_entries_say(full: Broker) -> None:
         (Filter(client=kit.CLIENT), lambda one: one.get("client") == kit.CLIENT),
         (Filter(operator="op1"), lambda one: one.get("operator") == "op1"),
         (Filter(subject=first["subject"]), lambda one: one.get("subject") == first["subject"]),
+        (Filter(verification=first["verification"]), lambda one: one.get("verification") == first["verification"]),
+        (Filter(region="370400"), lambda one: one.get("region") == "370400"),
+        (Filter(item=catalogue.SHOP), lambda one: one.get("item") == catalogue.SHOP),
+        (Filter(login="editor"), lambda one: one.get("by") == "editor"),
+        (Filter(material="licence"), lambda one: "licence" in one.get("materials", ())),
+        (Filter(material="licence", region="370400", verification=first["verification"]),
+         lambda one: one.get("verification") == first["verification"] and "materials" in one),
+        (Filter(unit=kit.UNIT, item=catalogue.SHOP), lambda one: {"unit", "item"} <= one.keys()),
+        (Filter(outcome="held.valid"), lambda one: one.get("reason") == "held.valid"),
         (Filter(since=now - timedelta(hours=1), until=now + timedelta(hours=1), kind="answered"),
          lambda one: one["kind"] == "answered"),
     ]  # fmt: skip
@@ -71,8 +83,47 @@ def test_every_filter_finds_what_the_entries_say(full: Broker) -> None:
         entries = [json.loads(one["entry"]) for one in lines[1:-1]]
         expected = [one for one in full.entries() if told(one) and one["kind"] != "exported"]
         assert entries == expected, wanted
+        assert expected, wanted
+        with full.parts.store.read() as work:
+            searched = work.search(wanted, 1 << 62, 1_000, 1_000).found
+        assert [json.loads(one.body) for one in reversed(searched)] == expected, wanted
         assert lines[-1] == {"end": len(expected)}
     assert verified(full, exported(full, Filter(until=now - timedelta(days=900)))).entries == 0
+
+
+def test_there_is_to_choose_what_the_log_has_been_told(full: Broker) -> None:
+    facts = {"source": ("source",), "outcome": ("reason", "outcome", "code")}
+    with full.parts.store.read() as work:
+        for fact, names in facts.items():
+            said = (next((one[name] for name in names if name in one), None) for one in full.entries())
+            expected = sorted({value for value in said if value is not None})
+            assert work.values_of(fact, 100) == expected
+            assert work.values_of(fact, 1) == expected[:1]
+
+
+def test_what_was_placed_before_is_found_after_the_migration_as_if_it_were_new(full: Broker) -> None:
+    people.add_person(full.parts, "zhou", "周某", kit.UNIT, [], "operator")
+    with full.parts.store.write() as work:
+        now = work.pulse().now
+        work.record([entry("exemption_lost", now, material="licence@spouse"), entry("tested", now, materials=["x"])])
+        work.commit()
+    full.sequence_all()
+    with full.parts.store.read() as work:
+        before = work.indexed(0, 1 << 62)
+    with full.database.engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0032")
+    migrate(full.database)
+    with full.parts.store.read() as work:
+        assert work.indexed(0, 1 << 62) == before
+    assert {("login", "zhou"), ("login", "operator"), ("material", "licence")} <= {
+        one for row in before for one in row.named
+    }
+    with pytest.raises(DBAPIError, match="append only"):
+        full.execute("UPDATE log_index SET item = 'another'")
+    with pytest.raises(DBAPIError, match="append only"):
+        full.execute("DELETE FROM log_named")
 
 
 def test_an_export_is_an_entry_with_its_filter_before_anything_is_given(full: Broker) -> None:

@@ -194,7 +194,7 @@ def _forge(broker: Broker, statement: str) -> None:
     """Change the log as somebody would who owns the database: with its guards taken away."""
     with broker.database.begin(write=True) as connection:
         if broker.database.is_sqlite:
-            for table in ("entry", "log_leaf", "log_checkpoint", "log_index", "log_related"):
+            for table in ("entry", "log_leaf", "log_checkpoint", "log_index", "log_named", "log_related"):
                 for verb in ("update", "delete"):
                     connection.execute(text(f"DROP TRIGGER {table}_no_{verb}"))
         else:
@@ -235,6 +235,11 @@ HIDDEN = {
     "a row too many": "INSERT INTO log_index (position, at, kind) VALUES (1000000, 0, 'asked')",
     "a person too many": "INSERT INTO log_related (subject, position) VALUES ('somebody', 2)",
     "a person of no entry": "INSERT INTO log_related (subject, position) VALUES ('somebody', 1000000)",
+    "another region": "UPDATE log_index SET region = '370405' WHERE position = 0",
+    "no item": "UPDATE log_index SET item = NULL WHERE item IS NOT NULL",
+    "a login removed": "DELETE FROM log_named WHERE fact = 'login'",
+    "a login too many": "INSERT INTO log_named (fact, name, position) VALUES ('login', 'somebody', 2)",
+    "a login of no entry": "INSERT INTO log_named (fact, name, position) VALUES ('login', 'somebody', 1000000)",
 }
 
 

@@ -116,7 +116,7 @@ def tamper(broker: Broker, *statements: str) -> None:
 
 def rebuild(broker: Broker) -> None:
     """Sign the log anew from its entries as they stand now, with the log's own stolen keys."""
-    tables = ("log_leaf", "log_tile", "log_checkpoint", "log_index", "log_related", "entry_queue")
+    tables = ("log_leaf", "log_tile", "log_checkpoint", "log_index", "log_named", "log_related", "entry_queue")
     tamper(broker, *(f"DELETE FROM {one}" for one in tables),  # noqa: S608 - names of ours
            "INSERT INTO entry_queue SELECT id FROM entry")  # fmt: skip
     broker.sequence_all()

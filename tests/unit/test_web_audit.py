@@ -92,6 +92,16 @@ def test_the_centre_searches_by_person_and_the_log_keeps_the_pseudonym(ground: G
     assert PERSON not in str(told)
 
 
+def test_the_centre_searches_by_all_that_the_console_searches_by(ground: Ground) -> None:
+    first = next(one for one in ground.entries() if one["kind"] == "admitted")
+    facts = {name: first[name] for name in ("verification", "region", "item", "unit", "operator", "client")}
+    assert '"kind\\":\\"admitted' in export(ground, **facts).text
+    assert export(ground, material="no-such-material", source="x", outcome="y", login="z").text.count('"position"') == 0
+    assert ground.entries()[-1]["filter"] == {
+        "material": "no-such-material", "source": "x", "outcome": "y", "login": "z",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [

@@ -1,6 +1,8 @@
 """Audit review: find entries, look at one with its proof, flags, the log's state, verify a file, annotate, export.
 
 The frame writes an entry for every page that an auditor opens; here one more says what was searched for, or verified.
+Who has a person's number and no pseudonym says why, and is led to the entries about that person: the number itself goes
+into no address, no entry, no line of a log.
 """
 
 from __future__ import annotations
@@ -9,28 +11,30 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import IO, Any
 
 from flask import Response, request
 from flask_babel import gettext
 
 from broker.core import checkpoint, merkle
-from broker.core.answer import Reason
-from broker.core.day import CHINA
+from broker.core.case import Party
 from broker.core.errors import CallerProblem, Problem
+from broker.core.identifiers import ORGANISATION, PERSON, is_identifier
 from broker.core.log_export import Filter, as_csv, as_json_lines
 from broker.core.misuse import describe
 from broker.core.people import ConsoleRole
 from broker.flow import annotate, log_check, watch
 from broker.flow.export import Wanted, export_log
+from broker.flow.find_person import find_person
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.ports import Work
 from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.audit_words import EXPLAINED, FACTS, KINDS, RULES
+from broker.web.console.audit_search import FIELDS, FURTHER, choices, filter_of
+from broker.web.console.audit_words import EXPLAINED, FACTS, ID_TYPES, KIND_GROUPS, KINDS, RULES
 from broker.web.console.evidence import MOST_BYTES, verified
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
@@ -40,8 +44,7 @@ PER_PAGE = 50
 MOST_READ = 20_000  # entries looked at for one page: what bounds its time, however long the log is
 CLEARED_LISTED = 200  # of the flags that were cleared, the latest; each has its entries in the log
 _EVERYTHING = 1 << 62  # above every place
-_WHOLE_DAY = timedelta(days=1)
-_TEXTS = ("kind", "client", "unit", "operator", "case", "source", "outcome", "subject")
+_SOUGHT_LISTED = 50  # of the searches by number, the latest; the filter by their kind finds the others
 _FORMATS = {"jsonl": (as_json_lines, "application/jsonl"), "csv": (as_csv, "text/csv; charset=utf-8")}
 
 
@@ -52,6 +55,8 @@ def audit_area(console: Console) -> Area:
     area.get("/audit/entries/<int:position>", audit.entry, _AUDITOR)
     area.post("/audit/entries/<int:position>/annotate", audit.annotate, _AUDITOR)
     area.post("/audit/export", audit.export, _AUDITOR)
+    area.get("/audit/person", audit.person, _AUDITOR, proof=True)
+    area.post("/audit/person", audit.seek, _AUDITOR, proof=True)
     area.get("/audit/flags", audit.flags, _AUDITOR)
     area.get("/audit/flags/<number>", audit.flag, _AUDITOR)
     area.post("/audit/flags/<number>", audit.judge, _AUDITOR)
@@ -75,23 +80,24 @@ class _Audit:
         return self._found("", 200)
 
     def _found(self, wrong: str, status: int) -> Response:
-        asked = {name: request.values.get(name, "").strip() for name in (*_TEXTS, "since", "until")}
+        asked = {name: request.values.get(name, "").strip() for name in FIELDS}
         try:
-            wanted = _filter(asked)
-        except ValueError:
-            wanted, status = Filter(), 422
-            wrong = wrong or said_of(CallerProblem("request.parameter", expected="YYYY-MM-DD"))
+            wanted = filter_of(asked)
+        except CallerProblem as problem:
+            wanted, status, wrong = Filter(), 422, wrong or said_of(problem)
+            asked = dict.fromkeys(FIELDS, "") if problem.code == "sought.filter" else asked
         before = max(0, request.args.get("before", _EVERYTHING, type=int))
         viewed(self._parts, "entries", filter=wanted.document(), below=before if before < _EVERYTHING else None)
         with self._parts.store.read() as work:
             stretch = work.search(wanted, before, PER_PAGE, MOST_READ)
             rows = [(one.position, json.loads(one.body)) for one in stretch.found]
             annotated = work.annotated([position for position, _ in rows])
-            clients = sorted(self._parts.policy(work, work.pulse()).clients)
+            chosen = choices(self._parts, work, asked)
         return shown(
             "audit/index.html", status=status, rows=rows, annotated=annotated, further=stretch.further, wrong=wrong,
             asked=asked, query={name: value for name, value in asked.items() if value}, before=before < _EVERYTHING,
-            kinds=KINDS, clients=clients, reasons=list(Reason), read=MOST_READ,
+            kinds=KINDS, groups=KIND_GROUPS, choices=chosen, read=MOST_READ,
+            more=any(asked[name] for name in FURTHER),
         )  # fmt: skip
 
     def entry(self, position: int) -> Response:
@@ -126,14 +132,11 @@ class _Audit:
 
     def export(self) -> Response:
         """What the filter wants as a file with its proofs, written while it is read."""
-        asked = {name: request.form.get(name, "").strip() for name in (*_TEXTS, "since", "until")}
+        asked = {name: request.form.get(name, "").strip() for name in FIELDS}
         reason = request.form.get("reason", "").strip()[:500]
         if not reason:
             return self._found(said_of(CallerProblem("application.reason")), 422)
-        try:
-            wanted = _filter(asked)
-        except ValueError as error:
-            raise CallerProblem("request.parameter", expected="YYYY-MM-DD") from error
+        wanted = filter_of(asked)
         name = request.form.get("format", "jsonl")
         written, media_type = _FORMATS.get(name, _FORMATS["jsonl"])
         head, lines = export_log(self._parts, Wanted(wanted, visitor().login, reason))
@@ -141,6 +144,32 @@ class _Audit:
         file = f"log-{head.size}.{name if name in _FORMATS else 'jsonl'}"
         response.headers["Content-Disposition"] = f'attachment; filename="{file}"'
         return response
+
+    # --- persons
+
+    def person(self) -> Response:
+        """The form for a number, and who looked up whom last, and why."""
+        return self._person_page("", 200)
+
+    def _person_page(self, wrong: str, status: int) -> Response:
+        with self._parts.store.read() as work:
+            last = work.search(_SOUGHT, _EVERYTHING, _SOUGHT_LISTED, _SOUGHT_LISTED).found
+        return shown(
+            "audit/person.html", status=status, wrong=wrong, types=ID_TYPES, longest=annotate.LONGEST,
+            chosen=request.form.get("id_type", ""), reason=request.form.get("reason", ""),
+            rows=[(one.position, json.loads(one.body)) for one in last],
+        )  # fmt: skip
+
+    def seek(self) -> Response:
+        """On to the entries about whoever has a number; it is not kept, and not shown again."""
+        kind, typed = request.form.get("id_type", ""), "".join(request.form.get("holder_number", "").split())
+        number = typed.upper() if kind in {PERSON, ORGANISATION} else typed
+        try:
+            holder = _holder(kind, number)
+            subject = find_person(self._parts, holder, visitor().login, request.form.get("reason", ""))
+        except CallerProblem as problem:
+            return self._person_page(said_of(problem), 422)
+        return to("audit_index", subject=subject)
 
     # --- flags
 
@@ -262,14 +291,14 @@ def _newest(lines: Sequence[Cosigned]) -> list[Cosigned]:
 
 
 _HEAD = ("version", "kind", "at")
+_SOUGHT = Filter(kind="person_sought")
 
 
-def _filter(asked: dict[str, str]) -> Filter:
-    """The filter that a form asks for; days are China's, the last one included. Raises ``ValueError``."""
-    since, until = (date.fromisoformat(asked[name]) if asked[name] else None for name in ("since", "until"))
-    first, last = (datetime.combine(day, time(), CHINA) if day else None for day in (since, until))
-    texts = {name: asked[name][:200] or None for name in _TEXTS}
-    return Filter(first, last + _WHOLE_DAY if last else None, **texts)
+def _holder(kind: str, number: str) -> Party:
+    """Whose number it is. Raises ``CallerProblem`` ``request.identifier``, which does not repeat it."""
+    if kind not in ID_TYPES or not is_identifier(kind, number):
+        raise CallerProblem("request.identifier")
+    return Party("", kind, number, "")
 
 
 def _plain(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from broker.core.catalog import Text
 from broker.core.misuse import RuleName
@@ -56,6 +57,7 @@ KINDS: Mapping[str, Text] = {
     "entries_read": _text("读取日志条目", "entries read"),
     "exported": _text("导出日志", "log exported"),
     "table_exported": _text("导出表格", "table exported"),
+    "person_sought": _text("按号码查找当事人", "person looked up by number"),
     "log_check_asked": _text("发起全量核验", "whole verification started"),
     "log_check_cancelled": _text("取消全量核验", "whole verification cancelled"),
     "log_checked": _text("全量核验完成", "whole verification done"),
@@ -96,6 +98,102 @@ KINDS: Mapping[str, Text] = {
     "source_probed": _text("探测数源", "source probed"),
     "source_stopped": _text("停用数源", "source stopped"),
     "source_opened": _text("恢复数源", "source opened again"),
+}
+_GROUPED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("核验过程", "The path of a verification"): (
+        "admitted", "refused", "party_added", "asked", "answered", "stopped", "waiting", "reused", "pending", "decided",
+        "exemption_lost", "promise_checked", "promise_left", "delivered", "delivery_failed", "closed", "collected",
+    ),
+    ("核查工单", "Work orders"): (
+        "ordered", "order_viewed", "order_evidence_viewed", "order_answered", "order_overdue", "order_stopped",
+        "order_reminded",
+    ),
+    ("持证人授权", "Consents"): (
+        "consent_requested", "consent_shown", "consent_granted", "consent_refused", "consent_revoked",
+        "consent_expired",
+    ),
+    ("数据异议", "Objections"): (
+        "objection_raised", "record_marked", "objection_refused", "objection_verified", "record_unmarked",
+        "record_corrected", "decision_reopened", "objection_closed", "objection_viewed", "objection_overdue",
+    ),
+    ("查阅与审计", "Reading and auditing"): (
+        "viewed", "explained", "person_sought", "entries_read", "exported", "table_exported", "annotated",
+        "accesses_shown", "embargo_requested", "embargo_approved", "embargo_lifted", "log_check_asked", "log_check_cancelled",
+        "log_checked",
+    ),
+    ("异常标记", "Flags"): ("flagged", "operator_stopped", "operator_released", "flag_cleared", "flag_confirmed"),
+    ("场景应用授权", "Grants"): (
+        "applied", "application_approved", "application_trimmed", "application_refused", "application_reminded",
+        "grant_registered", "grant_in_force", "grant_suspended", "grant_revoked",
+    ),
+    ("共享清单", "Sharing list"): (
+        "drafted", "draft_edited", "draft_remarked", "draft_rebased", "submitted", "draft_withdrawn", "reviewed",
+        "approved", "rejected", "draft_reworked", "draft_discarded", "preview_asked", "preview_cancelled", "published",
+        "edition_withdrawn",
+    ),
+    ("账号与登录", "Accounts and signing in"): (
+        "signed_in", "signed_out", "sign_in_refused", "proved_again", "sessions_ended", "console_refused",
+        "password_changed", "password_reset", "second_factor_enrolled", "second_factor_reset", "person_added",
+        "person_described", "person_assigned", "person_active", "person_disabled", "person_unlocked",
+    ),
+    ("系统与密钥", "Systems and keys"): (
+        "client_registered", "key_registered", "key_revoked", "own_key_registered", "own_key_prepared",
+        "own_key_rotated", "own_key_limited", "own_key_revoked", "source_key_registered", "source_key_changed",
+        "source_key_removed",
+    ),
+    ("数源与运行", "Sources and operation"): (
+        "source_stopped", "source_opened", "source_test_asked", "source_tested", "source_probed", "managed",
+        "managed_answered", "answers_shredded", "shredded", "figures_frozen", "alive",
+    ),
+}  # fmt: skip
+_ELSEWHERE = KINDS.keys() - {kind for kinds in _GROUPED.values() for kind in kinds}
+KIND_GROUPS: Sequence[tuple[Text, Mapping[str, Text]]] = [
+    (_text(*words), {kind: KINDS[kind] for kind in kinds})
+    for words, kinds in {**_GROUPED, ("其他", "Others"): tuple(sorted(_ELSEWHERE))}.items()
+    if kinds
+]
+
+
+class OutcomeGroup(StrEnum):
+    """Under what an outcome is found; the first four are the heads of reasons."""
+
+    HELD = "held"
+    NOT_HELD = "not_held"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    DECIDED = "decided"
+    PROBLEM = "problem"
+    OTHER = "other"
+
+
+OUTCOME_GROUPS: Mapping[OutcomeGroup, Text] = {
+    OutcomeGroup.HELD: _text("属实", "held"),
+    OutcomeGroup.NOT_HELD: _text("不属实", "not held"),
+    OutcomeGroup.UNKNOWN: _text("不能确定", "unknown"),
+    OutcomeGroup.PENDING: _text("等待", "awaited"),
+    OutcomeGroup.DECIDED: _text("未能共享时的决定", "what was decided without a source"),
+    OutcomeGroup.PROBLEM: _text("拒绝与问题", "refusals and problems"),
+    OutcomeGroup.OTHER: _text("其他结果与代码", "other outcomes and codes"),
+}
+ID_TYPES: Mapping[str, Text] = {  # those of people and bodies first that are met most
+    "111": _text("公民身份号码", "Citizen identity number"),
+    "001": _text("统一社会信用代码", "Unified social credit code"),
+    "414": _text("普通护照", "Passport"),
+    "516": _text("港澳居民来往内地通行证", "Travel permit of a resident of Hong Kong or Macao"),
+    "511": _text("台湾居民来往大陆通行证", "Travel permit of a resident of Taiwan"),
+    "551": _text("港澳居民居住证", "Residence permit of a resident of Hong Kong or Macao"),
+    "552": _text("台湾居民居住证", "Residence permit of a resident of Taiwan"),
+    "099": _text("其他法人或其他组织有效证件代码", "Other valid code of a body"),
+    "114": _text("军官证", "Military officer's card"),
+    "115": _text("武警警官证", "Armed police officer's card"),
+    "118": _text("解放军士兵证", "Soldier's card"),
+    "119": _text("武警士兵证", "Armed police soldier's card"),
+    "120": _text("解放军文职干部证", "Military civilian cadre's card"),
+    "122": _text("武警文职干部证", "Armed police civilian cadre's card"),
+    "411": _text("外交护照", "Diplomatic passport"),
+    "412": _text("公务护照", "Service passport"),
+    "413": _text("公务普通护照", "Passport for public affairs"),
+    "999": _text("其他自然人有效证件代码", "Other valid number of a person"),
 }
 FACTS: Mapping[str, Text] = {
     "verification": _text("核验", "verification"),
@@ -140,6 +238,7 @@ FACTS: Mapping[str, Text] = {
     "table": _text("表格", "table"),
     "rows": _text("行数", "rows"),
     "format": _text("文件格式", "file format"),
+    "id_type": _text("证件类型", "type of the number"),
 }
 RULES: Mapping[RuleName, Text] = {
     RuleName.SEQUENCE: _text("号码连续", "numbers in sequence"),

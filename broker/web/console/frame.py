@@ -36,7 +36,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
-_SECRETS = {"password", "again", "current", "code"}  # never shown again
+_SECRETS = {"password", "again", "current", "code", "holder_number"}  # never shown again
 _POLLS = "job"  # the element that asks by itself how far long work has come
 _STEPS = {"password": "access_choose", "enrol": "access_enrol", "second": "access_second"}
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from broker.connectors import WorkOrders
@@ -15,8 +14,9 @@ from broker.core.errors import Problem
 from broker.core.figures import Counted, counted
 from broker.core.working_days import Calendar
 from broker.flow import register
-from broker.flow.sequence import _SAID_AS, _first_text
+from broker.flow.sequence import indexed
 from broker.ports import Client, Connection, Connector
+from broker.ports.proof import MATERIAL
 from broker.store.tables import milliseconds
 from tests.flow import kit
 
@@ -28,6 +28,7 @@ LEFT = (
     "entry_queue",
     "log_leaf",
     "log_index",
+    "log_named",
     "log_tile",
     "log_checkpoint",
     "verification",
@@ -169,12 +170,17 @@ def subject_place(model: Model, about: str) -> int:
     return subjects.index(about) % _SUBJECTS
 
 
-def said_by(model: Model, body: bytes, position: int) -> tuple[int, list[str | None]]:
-    """How long after admission an entry was written, and its columns of the index, as texts to be filled in."""
-    says = json.loads(body)
-    at = milliseconds(datetime.fromisoformat(says["at"])) - model.verification["admitted_at"] + position
-    texts = [_first_text(says, names) for names in _SAID_AS]
-    return at, [None if one is None else blank(model, f'"{one}"')[1:-1] for one in texts]
+def said_by(model: Model, body: bytes, position: int) -> tuple[int, list[str | None], list[str]]:
+    """How long after admission an entry was written, its columns of the index as texts to be filled in, its materials.
+
+    What a copy has of its own stands in the columns alone.
+    """
+    (found,) = indexed(position, [body])
+    at = milliseconds(found.at) - model.verification["admitted_at"] + position
+    texts = (found.client, found.case, found.operator, found.subject, found.unit, found.source, found.outcome,
+             found.item, found.region)  # fmt: skip
+    filled = [None if one is None else blank(model, f'"{one}"')[1:-1] for one in texts]
+    return at, filled, [name for fact, name in found.named if fact == MATERIAL]
 
 
 WITHIN = timedelta(days=365)

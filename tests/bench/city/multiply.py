@@ -24,7 +24,8 @@ WITHIN = timedelta(days=365)
 OPENABLE = timedelta(days=60)  # twice as long as answers are kept: the retention still has half of them to destroy
 WAITING = timedelta(days=20)  # no person has been asked for longer
 PERSONS, STAFF = 300_000, 200
-TABLES = ("case_file", "verification", "lookup", "entry", "log_leaf", "log_index", "delivery", "promise")
+TABLES = ("case_file", "verification", "lookup", "entry", "log_leaf", "log_index", "log_named", "delivery",
+          "promise")  # fmt: skip
 
 _PLAN = """
 CREATE SCHEMA bench;
@@ -40,7 +41,7 @@ CREATE UNLOGGED TABLE bench.model_lookup (
     reason text, digest text, asked_after bigint, answered_after bigint, awaited text, until_after bigint);
 CREATE UNLOGGED TABLE bench.model_entry (
     model int, place int, kind text, after bigint, body text, client text, case_number text, operator text,
-    subject text, unit text, source text, outcome text);
+    subject text, unit text, source text, outcome text, item text, region text, materials text[]);
 CREATE UNLOGGED TABLE bench.model_line (
     model int, region text, department text, scene text, item text, material text, mode text, decision text,
     source text, reach text);
@@ -118,12 +119,18 @@ FROM bench.copy AS c CROSS JOIN LATERAL
     (SELECT * FROM bench.model_entry WHERE model = c.model ORDER BY place OFFSET 0) AS e
 """
 _INDEX = """
-INSERT INTO log_index (position, at, kind, client_id, case_number, operator, subject, unit, source, outcome)
+INSERT INTO log_index (position, at, kind, client_id, case_number, operator, subject, unit, source, outcome,
+                       item, region)
 SELECT c.first_entry + e.place - 1, c.at + e.after, e.kind,
        format(e.client, VARIADIC said), format(e.case_number, VARIADIC said), format(e.operator, VARIADIC said),
-       format(e.subject, VARIADIC said), e.unit, e.source, e.outcome
+       format(e.subject, VARIADIC said), e.unit, e.source, e.outcome, e.item, e.region
 FROM bench.copy AS c CROSS JOIN LATERAL (SELECT ARRAY['', ''] || c.names AS said) AS filled CROSS JOIN LATERAL
     (SELECT * FROM bench.model_entry WHERE model = c.model ORDER BY place OFFSET 0) AS e
+"""
+_NAMED = """
+INSERT INTO log_named (fact, name, position)
+SELECT 'material', name, c.first_entry + e.place - 1
+FROM bench.copy AS c JOIN bench.model_entry AS e ON e.model = c.model CROSS JOIN LATERAL unnest(e.materials) AS name
 """
 _LEAVES = "INSERT INTO log_leaf (position, entry_id) SELECT id - 1, id FROM entry ORDER BY id"
 
@@ -155,7 +162,7 @@ def multiply(
         _seal(connection, ordered, vault, milliseconds(now - OPENABLE))
         for name, statement in (
             ("cases", _CASES), ("verifications", _VERIFICATIONS), ("lookups", _LOOKUPS), ("entries", _ENTRIES),
-            ("places", _LEAVES), ("index", _INDEX),
+            ("places", _LEAVES), ("index", _INDEX), ("names", _NAMED),
         ):  # fmt: skip
             said(name)
             cursor.execute(statement, values)
@@ -182,10 +189,10 @@ def _put_models(cursor: psycopg.Cursor[Any], models: Sequence[Model]) -> None:
             ))  # fmt: skip
         for place, one in enumerate(model.entries):
             body = bytes(one["body"])
-            after, told = said_by(model, body, place)
+            after, told, materials = said_by(model, body, place)
             digest = row_digest(model, body)
             text = blank(model, body.decode(), at=json.loads(body)["at"], digest=digest)
-            rows["model_entry"].append((number, place, one["kind"], after, text, *told))
+            rows["model_entry"].append((number, place, one["kind"], after, text, *told, materials))
         rows["model_line"] += [(number, *line[1:]) for line in model.lines]
     for table, lines in rows.items():
         with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("bench", table))) as copy:
