@@ -118,8 +118,8 @@ _GROUPED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("查阅与审计", "Reading and auditing"): (
         "viewed", "explained", "person_sought", "entries_read", "exported", "table_exported", "annotated",
-        "accesses_shown", "embargo_requested", "embargo_approved", "embargo_lifted", "log_check_asked", "log_check_cancelled",
-        "log_checked",
+        "accesses_shown", "embargo_requested", "embargo_approved", "embargo_lifted", "log_check_asked",
+        "log_check_cancelled", "log_checked",
     ),
     ("异常标记", "Flags"): ("flagged", "operator_stopped", "operator_released", "flag_cleared", "flag_confirmed"),
     ("场景应用授权", "Grants"): (
