@@ -13,6 +13,7 @@ from typing import Any
 from broker.core.authorise import Grant
 from broker.core.catalog import Edition, Mode, Replacement, Text
 from broker.core.decide import Kind
+from broker.core.guide import role_name
 from broker.core.reasons import reason_text
 from broker.core.receipt import moment
 from broker.core.receipt_text import DECISIONS, MODES
@@ -167,6 +168,7 @@ def _material(facts: Facts, one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "material": one["material"],
         "name": one["name"],
+        "holder": one["holder"],
         "decision": one["decision"],
         "outcome": dict(DECISIONS[Kind(one["decision"])]),
         "reason": one["reason"],
@@ -218,8 +220,8 @@ _ASKED: Text = {
 }
 _ENTRIES: Text = {"zh": "    日志 {entries}", "en": "    log {entries}"}
 _MATERIAL: Text = {
-    "zh": "材料 {name}：{outcome}，止于第 {row} 行",
-    "en": "Material {name}: {outcome}, ended by row {row}",
+    "zh": "材料 {name} · {holder}：{outcome}，止于第 {row} 行",
+    "en": "Material {name} · {holder}: {outcome}, ended by row {row}",
 }
 _STEP: Text = {
     "zh": "    第 {row} 行 {mode}{source}：{text}{answer}",
@@ -272,10 +274,12 @@ def _lookup_lines(one: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def _material_lines(one: Mapping[str, Any], lang: str) -> list[str]:
-    lines = [_MATERIAL[lang].format(name=one["name"][lang], outcome=one["outcome"][lang], row=one["ended_by"])]
+    holder = role_name(one["holder"])[lang]
+    said = {"name": one["name"][lang], "holder": holder, "outcome": one["outcome"][lang], "row": one["ended_by"]}
+    lines = [_MATERIAL[lang].format(**said)]
     for step in one["steps"]:
         source = f" {step['source']}" if step["source"] else ""
         answer = f" {step['answer']}" if step["answer"] else ""
-        said = {"mode": MODES[Mode(step["mode"])][lang], "source": source, "text": step["text"][lang], "answer": answer}
-        lines.append(_STEP[lang].format(row=step["row"], **said))
+        mode, text = MODES[Mode(step["mode"])][lang], step["text"][lang]
+        lines.append(_STEP[lang].format(row=step["row"], mode=mode, source=source, text=text, answer=answer))
     return lines

@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
     chosen = parser.parse_args(arguments)
     document = read_catalog(ROOT / "data_catalog.yaml").document
-    ground = _ground(chosen.keep, document, int(VERIFICATIONS * chosen.scale))
-    with ground as (url, folder), house(folder, folder / _KEYS, None, url) as city:
+    ground = filled(chosen.keep, document, int(VERIFICATIONS * chosen.scale))
+    with ground as (url, folder), house(folder, folder / KEYS, None, url) as city:
         found = _measured(city, document, chosen.rounds, chosen.only)
         table = _table(city, found, chosen.rounds)
     print(table)
@@ -78,22 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 # Made once by the filling run and kept with the data, since what is encrypted is encrypted for them.
-_KEYS, _FILLED, _SERVER = "keys", "filled", "server"
+KEYS, _FILLED, _SERVER = "keys", "filled", "server"
 
 
 @contextmanager
-def _ground(keep: Path | None, document: Mapping[str, Any], count: int) -> Iterator[tuple[str, Path]]:
+def filled(keep: Path | None, document: Mapping[str, Any], count: int) -> Iterator[tuple[str, Path]]:
     """The address of a filled database, and the folder with the keys that it was filled with."""
     with tempfile.TemporaryDirectory() as temporary:
         if keep is None:
-            make_keys(Path(temporary) / _KEYS, Algorithm.ED25519)
+            make_keys(Path(temporary) / KEYS, Algorithm.ED25519)
             with start_postgres() as server:
                 url = fresh_database(server)
                 _fill(url, Path(temporary), document, count)
                 yield url, Path(temporary)
             return
         if not (keep / _FILLED).exists():
-            make_keys(keep / _KEYS, Algorithm.ED25519)
+            make_keys(keep / KEYS, Algorithm.ED25519)
             with keep_postgres(keep / _SERVER, durable=False) as server:
                 (keep / _FILLED).write_text(name := fresh_database(server).rpartition("/")[2])
                 _fill(server.url.rpartition("/")[0] + f"/{name}", keep, document, count)
@@ -111,7 +111,7 @@ def _brought_up(url: str) -> None:
 
 
 def _fill(url: str, folder: Path, document: Mapping[str, Any], count: int) -> None:
-    office = open_office(kit.settings(url, folder / _KEYS), wake=kit.Bells())
+    office = open_office(kit.settings(url, folder / KEYS), wake=kit.Bells())
     sizes = fill(office, document, count, lambda words: print(words, flush=True))
     print(", ".join(f"{size:,} {name}" for name, size in sizes.items()), flush=True)
     office.close()

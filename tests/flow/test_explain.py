@@ -55,9 +55,11 @@ def test_every_lookup_names_grant_rows_time_outcome_digest_and_places(broker: Br
     sends = [{"material": "licence", "step": 2}, {"material": "premises", "step": 1}]
     assert by_source(told)[REGISTER]["rows"] == sends
     receipt = broker.receipt(number)["materials"]
-    assert [(one["material"], one["decision"]) for one in told["materials"]] == [
-        (one["material"], one["decision"]) for one in receipt
+    assert [(one["material"], one["holder"], one["decision"]) for one in told["materials"]] == [
+        (one["material"], one["holder"], one["decision"]) for one in receipt
     ]
+    whose = "材料 身份证明 · 法定代表人（负责人）：免提交"
+    assert whose in explanation_text(told, "zh"), "each person's papers are told apart"
     assert broker.entries("explained")[0]["by"] == "审计员"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from broker.core.errors import Problem
+from broker.core.field_names import field_name
 from broker.core.people import Assignment, ConsoleRole, ScopeKind
 from broker.core.problems import PROBLEMS
 from broker.flow import people
@@ -92,6 +93,16 @@ def role_words(one: Assignment) -> str:
     return role if one.kind is ScopeKind.EVERYTHING else f"{role} · {gettext(SCOPES[one.kind])} {one.value}"
 
 
+def _field_told(key: str) -> str:
+    """A field of an answer, in plain words."""
+    return told(field_name(key))
+
+
+def _fields_told(keys: Iterable[str]) -> str:
+    """Several of them, in one line."""
+    return ("; " if language() == "en" else "、").join(map(_field_told, keys))
+
+
 def _around() -> dict[str, Any]:
     frame: Frame = current_app.extensions["console"]
     visit = current_visit()
@@ -105,6 +116,8 @@ def _around() -> dict[str, Any]:
         "here": request.full_path.rstrip("?") if request.method == "GET" else url_for("console.home_index"),
         "asset": asset,
         "told": told,
+        "field_told": _field_told,
+        "fields_told": _fields_told,
         "when": when,
         "clock": clock,
         "Role": ConsoleRole,
