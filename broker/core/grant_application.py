@@ -178,8 +178,8 @@ def due_on(calendar: Calendar, applied_at: datetime, sharing: str, terms: Terms)
     return end, calendar.covers(day, end)
 
 
-def check_renewal(application: Application, renewed: Grant | None) -> None:
-    """Raises ``CallerProblem`` ``application.renewal`` unless it renews a grant of the same system and source.
+def check_renewal(application: Application, renewed: Grant | None) -> Grant:
+    """What it renews. Raises ``CallerProblem`` ``application.renewal`` unless that is of the same system and source.
 
     An expired grant can be renewed; a revoked one is applied for anew, so that nobody overlooks why it was revoked, and
     a suspended one is restored first.
@@ -187,6 +187,7 @@ def check_renewal(application: Application, renewed: Grant | None) -> None:
     same = renewed is not None and (renewed.client, renewed.source) == (application.client, application.source)
     if renewed is None or not same or renewed.state != IN_FORCE:
         raise CallerProblem("application.renewal", got=application.renews, pointer="/renews")
+    return renewed
 
 
 def check_decider(application: Application, decider: Actor, reason: str) -> None:

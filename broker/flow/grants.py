@@ -135,9 +135,9 @@ def decide(
         if verdict.approve:
             decided = approve(found, decider, verdict.reason, verdict.trim, pulse.now)
             if found.renews:
-                renewed = policy.grants.get(found.renews)
-                check_renewal(found, renewed)  # it may have been revoked since
-                decided = after(decided, policy.grants[found.renews])
+                # It may have been revoked since, or be just now: whoever takes it away waits for us, and then sees
+                # what renews it.
+                decided = after(decided, check_renewal(found, work.grant(found.renews)))
             entries = _given(work, catalog, decided, pulse)
         else:
             decided, entries = refuse(found, decider, verdict.reason, pulse.now), []
@@ -183,19 +183,20 @@ def withdraw(
         work.move_policy()
         told = {"grant": grant, "by": actor.by, "unit": actor.unit, "comment": reason, **_signed(caller)}
         work.record([entry(f"grant_{state}", pulse.now, **told)])
-        work.record(follow(work, policy, grant, state, who, pulse.now))
+        work.record(follow(work, grant, state, who, pulse.now))
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
 
 
-def follow(work: Work, policy: Policy, grant: str, state: str, by: str, now: datetime) -> list[Entry]:
+def follow(work: Work, grant: str, state: str, by: str, now: datetime) -> list[Entry]:
     """Let what renews a grant share its fate, in the same transaction; an entry for each, which names what it renews.
 
+    The caller has changed the grant, and so waited for whoever was just renewing it: what they gave is read here.
     Restored is only what was suspended by the same; what stands as it should already is left.
     """
     told = []
     for name in renewals_of(grant, work.applications()):
-        one = policy.grants.get(name)
+        one = work.grant(name)
         if one is None or one.state not in _FROM[state] or (state == IN_FORCE and one.suspended_by != by):
             continue
         if work.change_grant_state(name, one.state, state, by):

@@ -34,7 +34,7 @@ from broker.flow.caller import Caller, Identify, identified
 from broker.flow.explain import payload_of
 from broker.flow.matters import answer_in, related_in
 from broker.flow.orders import Person
-from broker.flow.parts import Parts, new_id
+from broker.flow.parts import Parts, new_id, require_signing
 from broker.flow.promises import NOTICE_TYPE
 from broker.flow.questions import question_from
 from broker.ports import Client, NewDelivery, Policy, Pulse, StoredVerification, Work
@@ -247,11 +247,13 @@ def _reopen(parts: Parts, work: Work, policy: Policy, objection: Objection, now:
               objection=objection.id, source=objection.source)
         for one in found
     ])  # fmt: skip
+    owed = [one for one in found if policy.clients[one.client].callback_url]
+    if owed:
+        require_signing(policy, parts.signer, now)
     deliveries = [
         NewDelivery(new_id(now), one.verification, one.client, f"objection:{objection.id}",
                     seal(canonical(_notice(parts, objection, one, now)), parts.signer, NOTICE_TYPE))
-        for one in found
-        if policy.clients[one.client].callback_url
+        for one in owed
     ]  # fmt: skip
     work.add_deliveries(deliveries, now)
 

@@ -18,6 +18,7 @@ from broker.core.errors import OperatorProblem
 from broker.core.own_key import KeyState, OwnKey
 from broker.core.receipt import moment
 from broker.flow.parts import Parts
+from broker.ports import Work
 from broker.ports.own_keys import KeptKey, KeyFolder
 
 
@@ -91,6 +92,7 @@ def rotate_key(parts: Parts, folder: KeyFolder, name: str, overlap: timedelta) -
     if new is None:
         raise OperatorProblem("key.unusable", got=name, expected="a key made by broker keys prepare")
     with parts.store.write() as work:
+        work.lock_keys()
         pulse = work.pulse()
         known = parts.policy(work, pulse).own_keys
         before, after = known[old.verifier.key_id], known.get(new.verifier.key_id)
@@ -99,8 +101,8 @@ def rotate_key(parts: Parts, folder: KeyFolder, name: str, overlap: timedelta) -
         after.require_signing(pulse.now)
         if after.state is KeyState.COMING:
             ends = min(filter(None, (before.not_after, pulse.now + overlap)))
-            work.change_own_key(before, replace(before, state=KeyState.RETIRED, not_after=ends))
-            work.change_own_key(after, replace(after, state=KeyState.ACTIVE))
+            _changed(work, before, replace(before, state=KeyState.RETIRED, not_after=ends))
+            _changed(work, after, replace(after, state=KeyState.ACTIVE))
             work.move_policy()
             work.record([entry("own_key_rotated", pulse.now, key=new.verifier.key_id, before=old.verifier.key_id,
                                overlap_until=moment(ends), **_of(after))])  # fmt: skip
@@ -143,6 +145,12 @@ def revoke_own_key(parts: Parts, key_id: str, reason: str) -> None:
     _change(parts, key_id, change, reason)
 
 
+def _changed(work: Work, before: OwnKey, after: OwnKey, reason: str = "") -> None:
+    """Change it where it is as it was read; an entry must not tell of a change that did not happen."""
+    if not work.change_own_key(before, after, reason):
+        raise OperatorProblem("register.unknown", got=before.verifier.key_id)  # changed meanwhile: look again
+
+
 def _change(
     parts: Parts,
     key_id: str,
@@ -150,13 +158,13 @@ def _change(
     reason: str = "",
 ) -> None:
     with parts.store.write() as work:
+        work.lock_keys()  # whoever changes it just now is waited for: what they have left is changed, or refused
         pulse = work.pulse()
         before = parts.policy(work, pulse).own_keys.get(key_id)
         if before is None:
             raise OperatorProblem("register.unknown", got=key_id)
         after, kind, facts = change(before, pulse.now)
-        if not work.change_own_key(before, after, reason):
-            raise OperatorProblem("register.unknown", got=key_id)  # somebody else has just changed it: look again
+        _changed(work, before, after, reason)
         work.move_policy()
         work.record([entry(kind, pulse.now, key=key_id, **_of(before), **facts)])
         # Crash before this commit: nothing has changed. After it: every process publishes it so.

@@ -92,7 +92,9 @@ class Parts:
     _editions: dict[int, Edition] = field(default_factory=dict)
 
     def policy(self, work: Work, pulse: Pulse) -> Policy:
-        """The administrators' decisions as of this transaction."""
+        """The administrators' decisions as of this transaction; what it has decided itself is not remembered."""
+        if pulse.moved:
+            return work.policy(pulse.version)
         known = self._policy
         if known is None or known.version != pulse.version:
             known = self._policy = work.policy(pulse.version)

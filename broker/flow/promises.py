@@ -24,7 +24,7 @@ from broker.core.errors import BrokerProblem
 from broker.core.plan import Need, lookup_of
 from broker.core.receipt import moment, receipt_digest
 from broker.flow.matters import Matters, disputed, matters_of, new_lookup
-from broker.flow.parts import Parts, new_id
+from broker.flow.parts import Parts, new_id, require_signing
 from broker.ports import Held, LookupRow, NewDelivery, NewLookup, Policy, Work
 from broker.ports.waiting import Promise, PromiseOfCase
 
@@ -134,6 +134,7 @@ def keep(
                   answer=finding.digest)
         ])  # fmt: skip
         if checked.state != "kept" and policy.clients[one.client].callback_url:
+            require_signing(policy, parts.signer, now)
             notice = seal(canonical(_notice(parts, one, matters, checked, now)), parts.signer, NOTICE_TYPE)
             kind = f"promise:{checked.need.key}"
             work.add_deliveries([NewDelivery(new_id(now), one.id, one.client, kind, notice)], now)

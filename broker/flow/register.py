@@ -99,7 +99,7 @@ def set_grant_state(parts: Parts, grant: str, state: str, by: str = "", reason: 
             raise CallerProblem("application.grant-state", got=found.state, expected=f"{IN_FORCE} or {SUSPENDED}")
         work.move_policy()
         work.record([entry(f"grant_{state}", pulse.now, grant=grant, directly=True, by=by, comment=reason)])
-        work.record(follow(work, parts.policy(work, pulse), grant, state, "operator", pulse.now))
+        work.record(follow(work, grant, state, "operator", pulse.now))
         # Crash before this commit: the grant is as it was. After it: no process asks under it from its next claim on.
         work.commit()
     return True

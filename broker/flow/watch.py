@@ -80,8 +80,7 @@ def _raise(parts: Parts, work: Work, flag: Flag) -> None:
             entry("grant_suspended", flag.raised_at, grant=one.id, client=one.client, source=one.source, flag=flag.id,
                   rule=flag.rule.value, comment=describe(flag.rule, flag.evidence)["en"])
         ])  # fmt: skip
-        policy = parts.policy(work, work.pulse())
-        work.record(follow(work, policy, one.id, SUSPENDED, Role.CENTRE.value, flag.raised_at))
+        work.record(follow(work, one.id, SUSPENDED, Role.CENTRE.value, flag.raised_at))
 
 
 def _suspended(parts: Parts, work: Work, flag: Flag) -> list[Grant]:

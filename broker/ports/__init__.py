@@ -196,6 +196,7 @@ class Pulse:
 
     version: int
     now: datetime
+    moved: bool = False  # by this transaction itself: whether that version will ever be, only its commit decides
 
 
 @dataclass(frozen=True, slots=True)

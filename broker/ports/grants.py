@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from broker.core.authorise import Grant
 from broker.core.grant_application import Application
 from broker.core.misuse import Action, Evidence, RuleName
 
@@ -91,6 +92,10 @@ class GrantsWork(Protocol):
 
     def change_grant_state(self, grant: str, before: str, after: str, by: str) -> bool:
         """False where its state is no longer the one from before. ``by``: a department, or the role that acts."""
+        ...
+
+    def grant(self, number: str) -> Grant | None:
+        """A grant as it stands, not as the policy has it in memory; locked until this transaction ends."""
         ...
 
     def permits_of(self, verification: str) -> str:

@@ -111,11 +111,12 @@ class SqlWork(
         """On a connection whose transaction is open."""
         super().__init__(connection, statements)
         self._read_key = read_key
+        self._moved = False
 
     def pulse(self) -> Pulse:
         """The policy's version and the database's clock."""
         version, now = self._run(self._sql.pulse).one()
-        return Pulse(version, t.moment_from(now))
+        return Pulse(version, t.moment_from(now), self._moved)
 
     def policy(self, version: int) -> Policy:
         """Everything the administrators decided, as this transaction sees it."""
@@ -137,6 +138,11 @@ class SqlWork(
     def _client_key(self, row: Any) -> ClientKey:
         verifier = self._read_key(row.public_key, row.key_id)
         return ClientKey(row.client_id, verifier, row.not_before, row.not_after, row.revoked_at)
+
+    def grant(self, number: str) -> Grant | None:
+        """A grant as it stands, locked until this transaction ends."""
+        row = self._run(select(t.access_grant).where(t.access_grant.c.id == number).with_for_update()).one_or_none()
+        return None if row is None else grant_from(row)
 
     def edition(self, number: int) -> tuple[str, bytes]:
         """Digest and published bytes of an edition; raises ``OperatorProblem`` ``edition.none``."""
@@ -511,6 +517,7 @@ class SqlWork(
 
     def move_policy(self) -> None:
         """Let every process read the policy again, from its next transaction on."""
+        self._moved = True
         self._later(self._sql.move_policy)
 
 

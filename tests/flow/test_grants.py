@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -522,3 +523,43 @@ def test_whatever_is_given_was_asked_for(
     assert set(given.items) == set(items if chosen is None else chosen)
     assert given.daily_calls == (calls if fewer is None else fewer)
     assert scope_from(json.loads(json.dumps(scope_values(given)))) == given
+
+
+ON_POSTGRESQL = pytest.mark.parametrize("store", ["postgresql"], indirect=True)  # where transactions run side by side
+
+
+@ON_POSTGRESQL
+def test_a_renewal_given_just_while_the_grant_is_revoked_is_revoked_with_it(owned: Broker) -> None:
+    """Whichever comes first, nothing is in force that renews a revoked grant."""
+    first = steps.apply(owned.parts, WISH, APPLICANT).id
+    steps.decide(owned.parts, first, YES, DECIDER)
+    later = replace(SCOPE, valid_to=SCOPE.valid_to + timedelta(days=300))
+    second = steps.apply(owned.parts, replace(WISH, renews=first, scope=later), APPLICANT).id
+    other = owned.another()
+    revoking = threading.Thread(target=steps.withdraw, args=(other.parts, first, REVOKED, "滥用", DECIDER))
+
+    def meanwhile(kind: str) -> bool:
+        if kind == "grant_registered":
+            revoking.start()
+            revoking.join(0.3)  # it may have to wait for us
+        return False
+
+    owned.store.refuse = meanwhile
+    steps.decide(owned.parts, second, YES, DECIDER)
+    revoking.join()
+    assert {grants(owned)[one].state for one in (first, second)} == {REVOKED}
+    assert [one["grant"] for one in owned.entries("grant_revoked")][-2:] == [first, second]
+
+
+@ON_SQLITE
+def test_what_a_transaction_decided_that_never_was_is_not_remembered(owned: Broker) -> None:
+    """Else the next version, another process's, would be taken for the one that was lost."""
+    with owned.parts.store.write() as work:
+        work.change_grant_state(f"g-{catalogue.LICENCES}", IN_FORCE, SUSPENDED, "")
+        work.move_policy()
+        seen = owned.parts.policy(work, work.pulse())
+        assert seen.grants[f"g-{catalogue.LICENCES}"].state == SUSPENDED  # and is lost with this transaction
+    register.set_grant_state(owned.another().parts, f"g-{catalogue.REGISTER}", REVOKED)
+    known = grants(owned)
+    assert known[f"g-{catalogue.LICENCES}"].state == IN_FORCE
+    assert known[f"g-{catalogue.REGISTER}"].state == REVOKED

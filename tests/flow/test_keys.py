@@ -383,3 +383,27 @@ def test_processes_that_start_together_register_each_key_once(broker: kit.Broker
     assert registered == len(broker.entries("own_key_registered"))
     assert sum(counted) == registered + len(broker.entries("source_key_registered"))
     assert len(broker.entries("source_key_registered")) == 1
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_a_key_is_replaced_once_however_often_it_is_typed(
+    broker: kit.Broker, keys_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(keys_folder, tmp_path / "keys")
+    folder = Folder(tmp_path / "keys")
+    own_keys.prepare_key(broker.parts, folder, RECEIPT, None, None)
+    other = broker.another()
+    typed = threading.Thread(target=own_keys.rotate_key, args=(other.parts, folder, RECEIPT, DAY))
+
+    def meanwhile(kind: str) -> bool:
+        if kind == "own_key_rotated" and not typed.ident:
+            typed.start()
+            typed.join(0.3)  # it may have to wait for us
+        return False
+
+    broker.store.refuse = meanwhile
+    own_keys.rotate_key(broker.parts, folder, RECEIPT, DAY)
+    typed.join()
+    assert len(broker.entries("own_key_rotated")) == 1
+    states = [row.state for row in broker.rows("SELECT state FROM own_key WHERE name = :name", name=RECEIPT)]
+    assert sorted(states) == ["active", "retired"]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.core.answer import Answer, Reason
 from broker.core.envelope import unb64
-from broker.flow import register
+from broker.core.errors import OperatorProblem
+from broker.core.own_key import KeyRole, KeyState
+from broker.flow import own_keys, register
 from broker.flow.deliver import deliver
 from broker.flow.promises import ATTEMPTS, promises_kept_back
 from broker.ports import Client
 from broker.ports.waiting import Promise
+from broker.signing.key_folder import Folder
 from tests.flow import kit
 from tests.flow.catalogue import POPULATION, REGISTER
 from tests.flow.kit import Broker, Script, just
@@ -199,3 +205,25 @@ def test_a_false_promise_is_told_by_a_signed_notice(
     assert says["verification"] == number
     assert [one.state for one in promises(broker, number)] == ["broken"]
     assert len(broker.entries("promise_checked")) == 1
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_no_notice_is_signed_by_a_key_that_is_over(broker: Broker, keys_folder: Path) -> None:
+    """Whoever is told would refuse it; the check waits until the process has its new key."""
+    number = promised(broker, just(Reason.CANCELLED))
+    broker.execute("UPDATE client SET callback_url = 'https://approvals.example/news'")
+    own_keys.adopt_keys(broker.parts, Folder(keys_folder))
+    own_keys.limit_key(broker.parts, broker.parts.signer.key_id, datetime.now(UTC) + timedelta(milliseconds=20))
+    broker.expire_leases()
+    while not key_is_over(broker):
+        time.sleep(0.005)
+    with pytest.raises(OperatorProblem, match=r"key\.expired"):
+        broker.work_off()
+    assert [one.state for one in promises(broker, number)] == ["open"]
+    assert broker.entries("promise_checked") == []
+
+
+def key_is_over(broker: Broker) -> bool:
+    return {state for own, state in own_keys.all_keys(broker.parts) if own.role is KeyRole.RECEIPT} == {
+        KeyState.RETIRED
+    }
