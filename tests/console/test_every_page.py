@@ -5,10 +5,7 @@ from __future__ import annotations
 from tests.console.kit import Browser, Watched
 from tests.console.test_speed import PAGES, filled, login_of
 
-FILES = {
-    "figures_export", "papers_export", "papers_reports_export", "supply_export", "supply_department_export",
-    "cases_bundle", "orders_evidence",
-}  # fmt: skip
+FILES = {"cases_bundle", "orders_evidence"} | {name for name in PAGES if name.endswith("_export")}
 WITHIN = {"audit_progress"}  # what the log's page asks for by itself, and no page
 REDIRECTS = {"access_prove"}  # to where one came from, for whoever has just proved it: not a page of this visit
 
