@@ -24,6 +24,8 @@ def starts_formula(text: str) -> bool:
 
 def safe(text: str) -> str:
     """The text for a CSV cell: with an apostrophe where it could be a formula, or looks as if made safe already."""
+    if text[:1].isalnum():
+        return text  # nearly every cell of a large table
     return f"'{text}" if starts_formula(text.lstrip("'")) else text
 
 

@@ -88,9 +88,8 @@ class FiguresRows(Rows):
 
     def _papers_of(self, reports: Sequence[str]) -> dict[str, tuple[Paper, ...]]:
         found: dict[str, list[Paper]] = {one: [] for one in reports}
-        for row in self._run(select(f.paper).where(f.paper.c.report_id.in_(reports))):
-            one = Paper(row.material, row.original, row.standing, row.reason, row.source, row.verification, row.note)
-            found[row.report_id].append(one)
+        for report, *paper in self._run(self._sql.papers_of, b_ids=self._sql.listed(reports)):
+            found[report].append(Paper(*paper))
         by_material = attrgetter("material")  # sorted here: databases differ in how they order "@" and letters
         return {report: tuple(sorted(papers, key=by_material)) for report, papers in found.items()}
 

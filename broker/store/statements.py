@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from broker.ports.figures import Paper
+from broker.store import figures_tables as f
 from broker.store import tables as t
 from broker.store import waiting_tables as w
 
@@ -232,6 +235,10 @@ class Statements:
         )
 
     def _for_reading(self) -> None:
+        # One list, not a place for each of its values: of five thousand, those take longer to bind than to find.
+        self.papers_of = select(f.paper.c.report_id, *(f.paper.c[one.name] for one in fields(Paper))).where(
+            self._among(f.paper.c.report_id, "b_ids")
+        )
         self.decided_among = _stored().where(
             t.verification.c.state != "admitted", self._among(t.verification.c.id, "b_ids")
         )

@@ -127,6 +127,7 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "accounts_unlock": {OPERATOR},
     "accounts_password": {OPERATOR},
     "accounts_second_factor": {OPERATOR},
+    "choices_options": EVERYBODY,
     "access_account": EVERYBODY,
     "access_stay": EVERYBODY,
     "access_changing": EVERYBODY,

@@ -98,6 +98,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "accounts_index": ("operator", "/accounts"),
     "accounts_new": ("operator", "/accounts/new"),
     "accounts_account": ("operator", "/accounts/reader"),
+    "choices_options": ("reader", "/choices/item?field=q&q=开办"),
     "access_account": ("reader", "/account"),
     "access_prove": ("reader", "/prove"),
     "orders_evidence": (OFFICER, "/orders/{answered}/evidence"),

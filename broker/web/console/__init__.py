@@ -30,6 +30,7 @@ from broker.web.console.accounts import accounts_area
 from broker.web.console.area import Area, Console
 from broker.web.console.audit import audit_area
 from broker.web.console.cases import cases_area
+from broker.web.console.choices import choices_area
 from broker.web.console.coverage import coverage_area
 from broker.web.console.drafts import drafts_area
 from broker.web.console.editions import editions_area
@@ -68,6 +69,7 @@ AREAS: Sequence[Callable[[Console], Area]] = (
     embargoes_area,
     keys_area,
     accounts_area,
+    choices_area,
     access_area,
 )
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
+from flask_babel import gettext
+from werkzeug.datastructures import MultiDict
 
 from broker.core.errors import CallerProblem
 from broker.core.findings import Finding, found
@@ -17,6 +19,7 @@ from broker.flow import publish as steps
 from broker.ports import Draft
 from broker.store.catalog_file import read_row
 from broker.web.console.area import Console
+from broker.web.console.choices import drafted_names, meant
 from broker.web.console.lists import Seen
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.row_form import (
@@ -37,6 +40,7 @@ _KEYS = {
     "scenes": re.compile(r"(?:enterprise|individual)-[1-9][0-9]*[.][1-9][0-9]*"),
     "regions": re.compile(r"[1-9][0-9]{5}"),
 }
+_NEW_MATERIAL, _ADD_MATERIAL = "new:materials", "add:materials"  # one of hundreds: typed, not chosen from a list
 _KEYS |= {"materials": _KEYS["items"], "sources": _KEYS["items"]}
 
 
@@ -69,12 +73,15 @@ class DraftRows:
         old = _row_in(seen, section, key)
         row, findings = self._read(seen, section, old)
         act = request.form.get("act", "")
-        at = ""
-        if act and row is not None:
-            row, at = acted(row, act, request.form) if act != "refresh" else (row, "")
+        at, wrong, form = "", "", MultiDict(request.form)
+        if act == _ADD_MATERIAL:
+            form, wrong = _with_key(seen, form)
+        if act and row is not None and not wrong:
+            row, at = acted(row, act, form) if act != "refresh" else (row, "")
         found_here = findings or self._found(seen, section, key, row)
         if act:
-            return self._form(seen, section, key, row, found_here, at=at or "row", is_kept=False)
+            status = 422 if wrong else 200
+            return self._form(seen, section, key, row, found_here, wrong, status, at=at or "row", is_kept=False)
         broken = findings or self._broken(seen, found_here)
         if broken:
             placed = [_at_row(one, section, key) for one in broken]
@@ -146,7 +153,7 @@ class DraftRows:
             saved="saved" in request.args, is_new=is_new, theirs=as_yaml(theirs) if theirs is not None else "",
             outside=_outside(seen, section, key),
             in_use=not is_new and section != "items" and bool(_users(seen, section, key)), at=at, is_kept=is_kept,
-            so_far=json.dumps(row, ensure_ascii=False),
+            so_far=json.dumps(row, ensure_ascii=False), sought=request.form.get(_NEW_MATERIAL, "") if wrong else "",
         )  # fmt: skip
 
 
@@ -161,6 +168,19 @@ _EMPTY: dict[str, Any] = {
     "scenes": {"life_cycle": "enterprise", "stage": {"zh": "", "en": ""}, "name": {"zh": "", "en": ""}, "number": ""},
     "regions": {"name": {"zh": "", "en": ""}, "levels": ["city", "county"]},
 }  # fmt: skip
+
+
+def _with_key(seen: Seen, form: MultiDict[str, str]) -> tuple[MultiDict[str, str], str]:
+    """The form with the material that was typed as its key; else what to ask back: it may mean several, or none."""
+    typed = form.get(_NEW_MATERIAL, "").strip()
+    names = drafted_names(seen.listing.document, "material")
+    key, unclear = meant(typed, names)
+    if unclear:
+        them = "；".join(one.words for one in unclear)
+        return form, gettext("“%(typed)s” could mean several: %(them)s", typed=typed, them=them)
+    if key and key not in names:
+        return form, gettext("The list has no material “%(typed)s”. Add it to the draft first.", typed=typed)
+    return MultiDict({**form.to_dict(flat=False), _NEW_MATERIAL: [key]}), ""
 
 
 def _of(seen: Seen) -> Draft:

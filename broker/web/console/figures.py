@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Response, request
 from flask_babel import gettext
@@ -23,6 +23,7 @@ from broker.flow.parts import Parts
 from broker.ports.figures import Frozen, Where
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
 from broker.web.console.chart import Column, columns
+from broker.web.console.choices import Choice, choice_of, meant, names_of
 from broker.web.console.figure_words import GROUPS, RATE_WORDS, name_of
 from broker.web.console.list_words import MODES
 from broker.web.console.page import shown
@@ -123,6 +124,7 @@ class Seen:
     first: str  # the first month that holds anything
     refusals: Sequence[tuple[str, int]]  # code, count
     crossed: Mapping[str, Mapping[str, Figures]]  # department, month
+    unclear: Sequence[Choice]  # what the item that was typed could mean
 
 
 class _Pages:
@@ -141,7 +143,7 @@ class _Pages:
         return shown(
             "figures/index.html", seen=seen, picture=picture, rates=RATES, rate_words=RATE_WORDS, groups=GROUPS,
             percent=percent, choices=choices_of(seen.catalog), has_any=has_any, problems=PROBLEMS,
-            periods=periods(seen.first, seen.asked.back[-1]),
+            periods=periods(seen.first, seen.asked.back[-1]), item=_item(seen),
         )  # fmt: skip
 
     def export(self, kind: str) -> Response:
@@ -153,7 +155,7 @@ class _Pages:
         with self._parts.store.read() as work:
             pulse = work.pulse()
             catalog = self._parts.edition_in_force(work, self._parts.policy(work, pulse), pulse.now).catalog
-            asked = asked_from(month_of(day_of(pulse.now)), filters=ALL_FILTERS)
+            asked, unclear = _meant(asked_from(month_of(day_of(pulse.now)), filters=ALL_FILTERS), catalog)
             where = asked.counted(catalog)
             found = told_by(work, asked.by, where, asked.months)
             past = told_by(work, GroupBy.MONTH, where, sorted({*asked.back, *asked.months}))
@@ -169,7 +171,20 @@ class _Pages:
             total = total.plus(past.get(month, Figures()))
         shown_months = asked.months if len(asked.months) > 1 else asked.back
         by_month = [(month, past.get(month, Figures())) for month in shown_months]
-        return Seen(asked, catalog, groups, total, by_month, frozen, first, refusals, by_department)
+        return Seen(asked, catalog, groups, total, by_month, frozen, first, refusals, by_department, unclear)
+
+
+def _item(seen: Seen) -> str:
+    """The item as its input shows it."""
+    chosen = choice_of(seen.asked.where.get("item", ""), names_of(seen.catalog, "item"))
+    return request.args["item"] if seen.unclear else chosen.words
+
+
+def _meant(asked: Asked, catalog: Catalog) -> tuple[Asked, Sequence[Choice]]:
+    """With the item that was typed as its key – or without one, and those that it could mean."""
+    key, unclear = meant(asked.where.get("item", ""), names_of(catalog, "item"))
+    others = {name: value for name, value in asked.where.items() if name != "item"}
+    return replace(asked, where=others | ({"item": key} if key else {})), unclear
 
 
 def choices_of(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
@@ -180,7 +195,6 @@ def choices_of(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
         "department": [(lead, lead) for lead in sorted(leads)],
         "scene": [(key, name_of(GroupBy.SCENE, key, catalog)) for key in catalog.scenes],
         "life_cycle": [(key, told(words)) for key, words in LIFE_CYCLES.items()],
-        "item": sorted((key, told(item.name)) for key, item in catalog.items.items()),
         "mode": [(mode, told(words)) for mode, words in MODES.items()],
     }
 

@@ -7,7 +7,7 @@ Who may decide is the flow's business; the pages only show what it says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from flask_babel import gettext
 
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant, still_in_force
 from broker.core.case import Basis
-from broker.core.catalog import Catalog, Form
+from broker.core.catalog import Catalog, Form, Text
 from broker.core.day import CHINA, day_of
 from broker.core.errors import CallerProblem
 from broker.core.grant_application import Actor, Application, ApplicationState, Scope, Trim
@@ -26,6 +26,7 @@ from broker.flow import grants as steps
 from broker.ports import Client, Policy
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.case_words import BASES, FORMS
+from broker.web.console.choices import MOST, Choice, choice_of, fitting, meant, names_of
 from broker.web.console.grant_words import APPLICATION_STATES, GRANT_STATES
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.sheets import Table, exported
@@ -40,6 +41,7 @@ _DECIDES = only(ConsoleRole.OPERATOR, ConsoleRole.SOURCE_DEPARTMENT)
 _SEES_ALL = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR)
 _OVERSEES = (*_SEES_ALL, ConsoleRole.READER, ConsoleRole.LIST_EDITOR, ConsoleRole.LIST_APPROVER)
 _QUESTIONS = ("client", "source", "field", "item", "material")
+_PICKED = {"item": "matter", "material": "material"}  # questions that name one of hundreds, and of which
 _LISTED = 500  # of decided applications; the log has them all
 _LONG = {"legal_reference": 300, "purpose": 500, "reason": 1000}
 
@@ -104,6 +106,10 @@ class _Now:
         mine = self.mine()
         return [one for one in self.policy.clients.values() if one.unit in mine and one.state == "active"]
 
+    def names(self, of: str) -> Mapping[str, Text]:
+        """What can be chosen, by key."""
+        return names_of(self.catalog, of)
+
     def client_name(self, client: str) -> str:
         """What a system is called."""
         known = self.policy.clients.get(client)
@@ -117,6 +123,18 @@ class _Now:
     def state(self, grant: Grant) -> str:
         """How a grant stands now, in one word."""
         return (still_in_force(grant, self.now) or f"grant.{IN_FORCE}").removeprefix("grant.")
+
+
+@dataclass(frozen=True)
+class _Covering:
+    """The grants that the visitor may see, what was asked of them, and those that cover it."""
+
+    now: _Now
+    every: Sequence[Grant]
+    asked: Mapping[str, str]
+    unclear: Mapping[str, Sequence[Choice]]  # what a question's words could mean
+    standing: Sequence[Grant]
+    revoked: Sequence[Grant]
 
 
 class _Grants:
@@ -142,37 +160,39 @@ class _Grants:
 
     def matrix(self) -> Response:
         """System × source; and who may see what, by system, source and field, item or scene, material."""
-        now = _Now(self._console)
-        every, asked, standing, revoked = self._covering(now)
+        seen = self._covering()
+        now, asked = seen.now, seen.asked
         cells: dict[tuple[str, str], list[Grant]] = {}
-        for one in standing:
+        for one in seen.standing:
             cells.setdefault((one.client, one.source), []).append(one)
         known = now.catalog.sources.get(asked["source"])
         return shown(
-            "grants/matrix.html", now=now, cells=cells, asked=asked, is_asked=any(asked.values()), found=standing,
-            clients=sorted({one.client for one in every}), sources=sorted({one.source for one in every}),
-            revoked=revoked, fields=known.fields if known else (), opens=visitor().has(*_SEES.roles), **_words(),
-            query={name: value for name, value in asked.items() if value},
+            "grants/matrix.html", now=now, cells=cells, asked=asked, is_asked=any(asked.values()), found=seen.standing,
+            clients=sorted({one.client for one in seen.every}), sources=sorted({one.source for one in seen.every}),
+            revoked=seen.revoked, fields=known.fields if known else (), opens=visitor().has(*_SEES.roles), **_words(),
+            query={name: value for name, value in asked.items() if value}, unclear=seen.unclear,
+            shown={name: request.args[name] if name in seen.unclear else choice_of(asked[name], now.names(of)).words
+                   for name, of in _PICKED.items()},
         )  # fmt: skip
 
     def matrix_export(self, kind: str) -> Response:
         """The grants that the matrix shows, one in each line."""
-        now = _Now(self._console)
-        _, asked, standing, revoked = self._covering(now)
-        return exported(self._parts, _table(now, asked, [*standing, *revoked]), kind)
+        seen = self._covering()
+        return exported(self._parts, _table(seen.now, seen.asked, [*seen.standing, *seen.revoked]), kind)
 
-    def _covering(self, now: _Now) -> tuple[list[Grant], dict[str, str], list[Grant], list[Grant]]:
-        """Every grant the visitor may see, what was asked for, and what covers it: in force or not, and revoked."""
+    def _covering(self) -> _Covering:
+        """What the visitor may see of what was asked for."""
+        now = _Now(self._console)
         overseeing = visitor().has(*_OVERSEES)
         every = [one for one in now.policy.grants.values() if overseeing or now.sees(one.client, one.source)]
-        asked = {name: request.args.get(name, "").strip() for name in _QUESTIONS}
+        asked = {name: request.args.get(name, "").strip()[:200] for name in _QUESTIONS}
+        unclear: dict[str, list[Choice]] = {}
+        for name, of in _PICKED.items():
+            asked[name], fits = meant(asked[name], now.names(of))
+            unclear |= {name: fits} if fits else {}
         found = _covering(every, now.catalog, asked)
-        return (
-            every,
-            asked,
-            [one for one in found if one.state != REVOKED],
-            [one for one in found if one.state == REVOKED],
-        )
+        revoked = [one for one in found if one.state == REVOKED]
+        return _Covering(now, every, asked, unclear, [one for one in found if one.state != REVOKED], revoked)
 
     def application(self, number: str) -> Response:
         """One application, and the form to decide it."""
@@ -224,16 +244,20 @@ class _Grants:
             raise CallerProblem("application.grant", got=renewed.id)
         source = now.catalog.sources.get(renewed.source if renewed else request.values.get("source", ""))
         client = renewed.client if renewed else request.values.get("client", "")
-        today = day_of(now.now)
+        today, chosen = day_of(now.now), _chosen(renewed)
+        find = request.values.get("find", "").strip()[:200]
+        items, more = _offered(now, chosen["items"], find)
         return shown(
             "grants/apply.html", status=status, now=now, clients=now.clients(), client=client, source=source,
             renewed=renewed, wrong=wrong, typed=request.form, today=today, year=today + timedelta(days=365), **_words(),
-            bases=list(Basis), chosen=_chosen(renewed),
+            bases=list(Basis), chosen=chosen, find=find, items=items, more=more, most=MOST,
         )  # fmt: skip
 
     def applying(self) -> Response:
         """The form as sent."""
         form = request.form
+        if form.get("act") == "find":
+            return self._apply_page("", 200)
         now = _Now(self._console)
         client = next((one for one in now.clients() if one.id == form.get("client", "")), None)
         if client is None:
@@ -394,9 +418,17 @@ def _day(name: str) -> datetime:
 def _chosen(renewed: Grant | None) -> dict[str, set[str]]:
     """What is ticked: as it was sent, or as the grant that is renewed has it."""
     names = ("scenes", "items", "forms", "fields", "bases")
-    if request.form or renewed is None:
-        return {name: set(request.form.getlist(name)) for name in names}
+    if request.form or "find" in request.args or renewed is None:
+        return {name: set(request.values.getlist(name)) for name in names}
     return {name: set(map(str, getattr(renewed, name))) for name in names}
+
+
+def _offered(now: _Now, chosen: set[str], find: str) -> tuple[list[tuple[Choice, bool]], bool]:
+    """The items that are chosen, then those that fit what was searched for; and whether more of them would fit."""
+    names = now.names("item")
+    ticked = [(choice_of(key, names), True) for key in names if key in chosen]
+    fits = fitting(find, {key: name for key, name in names.items() if key not in chosen}, MOST + 1) if find else []
+    return [*ticked, *((one, False) for one in fits[:MOST])], len(fits) > MOST
 
 
 def _last_day(moment: datetime) -> str:

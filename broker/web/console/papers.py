@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
+from functools import cache, partial
 
 from flask import Response, request
 from flask_babel import gettext
@@ -142,9 +142,10 @@ class _Pages:
         with self._parts.store.read() as work:
             since, until = f"{asked.months[0]}-01", _last_day(asked.months[-1])
             found = work.reports(where, since, until, limit + 1, skip=skip, own=_own())
+        item_of = cache(lambda key: name_of(GroupBy.ITEM, key, catalog))
+        material_of = cache(lambda key: material_name(key, catalog))
         lines = [
-            Line(report, paper, name_of(GroupBy.ITEM, report.item, catalog), material_name(paper.material, catalog),
-                 read_note(report, paper))
+            Line(report, paper, item_of(report.item), material_of(paper.material), read_note(report, paper))
             for report in found[:limit] for paper in report.papers if Standing(paper.standing).unused
         ]  # fmt: skip
         return asked, catalog, lines, len(found) > limit
@@ -191,11 +192,13 @@ def _reports(asked: Asked, lines: Sequence[Line], *, further: bool) -> Table:
     heads = [gettext("Time"), gettext("Leading department"), gettext("Item"), gettext("Material"), gettext("Original"),
              gettext("How it stands"), gettext("Reason given"), gettext("Source"), gettext("System"), gettext("Case"),
              gettext("Body"), gettext("Staff number")]  # fmt: skip
+    # Looked up once, not in each of five thousand lines.
+    original = {True: gettext("yes"), False: gettext("no")}
+    standings, reasons = ({key: told(words) for key, words in of.items()} for of in (STANDINGS, PAPER_REASONS))
     rows: list[Sequence[Value]] = [
-        (when(one.report.at), one.report.department, one.item, one.material,
-         gettext("yes") if one.paper.original else gettext("no"), told(STANDINGS[one.paper.standing]),
-         told(PAPER_REASONS[one.paper.reason]), one.paper.source, one.report.client, one.report.case, one.report.unit,
-         one.report.operator)
+        (when(one.report.at), one.report.department, one.item, one.material, original[one.paper.original],
+         standings[one.paper.standing], reasons[one.paper.reason], one.paper.source, one.report.client,
+         one.report.case, one.report.unit, one.report.operator)
         for one in lines
     ]  # fmt: skip
     about = [(gettext("Months"), f"{asked.months[0]} – {asked.months[-1]}"),
