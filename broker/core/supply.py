@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from broker.core.catalog import Catalog, Material, Replacement, RowState, Text
+from broker.core.catalog import Catalog, Replacement, RowState, Text
 from broker.core.health import Day
 
 LATELY = timedelta(days=7)  # a confirmed row's source has answered within it, or it is not connected
@@ -38,6 +38,7 @@ class Owed:
     due: date | None
     state: Supply
     items: int  # that need the material
+    place: int  # in the material's chain, from 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,13 @@ def ledgers(
     rows: dict[str, list[Owed]] = {}
     names: dict[str, Text] = {}
     for material in catalog.materials.values():
-        for row in material.chain:
+        for place, row in enumerate(material.chain):
             department = _department(catalog, row)
             if department is not None:
                 names.setdefault(department["zh"], department)
-                owed = _owed(material, row, quality, today, now, needed.get(material.key, 0))
+                state = _state(row, quality, today, now)
+                owed = Owed(material.key, material.name, row.mode.value, row.source or "", row.due, state,
+                            needed.get(material.key, 0), place)  # fmt: skip
                 rows.setdefault(department["zh"], []).append(owed)
     found = [_ledger(catalog, names[name], theirs, quality) for name, theirs in rows.items()]
     return sorted(found, key=lambda one: (-one.count(Supply.OVERDUE), -len(one.rows), one.department["zh"]))
@@ -108,15 +111,11 @@ def _department(catalog: Catalog, row: Replacement) -> Text | None:
     return source.authority if source is not None and row.asks_source else None
 
 
-def _owed(
-    material: Material, row: Replacement, quality: Mapping[str, Quality], today: date, now: datetime, items: int
-) -> Owed:
+def _state(row: Replacement, quality: Mapping[str, Quality], today: date, now: datetime) -> Supply:
     if row.state is RowState.PROPOSED:
-        state = Supply.OVERDUE if row.due is not None and row.due < today else Supply.PROMISED
-    else:
-        heard = quality.get(row.source or "", Quality()).last_ok_at
-        state = Supply.CONNECTED if heard is not None and heard >= now - LATELY else Supply.SILENT
-    return Owed(material.key, material.name, row.mode.value, row.source or "", row.due, state, items)
+        return Supply.OVERDUE if row.due is not None and row.due < today else Supply.PROMISED
+    heard = quality.get(row.source or "", Quality()).last_ok_at
+    return Supply.CONNECTED if heard is not None and heard >= now - LATELY else Supply.SILENT
 
 
 def _ledger(catalog: Catalog, department: Text, rows: list[Owed], quality: Mapping[str, Quality]) -> Ledger:

@@ -33,6 +33,7 @@ JOURNEYS: Mapping[ConsoleRole, tuple[str, ...]] = {
     ),
     ConsoleRole.LIST_APPROVER: ("test_drafts::test_two_people_bring_a_change_into_force_with_the_keyboard_alone",),
     ConsoleRole.SOURCE_DEPARTMENT: (
+        "test_supply::test_a_departments_person_goes_from_home_through_ledger_order_and_objection",
         "test_orders::test_a_department_answers_an_order_with_remark_and_evidence",
         "test_objections::test_a_clerk_raises_an_objection_and_the_department_corrects_the_record",
         "test_figures::test_a_department_sees_its_own_ledger_and_no_other",

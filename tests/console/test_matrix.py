@@ -60,6 +60,7 @@ MATRIX: dict[str, set[ConsoleRole]] = {
     "supply_index": EVERYBODY,
     "supply_export": EVERYBODY,
     "supply_department": EVERYBODY,
+    "supply_row": {EDITOR},
     "supply_department_export": EVERYBODY,
     "previews_preview": {EDITOR, APPROVER},
     "previews_ask": {EDITOR, APPROVER},

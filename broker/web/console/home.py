@@ -23,6 +23,7 @@ from broker.ports.objections import Concern
 from broker.web.console.area import EVERY_ROLE, Area, Console, Nav
 from broker.web.console.orders import orders_wanted
 from broker.web.console.page import shown
+from broker.web.console.supply import overdue_of
 from broker.web.console.visit import visitor
 from broker.web.console.words import mark
 
@@ -37,6 +38,7 @@ _WORDS = {
     "embargoes": mark("Embargoes to approve"),
     "flags": mark("Flags nobody has looked at"),
     "cases": mark("Cases of your body that are not decided yet"),
+    "supply": mark("Promises of your department whose date has passed"),
     "stops": mark("Sources that are stopped by hand"),
     "keys": mark("Keys and credentials that end soon"),
     "accounts": mark("Accounts that are closed for a while"),
@@ -136,6 +138,15 @@ def _accounts(seen: _Seen) -> Iterator[Task]:
     yield Task("accounts", len(closed), 0, url_for("console.accounts_index", state="locked"))
 
 
+def _supply(seen: _Seen) -> Iterator[Task]:
+    if seen.catalog is None:
+        return
+    count, departments = overdue_of(seen.catalog, seen.pulse.now)
+    only_one = departments[0] if len(departments) == 1 else ""
+    url = url_for("console.supply_department", name=only_one) if only_one else url_for("console.supply_index")
+    yield Task("supply", count, 0, url)
+
+
 def _stops(seen: _Seen) -> Iterator[Task]:
     stopped = seen.parts.policy(seen.work, seen.pulse).stops
     count = sum(one in stopped for one in seen.catalog.sources) if seen.catalog else 0
@@ -192,6 +203,7 @@ _OF_ROLES: tuple[tuple[tuple[ConsoleRole, ...], Callable[[_Seen], Iterator[Task]
     ((ConsoleRole.LIST_EDITOR,), _drafts),
     ((ConsoleRole.CLERK,), _cases),
     ((ConsoleRole.AUDITOR,), _flags),
+    ((ConsoleRole.SOURCE_DEPARTMENT,), _supply),
     ((ConsoleRole.OPERATOR,), _stops),
     ((ConsoleRole.OPERATOR,), _embargoes),
     ((ConsoleRole.OPERATOR,), _keys),
