@@ -18,7 +18,7 @@ import requests
 import yaml
 from chinese_calendar import constants as state_council
 
-from broker.config import Settings
+from broker.config import Settings, require_sense
 from broker.connectors import connectors
 from broker.connectors.management import Management
 from broker.core.day import CHINA
@@ -43,6 +43,7 @@ from broker.signing.pkcs11 import SUFFIX
 from broker.signing.sm2 import Sm2Signer
 from broker.signing.vault import KEY_BYTES, CaseVault
 from broker.store.engine import Database
+from broker.store.password_list import PasswordList
 from broker.store.sessions import SharedSession
 from broker.store.work import SqlStore
 from broker.transport import deadline
@@ -89,6 +90,7 @@ class Office:
 def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
     """Wire a process from its settings. Raises ``OperatorProblem`` where keys or configuration are unusable."""
     _spare_memory()
+    require_sense(settings)
     folder = Path(settings.keys_folder)
     signer = open_key(folder / RECEIPT)
     log_signers = [open_key(folder / name) for name in LOG]
@@ -119,6 +121,7 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
             answer_days=settings.answer_days,
             consent_hours=settings.consent_hours,
             probe_minutes=settings.probe_minutes,
+            totp_neighbours=settings.totp_neighbours,
             key_warning_days=settings.key_warning_days,
         ),
         roads=roads,
@@ -127,6 +130,9 @@ def open_office(settings: Settings, *, wake: Wake | None = None) -> Office:
         misuse=read_misuse_rules(settings.misuse_file),
         terms=Terms(settings.approval_days_unconditional, settings.approval_days_conditional),
         groups=read_group_rules(settings.oidc_groups_file),
+        known_password=PasswordList(Path(settings.passwords_file)).holds
+        if settings.passwords_file
+        else lambda _: False,
     )
     drain = Drain(lambda source: look_up(parts, source))
     held = Folder(folder)

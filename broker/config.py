@@ -5,14 +5,16 @@ An unknown ``BROKER_`` variable refuses to start: it is a typing error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from broker.core.errors import OperatorProblem
 
 PREFIX = "BROKER_"
+_HOST = re.compile(r"(\[[^]]*\]|/[^,]*|::1|[^:]*)")  # of host:port, as a backend's URL may name several
 ROOT = Path(__file__).resolve().parent.parent
 _FOREIGN = {f"BROKER_TEST_{one}_URL" for one in ("DATABASE", "MARIADB", "REDIS")}  # read by the tests' servers
 
@@ -78,6 +80,17 @@ class Settings:
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
+    passwords_file: str = ""
+    """Passwords that nobody may choose: one a line, or SHA-1 digests in ascending order. Empty: those of our own."""
+    totp_neighbours: int = 1
+    """Steps of 30 s before and after the present one whose codes are taken: 1 where telephones' clocks differ, or 0."""
+    backend_tls: str = ""
+    """`verify`: PostgreSQL and Redis off this machine are refused without verified TLS. Empty: as their URLs say."""
+    tls_certificate_file: str = ""
+    """Certificate chain (PEM) of the web server itself, for a proxy on another machine. Empty: plain HTTP."""
+    tls_key_file: str = ""
+    """The private key of that certificate (PEM)."""
+
     oidc_issuer: str = ""
     """Identity provider of the console (OpenID Connect), as its discovery names itself. Empty: local accounts only."""
     oidc_client_id: str = ""
@@ -102,6 +115,14 @@ class Settings:
         return parts.scheme != "https" and not here
 
     @property
+    def unencrypted(self) -> tuple[str, ...]:
+        """The settings that lead over a network to a backend whose certificate nobody verifies."""
+        found = [("BROKER_DATABASE_URL", self.database_url), ("BROKER_MIGRATION_URL", self.migration_url)]
+        postgres = [name for name, url in found if _travels(url) and not _verified_postgres(url)]
+        redis = _travels(self.redis_url) and not _verified_redis(self.redis_url)
+        return (*postgres, *(["BROKER_REDIS_URL"] if redis else []))
+
+    @property
     def embedded(self) -> bool:
         """Whether workers are threads of the web process."""
         return not self.redis_url
@@ -118,6 +139,39 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
             raise OperatorProblem("config.invalid", got=name, expected="a known setting")
         values[kinds[name].name] = _read(name, text, str(kinds[name].type))
     return Settings(**values)  # type: ignore[arg-type]  # each was read as its field's type
+
+
+def require_sense(settings: Settings) -> None:
+    """Raises ``OperatorProblem`` ``config.invalid`` for what each setting allows and they together do not."""
+    if settings.totp_neighbours not in {0, 1}:
+        raise OperatorProblem("config.invalid", got="BROKER_TOTP_NEIGHBOURS", expected="0 or 1")
+    if settings.backend_tls not in {"", "verify"}:
+        raise OperatorProblem("config.invalid", got="BROKER_BACKEND_TLS", expected="verify")
+    if settings.backend_tls and settings.unencrypted:
+        expected = "sslmode=verify-full, or rediss:// with ssl_cert_reqs=required"
+        raise OperatorProblem("config.invalid", got=", ".join(settings.unencrypted), expected=expected)
+    if bool(settings.tls_certificate_file) != bool(settings.tls_key_file):
+        raise OperatorProblem("config.invalid", got="BROKER_TLS_CERTIFICATE_FILE", expected="with BROKER_TLS_KEY_FILE")
+
+
+def _travels(url: str) -> bool:
+    """Whether a URL leads off this machine."""
+    parts = urlsplit(url)
+    if parts.scheme.startswith("sqlite") or parts.scheme in {"", "redis+socket", "unix"}:
+        return False
+    asked = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", [])]
+    hosts = [_HOST.match(one).group(1) for text in asked for one in text.split(",") if one]  # type: ignore[union-attr]
+    return not hosts or not all(one in {"localhost", "[::1]", "::1"} or one.startswith(("127.", "/")) for one in hosts)
+
+
+def _verified_postgres(url: str) -> bool:
+    return parse_qs(urlsplit(url).query).get("sslmode") == ["verify-full"]
+
+
+def _verified_redis(url: str) -> bool:
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query)
+    return parts.scheme == "rediss" and asked.get("ssl_cert_reqs", ["required"])[-1] in {"required", "CERT_REQUIRED"}
 
 
 def _read(name: str, text: str, kind: str) -> str | int | float:

@@ -10,13 +10,14 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 from granian.server import Server
 
 from broker import log
 from broker.bootstrap import Office
 from broker.cli.shared import adopt, current_settings, office, require_schema, require_witnessed, told
+from broker.config import require_sense
 from broker.core.errors import OperatorProblem
 from broker.flow.publish import edition_digest
 from broker.housekeeping import Housekeeping
@@ -52,6 +53,9 @@ def serve(*, accept_edition: bool) -> None:
         backlog=1024,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
+        ssl_cert=Path(settings.tls_certificate_file) if settings.tls_certificate_file else None,
+        ssl_key=Path(settings.tls_key_file) if settings.tls_key_file else None,
+        ssl_protocol_min=SSLProtocols.tls12,
         log_access=False,  # a path may be personal in somebody's eyes; the audit log has what matters
     )
     server.serve()
@@ -92,6 +96,8 @@ def migrate_command() -> None:
     In PostgreSQL, BROKER_APP_ROLE is given the rights to work with rows, and to add to what only grows.
     """
     settings = current_settings()
+    with told():
+        require_sense(settings)
     database = Database(settings.migration_url or settings.database_url)
     with told():
         click.echo(f"schema {migrate(database, settings.app_role, lambda: _without(settings.app_role))}")

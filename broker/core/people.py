@@ -7,7 +7,7 @@ it is approved (``flow.publish``), because it depends on the list and not on the
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -199,13 +199,17 @@ def require_login(login: str) -> str:
     return login
 
 
-def require_password(password: str, login: str, common: Collection[str]) -> None:
-    """Raises ``CallerProblem`` ``person.password``: too short, too long, too well known, or the login itself."""
+def require_password(password: str, login: str, common: Collection[str], known: Callable[[str], bool]) -> None:
+    """Raises ``CallerProblem`` ``person.password``: too short, too long, too well known, or the login itself.
+
+    ``common`` are parts that no password may have, ``known`` says whether a whole password stands in the deployment's
+    list of those that others have used or lost.
+    """
     told = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not a well-known one, not the login"
     plain = password.casefold()
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or login in plain or len(set(plain)) < 5:
         raise CallerProblem("person.password", expected=told)
-    if any(word in plain for word in common):
+    if any(word in plain for word in common) or known(password):
         raise CallerProblem("person.password", expected=told)
 
 

@@ -42,6 +42,7 @@ class Limits:
     shred_batch: int = 200
     probe_minutes: float = 30.0  # of silence, after which a source is probed; 0: never
     key_warning_days: int = 30  # before the end of a key or credential, from which on people are told of it
+    totp_neighbours: int = 1  # steps of a one-time code before and after the present one that are taken
     quiet_minutes: int = 5  # after which a log that does not grow says that it is alive
 
 
@@ -82,6 +83,7 @@ class Parts:
     terms: Terms = field(default_factory=Terms)
     misuse: MisuseRules = field(default_factory=MisuseRules)
     groups: GroupRules | None = None  # which groups of the identity provider give roles; None: roles are given here
+    known_password: Callable[[str], bool] = lambda _: False  # whether the deployment's list has it; without one, never
     receipt_keys: Sequence[Verifier] = ()  # what is published: the signer's and its predecessors'
     references: Mapping[str, Sequence[CredentialReference]] = field(default_factory=dict)  # by platform
     reach: Reach = field(default_factory=Roadless)

@@ -245,7 +245,7 @@ def confirm(parts: Parts, secret: str, code: str, address: str = "") -> Opened:
     """
     with parts.store.write() as work:
         session, found, now = _unfinished(work, secret, {"enrol", "second"})
-        step = _accepted_step(_totp(parts, found), code, found.totp_step, now)
+        step = _accepted_step(parts, found, code, now)
         if step is None or _closed(found, now):
             _fail(work, found, now, "code")
             raise CallerProblem("access.refused")
@@ -267,7 +267,7 @@ def choose_password(parts: Parts, secret: str, password: str) -> Opened:
     """Replace the first password: the session goes on to its next step. Raises ``person.password``."""
     with parts.store.read() as work:
         _, known, _ = _unfinished(work, secret, {"password"})
-    require_password(password, known.person.login, COMMON)
+    require_password(password, known.person.login, COMMON, parts.known_password)
     if _matches(known.password, password):
         raise CallerProblem("person.password", expected="another password than the first")
     hashed = _hash(password)
@@ -287,7 +287,7 @@ def change_password(parts: Parts, secret: str, current: str, password: str) -> O
     with parts.store.read() as work:
         _, known, _ = _unfinished(work, secret, {"open"})
     count_attempt(parts, f"login:{known.person.login}", TRIES_PER_LOGIN)
-    require_password(password, known.person.login, COMMON)
+    require_password(password, known.person.login, COMMON, parts.known_password)
     right = bool(known.password) and _matches(known.password, current)
     hashed = _hash(password)
     with parts.store.write() as work:
@@ -347,7 +347,7 @@ def prove_again(parts: Parts, secret: str, code: str) -> Opened:
     """
     with parts.store.write() as work:
         session, found, now = _unfinished(work, secret, {"open"})
-        step = _accepted_step(_totp(parts, found), code, found.totp_step, now) if found.totp else None
+        step = _accepted_step(parts, found, code, now) if found.totp else None
         if step is None or _closed(found, now):
             _fail(work, found, now, "code")
             raise CallerProblem("access.refused")
@@ -515,12 +515,13 @@ def _totp(parts: Parts, found: Credentials) -> pyotp.TOTP:
     return pyotp.TOTP(secret.decode(), interval=STEP_SECONDS)
 
 
-def _accepted_step(totp: pyotp.TOTP, code: str, last: int, now: datetime) -> int | None:
-    """The step a code belongs to: this one or a neighbour, and never one that was accepted before."""
-    given = "".join(code.split())
+def _accepted_step(parts: Parts, found: Credentials, code: str, now: datetime) -> int | None:
+    """The step a code belongs to: this one or a neighbour that is allowed, and never one that was accepted before."""
+    totp, given = _totp(parts, found), "".join(code.split())
     current = int(now.timestamp()) // STEP_SECONDS
-    for step in (current, current - 1, current + 1):
-        if step > last and hmac.compare_digest(totp.generate_otp(step).encode(), given.encode()):
+    near = parts.limits.totp_neighbours
+    for step in sorted(range(current - near, current + near + 1), key=lambda one: abs(one - current)):
+        if step > found.totp_step and hmac.compare_digest(totp.generate_otp(step).encode(), given.encode()):
             return step
     return None
 

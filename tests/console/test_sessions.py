@@ -110,6 +110,35 @@ def test_whoever_is_warned_stays_signed_in_if_they_ask_for_it(small: House, smal
     watched.quiet()
 
 
+def test_a_session_that_ends_clears_every_window_without_the_server_and_keeps_what_was_typed(
+    small: House, small_browser: Browser
+) -> None:
+    """By time, in a window that nobody uses; at once, where somebody signs out in another."""
+    editor = small.account("list-editor")
+    watched = small_browser.page(editor)
+    page, other = watched.page, watched.page.context.new_page()
+    other.goto(f"{small.url}/console/list")
+    assert other.locator("main table").count() == 1
+    page.clock.install()
+    watched.go("/console/drafts")
+    page.fill("#comment", "还没有提交")
+    page.context.set_offline(True)
+    page.clock.fast_forward(int(people.IDLE.total_seconds()) * 1000)
+    page.clock.run_for(15_000)
+    assert page.locator("main h1").count() == 0
+    assert page.input_value("#comment") == "还没有提交"
+    assert page.locator("[data-after]").is_visible()
+    page.context.set_offline(False)
+    assert other.locator("main table").count() == 1, "the other window's time has not come"
+    third = page.context.new_page()
+    third.goto(f"{small.url}/console/account")
+    third.click(".top-tools form button")
+    other.wait_for_selector("[data-cleared]:visible")
+    assert other.inner_text("main") == ""
+    assert other.locator("[data-cleared] a").get_attribute("href") == "/console/sign-in?next=/console/list"
+    assert small.http(None).get("/console").status_code == 303
+
+
 def test_a_chinese_page_names_what_was_expected_without_english_words(small: House) -> None:
     account = small.account("reader")
     form = {"current": account.password, "password": "short", "again": "other"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def instructions(name: str) -> list[str]:
 
 
 def test_every_image_is_pinned_by_tag() -> None:
-    bases = [line.split()[0] for line in instructions("FROM")]
+    stages = {line.split()[-1] for line in instructions("FROM") if " AS " in line}
+    bases = [base for line in instructions("FROM") if (base := line.split()[0]) not in stages]
     for image in [*bases, *(service["image"] for service in SERVICES.values())]:
         assert re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*", image), image
 
@@ -94,6 +97,27 @@ def test_our_containers_have_no_rights_to_spare(name: str) -> None:
 def test_only_the_web_process_is_published_and_only_on_this_host() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {"web": ["127.0.0.1:8080:8080"]}
+
+
+def test_the_image_holds_no_simulated_source_and_works_without(tmp_path: Path) -> None:
+    """The default target copies a tree from which both are gone; whatever else there is can be loaded without them."""
+    *_, last = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    assert last.split() == ["base", "COPY", "--from=working", "/srv/broker", "/srv/broker"]
+    (gone,) = [line for line in instructions("RUN") if line.startswith("rm -rf ")]
+    assert gone.split()[2:] == ["broker/sandbox", "broker/demo"]
+    left = shutil.ignore_patterns("sandbox", "demo", "__pycache__")
+    shutil.copytree(REPOSITORY / "broker", tmp_path / "broker", ignore=left)
+    loading = (
+        "import importlib, pkgutil, sys, broker, broker.cli\n"
+        "assert broker.__file__.startswith(sys.argv[1]), broker.__file__\n"
+        "names = [one.name for one in pkgutil.walk_packages(broker.__path__, 'broker.')]\n"
+        "[importlib.import_module(one) for one in names if '__main__' not in one and '.migrations' not in one]\n"
+        "assert not [one for one in sys.modules if one.startswith(('broker.sandbox', 'broker.demo'))]\n"
+    )
+    python = (sys.executable, "-c", loading, str(tmp_path))
+    done = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [name for name, one in OURS.items() if one["build"].get("target") == "trial"] == ["sources"]
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pyotp
@@ -37,6 +38,21 @@ def test_somebody_comes_in_and_is_known_with_their_roles(broker: kit.Broker) -> 
     changed = people.visit(broker.parts, secret)
     assert changed is not None
     assert not changed[1].roles, "from the very next page on"
+    broker.check()
+
+
+def test_a_code_counts_for_its_own_step_alone_where_no_neighbour_is_allowed(broker: kit.Broker) -> None:
+    first = people.add_person(broker.parts, LOGIN, "王某", "某局", [], "operator")
+    begun = people.sign_in(broker.parts, LOGIN, first, "a")
+    mid = people.choose_password(broker.parts, begun.secret, "four plain words")
+    totp = pyotp.TOTP(people.enrolment(broker.parts, mid.secret)[0])
+    broker.parts.limits = replace(broker.parts.limits, totp_neighbours=0)
+    past = totp.at(int(time.time()) - people.STEP_SECONDS)
+    with pytest.raises(Problem, match=r"access\.refused"):
+        people.confirm(broker.parts, mid.secret, past)
+    broker.parts.limits = replace(broker.parts.limits, totp_neighbours=1)
+    with pytest.raises(Problem, match=r"access\.refused"):
+        people.confirm(broker.parts, mid.secret, totp.at(int(time.time()) - 3 * people.STEP_SECONDS))
     broker.check()
 
 

@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 from broker import config
-from broker.config import Settings, settings_from
+from broker.config import Settings, require_sense, settings_from
 from broker.core.errors import OperatorProblem
 
 FIELDS = dataclasses.fields(Settings)
@@ -64,6 +64,45 @@ def test_only_this_machine_itself_may_be_reached_without_https() -> None:
         assert not settings_from({"BROKER_PUBLIC_URL": url}).plain, url
     for url in ("http://broker.example", "http://10.0.0.1", "http://localhost.example", "broker.example"):
         assert settings_from({"BROKER_PUBLIC_URL": url}).plain, url
+
+
+PLAIN = (
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@db.example/broker"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@db.example/broker?sslmode=require"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@127.0.0.1:5432,db.example:5432/broker"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@/broker?host=/run/postgresql,db.example"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg:///broker"},  # libpq's own default, which nobody has written down
+    {"BROKER_MIGRATION_URL": "postgresql+psycopg://owner@10.0.0.1/broker?sslmode=prefer"},
+    {"BROKER_REDIS_URL": "redis://redis:6379/0"},
+    {"BROKER_REDIS_URL": "rediss://redis:6379/0?ssl_cert_reqs=none"},
+)
+ENCRYPTED: tuple[dict[str, str], ...] = (
+    {},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@db.example/broker?sslmode=verify-full&sslrootcert=/ca.pem"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@127.0.0.1:5432,localhost:5433/broker"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app:p%40w@[::1]:5432/broker"},
+    {"BROKER_DATABASE_URL": "postgresql+psycopg://app@/broker?host=/run/postgresql"},
+    {"BROKER_REDIS_URL": "rediss://redis:6379/0"},
+    {"BROKER_REDIS_URL": "redis://localhost:6379/0"},
+)
+
+
+def test_backends_off_this_machine_are_refused_without_verified_tls_where_that_is_asked() -> None:
+    asked = {"BROKER_BACKEND_TLS": "verify"}
+    for environment in PLAIN:
+        require_sense(settings_from(environment))  # not asked
+        with pytest.raises(OperatorProblem, match=r"config\.invalid") as caught:
+            require_sense(settings_from(environment | asked))
+        assert caught.value.got == next(iter(environment)), environment
+    for environment in ENCRYPTED:
+        require_sense(settings_from(environment | asked))
+    for wrong in (
+        {"BROKER_BACKEND_TLS": "yes"},
+        {"BROKER_TLS_CERTIFICATE_FILE": "a.pem"},
+        {"BROKER_TOTP_NEIGHBOURS": "2"},
+    ):
+        with pytest.raises(OperatorProblem, match=r"config\.invalid"):
+            require_sense(settings_from(wrong))
 
 
 def test_settings_do_not_change_after_they_were_read() -> None:
