@@ -20,7 +20,7 @@ from prometheus_client.core import (
 
 from broker.core.day import day_of
 from broker.core.envelope import Verifier
-from broker.core.gate import Breaker, Gate
+from broker.core.gate import Breaker, Gate, Stop
 from broker.core.health import BOUNDS_MS, Day
 from broker.core.own_key import OwnKey
 from broker.core.roles import Role
@@ -75,11 +75,12 @@ class Health:
         """What a Prometheus scrapes: all workers' figures out of the database, and this process's own."""
         with self._parts.store.read() as work:
             pulse = work.pulse()
-            now, own_keys = pulse.now, self._parts.policy(work, pulse).own_keys
+            now, policy = pulse.now, self._parts.policy(work, pulse)
             gates, days = states(work, now)
         registry = CollectorRegistry()
         registry.register(_Figures(gates, days, now))
-        registry.register(_Keys(own_keys.values(), now))
+        registry.register(_Stops(policy.stops))
+        registry.register(_Keys(policy.own_keys.values(), now))
         registry.register(BacklogFigures(self._count()))
         ProcessCollector(registry=registry)
         response = Response(generate_latest(registry), content_type=METRICS)
@@ -122,6 +123,22 @@ class _Keys:
         for labels, ends in self._ends.items():
             if ends is not None:
                 told.add_metric(labels, ends.timestamp())
+        yield told
+
+
+class _Stops:
+    """What people have stopped: an alarm on what is away or silent leaves these out."""
+
+    def __init__(self, stops: Mapping[str, Stop]) -> None:
+        self._stops = stops
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing for a source that is not stopped."""
+        told = GaugeMetricFamily(
+            "broker_source_stopped_since_timestamp_seconds", "Since when a person has stopped it.", labels=["source"]
+        )
+        for source, stop in self._stops.items():
+            told.add_metric([source], stop.at.timestamp())
         yield told
 
 

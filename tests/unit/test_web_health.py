@@ -16,6 +16,7 @@ from broker.core.envelope import Algorithm
 from broker.core.gate import Breaker
 from broker.core.health import Probed
 from broker.core.own_key import KeyRole, KeyState, OwnKey
+from broker.flow.stops import open_source, stop_source
 from broker.ports.health import Travelled
 from broker.signing import keys
 from broker.web.app import create_app
@@ -113,6 +114,18 @@ def test_the_metrics_say_the_same_and_count_each_bucket_with_the_smaller_ones(gr
     assert told["broker_source_duration_seconds_count", "licences"] == 2
     assert told["broker_source_duration_seconds_sum", "licences"] == pytest.approx(0.72)
     assert "process_resident_memory_bytes" in ground.http.get("/metrics").text
+
+
+def test_a_stopped_source_says_so_everywhere_until_it_is_open(ground: Ground) -> None:
+    ground.decided()
+    stop_source(ground.parts, "licences", "operator", "数源升级")
+    told = sources(ground)["licences"]
+    assert (told["state"], told["stopped"]["reason"]) == ("stopped", "数源升级")
+    since = datetime.fromisoformat(told["stopped"]["since"]).timestamp()
+    assert samples(ground)["broker_source_stopped_since_timestamp_seconds", "licences"] == since
+    open_source(ground.parts, "licences", "operator", "已修复")
+    assert (sources(ground)["licences"]["state"], sources(ground)["licences"]["stopped"]) == ("ok", None)
+    assert ("broker_source_stopped_since_timestamp_seconds", "licences") not in samples(ground)
 
 
 def test_no_person_stands_in_what_anybody_may_read(ground: Ground) -> None:
