@@ -52,7 +52,7 @@ def sign_in_as(parts: Parts, identity: Identity) -> Opened:
         found = work.credentials(login) if login else None
         try:
             _require_active(found)
-            person = _unruled(found) if parts.groups is None else _followed(arrival, parts.groups, found)
+            person = _unruled(arrival, found) if parts.groups is None else _followed(arrival, parts.groups, found)
         except (CallerProblem, OperatorProblem) as problem:
             if found is not None:
                 _kept_out(arrival, found)
@@ -75,10 +75,13 @@ def _require_active(found: Credentials | None) -> None:
         raise CallerProblem("access.unknown")
 
 
-def _unruled(found: Credentials | None) -> Person:
+def _unruled(arrival: _Arrival, found: Credentials | None) -> Person:
+    """Without rules groups give nothing, and what they gave while there were rules is gone."""
     if found is None:
         raise CallerProblem("access.unknown")
-    return found.person
+    wanted = replace(found.person, provided=())
+    _give(arrival, found.person, wanted)
+    return wanted
 
 
 def _followed(arrival: _Arrival, rules: GroupRules, found: Credentials | None) -> Person:
@@ -89,15 +92,16 @@ def _followed(arrival: _Arrival, rules: GroupRules, found: Credentials | None) -
     if not (here or told.assignments):
         raise CallerProblem("access.no-role")
     if found is None:
-        return _added(arrival, told)
+        made = _added(arrival, told)
+        return made or _followed(arrival, rules, _come_meanwhile(arrival, told))
     described = _described(arrival, rules, found, told)
     wanted = replace(described, assignments=here, provided=told.assignments)
     _give(arrival, described, wanted)
     return wanted
 
 
-def _added(arrival: _Arrival, told: Told) -> Person:
-    """An account for somebody whom nobody here has opened one for."""
+def _added(arrival: _Arrival, told: Told) -> Person | None:
+    """An account for somebody whom nobody here has opened one for; None where login or subject has one by now."""
     if not told.login:
         raise CallerProblem("access.unknown")
     if not told.unit:
@@ -109,12 +113,22 @@ def _added(arrival: _Arrival, told: Told) -> Person:
         person, "", must_change=False, wrapped_key=wrapped, totp=b"", totp_step=UNCONFIRMED, failures=0,
         locked_until=None, subject=arrival.identity.key,
     )  # fmt: skip
-    if not work.add_person(made, now):  # a login is somebody's for ever: the provider cannot take it over
-        raise OperatorProblem("access.taken", got=told.login)
+    if not work.add_person(made, now):
+        return None
     work.provide(person.id, told.assignments, now)
     roles = list(map(str, person.effective))
     work.record([entry("person_added", now, login=person.login, unit=person.unit, roles=roles, by=BY)])
     return person
+
+
+def _come_meanwhile(arrival: _Arrival, told: Told) -> Credentials:
+    """The account that the same person's other sign-in has just opened; else the login is somebody else's for ever."""
+    login = arrival.work.login_of_subject(arrival.identity.key)
+    found = arrival.work.credentials(login) if login else None
+    if found is None:
+        raise OperatorProblem("access.taken", got=told.login)
+    _require_active(found)
+    return found
 
 
 def _described(arrival: _Arrival, rules: GroupRules, found: Credentials, told: Told) -> Person:

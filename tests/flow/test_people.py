@@ -12,8 +12,10 @@ import pytest
 
 from broker.core.errors import Problem
 from broker.core.people import FREE_FAILURES, ConsoleRole, assignment_from
-from broker.flow import log_check, people, preview
+from broker.core.provided import group_rules_from
+from broker.flow import log_check, people, preview, provided
 from broker.flow import publish as steps
+from broker.ports.console import Identity
 from tests.flow import catalogue, kit
 
 LOGIN = "wang"
@@ -143,3 +145,34 @@ def test_an_errand_is_remembered_once(broker: kit.Broker) -> None:
     assert people.finish_errand(broker.parts, secret) == "memory"
     with pytest.raises(Problem, match="access.provider"):
         people.finish_errand(broker.parts, secret)
+
+
+RULES = group_rules_from({"groups": {"ops": "operator"}, "login": "login", "unit": "org"})
+IDENTITY = Identity("https://idp.example", "7", {"groups": ["ops"], "login": "zhao", "org": "市大数据中心"})
+
+
+def test_two_first_sign_ins_at_once_open_one_account_and_both_come_in(broker: kit.Broker) -> None:
+    broker.parts.groups = RULES
+    come: list[people.Opened] = []
+    both = [threading.Thread(target=lambda: come.append(provided.sign_in_as(broker.parts, IDENTITY))) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    visits = [people.visit(broker.parts, one.secret) for one in come]
+    assert [one[1].roles for one in visits if one] == [{ConsoleRole.OPERATOR}] * 2
+    assert len(broker.entries("person_added")) == 1
+    broker.check()
+
+
+def test_what_groups_gave_is_gone_once_there_are_no_rules_for_them(broker: kit.Broker) -> None:
+    broker.parts.groups = RULES
+    before = provided.sign_in_as(broker.parts, IDENTITY)
+    broker.parts.groups = None
+    provided.sign_in_as(broker.parts, IDENTITY)
+    visit = people.visit(broker.parts, before.secret)
+    assert visit is not None
+    assert not visit[1].roles
+    assert [one["roles"] for one in broker.entries("person_assigned") if "roles" in one] == []
+    assert len(broker.entries("person_assigned")) == 1, "none is left: the entry names none"
+    broker.check()
