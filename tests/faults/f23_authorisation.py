@@ -37,6 +37,8 @@ ACTS: dict[str, tuple[str, dict[str, Any], str]] = {  # act → (state it is for
     "submit": ("draft", {"by": EDITOR}, "submitted"),
     "review": ("submitted", {"by": REVIEWER, "approve": True}, "approved"),
     "publish": ("approved", {"by": REVIEWER}, "published"),
+    "way": ("rejected", {"by": EDITOR, "way": "rework"}, "draft"),
+    "rows": ("draft", {"by": EDITOR, "revision": 1, "section": "items", "key": "food-licence", "row": None}, "draft"),
 }
 WAYS: dict[str, tuple[str, ...]] = {  # state → what leads there
     "draft": (), "submitted": ("submit",), "approved": ("submit", "review"), "rejected": ("submit", "reject"),
