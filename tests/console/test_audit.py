@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Page
 from sqlalchemy import event, insert
 
 from broker.core.entry import entry
@@ -26,7 +27,7 @@ from broker.store import proof_tables as p
 from broker.store.audit_rows import LED_BY
 from broker.web.console.audit import MOST_READ, PER_PAGE
 from broker.web.console.audit_words import EXPLAINED, ID_TYPES, KIND_GROUPS, KINDS, RULES
-from tests.console.kit import PHONE, WIDE, Browser, House, Visitor
+from tests.console.kit import PHONE, WIDE, Browser, House, Visitor, follow
 from tests.flow import catalogue, kit
 
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -193,38 +194,77 @@ def test_pages_lead_downwards_without_gap_or_repetition(reviewed: House) -> None
         assert (list(sparse.found), sparse.further) == ([], 0)
 
 
-def test_an_auditor_finds_annotates_exports_and_verifies_in_the_browser(small_browser: Browser, tmp_path: Path) -> None:
+def dropped(page: Page, selector: str, file: Path) -> None:
+    """Drag a file from the desk onto a field, as the browser itself hears of it."""
+    box = page.locator(selector).bounding_box()
+    assert box
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    desk = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        desk.send("Input.dispatchDragEvent", {"type": step, **place, "data": data})
+
+
+def saved(page: Page, selector: str, file: Path) -> Path:
+    """The file that a click gives."""
+    with page.expect_download() as download:
+        page.click(selector)
+    download.value.save_as(file)
+    return file
+
+
+def test_an_auditor_follows_a_flag_to_its_proof_and_is_seen_doing_so(small_browser: Browser, tmp_path: Path) -> None:
+    """The flag, why it was raised, its entry, why it was decided so, a file dropped; at last the log about oneself."""
     house = small_browser.house
     worked(house)
+    number = said(house, "decided")[1]["verification"]
+    flagged(house, RuleName.SEQUENCE, Action.STOP, verification=number)
+    placed(house)
     watched = small_browser.page(house.account("auditor", login="auditor"))
-    page = watched.go("/console/audit?kind=decided")
+    page = watched.go("/console")
+    follow(page, "main a[href$='/audit/flags']")
+    follow(page, "tbody th a")
+    assert "号码连续" in page.inner_text("h1")
+    assert EXPLAINED[RuleName.SEQUENCE]["zh"] in page.inner_text("main")
     watched.check()
-    page.click("tbody tr:last-child a")
-    page.wait_for_url("**/entries/*")
-    watched.check()
-    assert page.locator("section .notice.good").count() == 1
+    follow(page, f"main li a:has-text('{number}')")
+    assert page.locator("section .notice.good").count() == 1, "the entry's own proof"
+    follow(page, "main .actions a")
+    assert page.url.endswith(f"/console/verifications/{number}")
+    for words in ("决定说明", "查询时间线", "营业执照"):
+        assert words in page.inner_text("main"), words
+    receipt = saved(page, f"main .actions a[href*='/verifications/{number}/bundle']", tmp_path / "receipt.json")
+    follow(page, "main table a[href*='/audit/entries/']")
     page.fill("#text", XSS)
     page.click("section form button")
     page.wait_for_selector(".notes li")
     assert XSS in page.inner_text(".notes")
     watched.check()
+    page = watched.go("/console/audit/verify")
+    dropped(page, "#file", receipt)
+    assert page.evaluate("document.querySelector('#file').files.length") == 1
+    follow(page, "main button")
+    assert number in page.inner_text("section .notice.good ~ dl")
+    watched.check()
     placed(house)
     page = watched.go("/console/audit?kind=decided")
     page.click("details.export summary")
     page.fill("#reason", "年度检查")
-    with page.expect_download() as download:
-        page.click("details.export button")
-    file = tmp_path / "export.jsonl"
-    download.value.save_as(file)
+    file = saved(page, "details.export button", tmp_path / "export.jsonl")
     assert verify_export(io.BytesIO(file.read_bytes()), house.parts.log_keys).entries == 3
     page = watched.go("/console/audit/verify")
-    page.set_input_files("#file", file)
-    page.click("main button")
-    page.wait_for_selector("section .notice.good")
-    watched.check()
+    dropped(page, "#file", file)
+    follow(page, "main button")
+    assert page.locator("section .notice.good").count() == 1
     told = said(house, "exported")[-1]
     assert (told["by"], told["why"], told["filter"]) == ("auditor", "年度检查", {"kind": "decided"})
     assert said(house, "annotated")[-1].keys() >= {"position", "digest", "by"}
+    page = watched.go("/console/audit?login=auditor")
+    seen = page.inner_text("tbody")
+    assert all(words in seen for words in ("导出日志", "批注", "在管理台查看"))
+    subjects = {one["subject"] for one in said(house, "viewed") if one["login"] == "auditor"}
+    assert {f"console.audit_{page}" for page in ("flags", "flag", "entry", "verifying")} <= subjects
+    watched.check()
 
 
 @pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
@@ -370,13 +410,13 @@ def test_a_damaged_log_is_told_with_its_place(reviewed: House, auditor: Visitor)
     assert said(reviewed, "log_checked")[0]["holds"] is False
 
 
-def flagged(house: House, rule: RuleName, action: Action, number: str = "") -> str:
+def flagged(house: House, rule: RuleName, action: Action, number: str = "", verification: str = "f" * 32) -> str:
     """A flag as the watch raises it."""
     with house.parts.store.write() as work:
         now = work.pulse().now
         number = number or f"{int(now.timestamp() * 1000):012x}{'0' * 20}"
         operator = f"{kit.CLIENT}/{kit.UNIT}/op1"
-        work.add_flag(Flag(number, rule, kit.CLIENT, operator, action, "open", now, Evidence(12, ("f" * 32,))))
+        work.add_flag(Flag(number, rule, kit.CLIENT, operator, action, "open", now, Evidence(12, (verification,))))
         work.record([entry("operator_stopped", now, flag=number)])
         work.commit()
     return number

@@ -45,7 +45,7 @@ JOURNEYS: Mapping[ConsoleRole, tuple[str, ...]] = {
     ),
     ConsoleRole.AUDITOR: (
         "test_cases::test_an_auditor_finds_a_case_and_reads_its_path",
-        "test_audit::test_an_auditor_finds_annotates_exports_and_verifies_in_the_browser",
+        "test_audit::test_an_auditor_follows_a_flag_to_its_proof_and_is_seen_doing_so",
     ),
     ConsoleRole.READER: ("test_journeys::test_a_reader_reads_the_list_and_prints_a_guide_with_the_keyboard_alone",),
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any
 
@@ -19,6 +20,7 @@ from flask_babel import gettext
 
 from broker.core import checkpoint, merkle
 from broker.core.case import Party
+from broker.core.catalog import Text
 from broker.core.errors import CallerProblem, Problem
 from broker.core.identifiers import ORGANISATION, PERSON, is_identifier
 from broker.core.log_export import Filter, as_csv, as_json_lines
@@ -33,7 +35,7 @@ from broker.ports import Work
 from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.audit_search import FIELDS, FURTHER, choices, filter_of
+from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id
 from broker.web.console.audit_words import EXPLAINED, FACTS, ID_TYPES, KIND_GROUPS, KINDS, RULES
 from broker.web.console.evidence import MOST_BYTES, verified
 from broker.web.console.page import said_of, shown, to
@@ -97,7 +99,7 @@ class _Audit:
             "audit/index.html", status=status, rows=rows, annotated=annotated, further=stretch.further, wrong=wrong,
             asked=asked, query={name: value for name, value in asked.items() if value}, before=before < _EVERYTHING,
             kinds=KINDS, groups=KIND_GROUPS, choices=chosen, read=MOST_READ,
-            more=any(asked[name] for name in FURTHER),
+            more=any(asked[name] for name in FURTHER), facts=FACTS,
         )  # fmt: skip
 
     def entry(self, position: int) -> Response:
@@ -115,7 +117,7 @@ class _Audit:
             proof = _proof(self._parts, work, position, row.body)
         return shown(
             "audit/entry.html", status=status, position=position, said=said, notes=notes, wrong=wrong, kinds=KINDS,
-            facts=[(name, FACTS.get(name, name), _plain(value)) for name, value in said.items() if name not in _HEAD],
+            facts=[_fact(name, value) for name, value in said.items() if name not in _HEAD], names=FACTS,
             related=[(place, json.loads(body)) for place, body in related if place is not None], proof=proof,
             raw=row.body.decode("utf-8", "replace"), longest=annotate.LONGEST,
         )  # fmt: skip
@@ -299,6 +301,30 @@ def _holder(kind: str, number: str) -> Party:
     if kind not in ID_TYPES or not is_identifier(kind, number):
         raise CallerProblem("request.identifier")
     return Party("", kind, number, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """One fact of an entry as it is shown; ``filter`` is the search that finds all entries with it, "" for none."""
+
+    words: Text | str
+    text: str
+    filter: str = ""
+    several: Mapping[str, str] | None = None  # where it is one for each of several names
+    sought: str = ""  # … and the search that each name leads to
+
+
+def _fact(name: str, value: Any) -> _Fact:
+    words = FACTS.get(name, name)
+    if isinstance(value, dict) and value:
+        several = {key: _plain(one) for key, one in value.items()}
+        return _Fact(words, "", several=several, sought="material" if name == "materials" else "")
+    wanted = _FOUND_BY.get(name, name)
+    found = wanted in TEXTS and isinstance(value, str) and (wanted not in IDS or is_id(value))
+    return _Fact(words, _plain(value), wanted if found else "")
+
+
+_FOUND_BY = {"by": "login", "scene": "item", "reason": "outcome", "outcome": ""}  # the rest by their own names
 
 
 def _plain(value: Any) -> str:

@@ -28,8 +28,13 @@ FIELDS = (*TEXTS, "since", "until")
 _LONGEST = 200
 _MOST_VALUES = 500  # of one fact: far more than the list and our own codes have
 _WHOLE_DAY = timedelta(days=1)
-_IDS = ("verification", "subject")
+IDS = ("verification", "subject")
 _ID = re.compile(r"[0-9a-f]{32}\Z")
+
+
+def is_id(text: str) -> bool:
+    """Whether it has the form of a verification's id, which is a pseudonym's too."""
+    return _ID.match(text) is not None
 
 
 def filter_of(asked: Mapping[str, str]) -> Filter:
@@ -44,7 +49,7 @@ def filter_of(asked: Mapping[str, str]) -> Filter:
         raise CallerProblem("request.parameter", expected="YYYY-MM-DD") from error
     first, last = (datetime.combine(day, time(), CHINA) if day else None for day in (since, until))
     texts = {name: asked[name][:_LONGEST] or None for name in TEXTS}
-    strange = any(value and not _ID.match(value) for value in map(texts.get, _IDS))
+    strange = any(value and not is_id(value) for value in map(texts.get, IDS))
     if strange or any(is_citizen_id(value.upper()) for value in texts.values() if value):
         raise CallerProblem("sought.filter")
     return Filter(first, last + _WHOLE_DAY if last else None, **texts)

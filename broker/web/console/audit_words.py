@@ -238,6 +238,13 @@ FACTS: Mapping[str, Text] = {
     "table": _text("表格", "table"),
     "rows": _text("行数", "rows"),
     "format": _text("文件格式", "file format"),
+    "kind": _text("条目类型", "kind of entry"),
+    "material": _text("材料", "material"),
+    "since": _text("起始日期", "from day"),
+    "until": _text("截止日期", "to day"),
+    "page": _text("页面", "page"),
+    "purpose": _text("用途", "purpose"),
+    "related": _text("其他当事人（假名）", "others (pseudonyms)"),
     "id_type": _text("证件类型", "type of the number"),
 }
 RULES: Mapping[RuleName, Text] = {
