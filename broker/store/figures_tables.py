@@ -78,6 +78,8 @@ figures_day = Table(
     PrimaryKeyConstraint("day", *DIMENSIONS),
 )
 
+Index("figures_day_source", figures_day.c.source, figures_day.c.day)
+
 figures_refused = Table(
     "figures_refused",
     metadata,
