@@ -128,7 +128,7 @@ def _measured(city: House, document: Any, rounds: int, only: str) -> list[Times]
                 continue
             visitor = visitors.get(role)
             if visitor is None:
-                account = city.account(role, login=f"{role.partition(':')[0]}-{run}") if role else None
+                account = city.account(role, login=f"{role.partition(':')[0]}-{len(visitors)}-{run}") if role else None
                 visitor = visitors[role] = city.http(account)
             found.append(_timed(visitor, path, path.format(**values), rounds, statements))
     return found

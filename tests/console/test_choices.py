@@ -66,7 +66,11 @@ def test_the_matrix_is_asked_with_the_keyboard_alone(
 
 def test_without_a_script_a_name_is_enough_and_several_are_asked_back(city: House) -> None:
     reader = city.http(city.role(ConsoleRole.READER))
-    for path in ("/console/grants/matrix", "/console/figures"):
+    auditor = city.http(city.role(ConsoleRole.AUDITOR))
+    asked = auditor.get(f"/console/audit?item={kit.citizen(1)}").text
+    assert f'value="{kit.citizen(1)}' not in asked, "what may be a person's number is not shown again"
+    for path in ("/console/grants/matrix", "/console/figures", "/console/audit"):
+        reader = auditor if path.endswith("audit") else reader
         asked = reader.get(f"{path}?item=公司设立").text
         assert "对应多个" in asked, path
         first = re.search(rf'href="({path}\?[^"]*item=[^"]*)"[^>]*>[^<]* · ', asked)

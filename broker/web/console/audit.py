@@ -35,7 +35,7 @@ from broker.ports import Work
 from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id
+from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id, named
 from broker.web.console.audit_words import EXPLAINED, FACTS, ID_TYPES, KIND_GROUPS, KINDS, RULES
 from broker.web.console.evidence import MOST_BYTES, verified
 from broker.web.console.page import said_of, shown, to
@@ -83,11 +83,14 @@ class _Audit:
 
     def _found(self, wrong: str, status: int) -> Response:
         asked = {name: request.values.get(name, "").strip() for name in FIELDS}
+        picked = named(self._parts, asked)
+        asked |= {name: one.key for name, one in picked.items()}
         try:
             wanted = filter_of(asked)
         except CallerProblem as problem:
             wanted, status, wrong = Filter(), 422, wrong or said_of(problem)
-            asked = dict.fromkeys(FIELDS, "") if problem.code == "sought.filter" else asked
+            if problem.code == "sought.filter":  # what may be a person's number is not shown again
+                asked, picked = dict.fromkeys(FIELDS, ""), named(self._parts, dict.fromkeys(FIELDS, ""))
         before = max(0, request.args.get("before", _EVERYTHING, type=int))
         viewed(self._parts, "entries", filter=wanted.document(), below=before if before < _EVERYTHING else None)
         with self._parts.store.read() as work:
@@ -99,7 +102,8 @@ class _Audit:
             "audit/index.html", status=status, rows=rows, annotated=annotated, further=stretch.further, wrong=wrong,
             asked=asked, query={name: value for name, value in asked.items() if value}, before=before < _EVERYTHING,
             kinds=KINDS, groups=KIND_GROUPS, choices=chosen, read=MOST_READ,
-            more=any(asked[name] for name in FURTHER), facts=FACTS,
+            more=any(asked[name] for name in FURTHER) or any(one.unclear for one in picked.values()), picked=picked,
+            facts=FACTS,
         )  # fmt: skip
 
     def entry(self, position: int) -> Response:

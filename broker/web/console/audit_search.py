@@ -18,6 +18,7 @@ from broker.core.reasons import REASONS
 from broker.flow.parts import Parts
 from broker.ports import Work
 from broker.web.console.audit_words import OUTCOME_GROUPS, OutcomeGroup
+from broker.web.console.choices import Choice, choice_of, meant, names_of
 
 TEXTS = (
     "kind", "case", "verification", "operator", "login", "source", "outcome", "region", "item", "material", "client",
@@ -25,6 +26,7 @@ TEXTS = (
 )  # fmt: skip
 FURTHER = ("region", "item", "material", "client", "unit", "subject")  # asked for less often: shown when wanted
 FIELDS = (*TEXTS, "since", "until")
+PICKED = {"item": "matter", "material": "material"}  # one of hundreds each; an entry is about an item or about a scene
 _LONGEST = 200
 _MOST_VALUES = 500  # of one fact: far more than the list and our own codes have
 _WHOLE_DAY = timedelta(days=1)
@@ -63,8 +65,6 @@ class Choices:
     sources: Mapping[str, Text | str]
     outcomes: Sequence[tuple[Text, Mapping[str, Text | str]]]
     regions: Mapping[str, Text | str]
-    items: Mapping[str, Text | str]  # scenes too
-    materials: Mapping[str, Text | str]
 
 
 def choices(parts: Parts, work: Work, asked: Mapping[str, str]) -> Choices:
@@ -80,16 +80,30 @@ def choices(parts: Parts, work: Work, asked: Mapping[str, str]) -> Choices:
         _with(sources, asked["source"]),
         _outcomes({*work.values_of("outcome", _MOST_VALUES), *map(str, Reason), asked["outcome"]} - {""}),
         _with({} if catalog is None else {key: one.name for key, one in catalog.regions.items()}, asked["region"]),
-        {} if catalog is None else _items(catalog),
-        {} if catalog is None else {one.key: one.name for one in catalog.materials.values()},
     )
 
 
-def _items(catalog: Catalog) -> Mapping[str, Text | str]:
-    """Items and scenes: what an entry is about is the one or the other."""
-    return {key: one.name for key, one in catalog.items.items()} | {
-        key: one.name for key, one in catalog.scenes.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was typed for an item or a material: its key, how its input shows it, and what it could mean if several."""
+
+    key: str
+    words: str
+    unclear: Sequence[Choice]
+
+
+def named(parts: Parts, typed: Mapping[str, str]) -> Mapping[str, Named]:
+    """Items and materials by what was typed for them, by the list in force; before there is one, keys alone."""
+    with parts.store.read() as work:
+        pulse = work.pulse()
+        policy = parts.policy(work, pulse)
+        catalog = parts.edition_in_force(work, policy, pulse.now).catalog if policy.edition_at(pulse.now) else None
+    return {name: _named(typed[name], {} if catalog is None else names_of(catalog, of)) for name, of in PICKED.items()}
+
+
+def _named(typed: str, names: Mapping[str, Text]) -> Named:
+    key, unclear = meant(typed, names)
+    return Named(key, typed if unclear else choice_of(key, names).words, unclear)
 
 
 def _source(catalog: Catalog | None, name: str) -> Text | str:

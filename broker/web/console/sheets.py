@@ -6,32 +6,30 @@ CSV in lines behind the table, after an empty one.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Response
 from flask_babel import gettext
-from openpyxl import Workbook
-from openpyxl.cell import Cell
-from openpyxl.utils import get_column_letter
 
 from broker.core.cells import csv_text, width
 from broker.core.errors import CallerProblem
 from broker.flow.export import TableTaken, record_table
 from broker.flow.parts import Parts
-from broker.store.sharing_table_file import Cells
+from broker.store.workbook import Sheet, Value, workbook
 from broker.web.console.visit import visitor
 from broker.web.console.words import when
 
-Value = str | int | float | None  # a float is a rate
+__all__ = ["Table", "Value", "exported", "percent", "written"]
+
 MOST_ROWS = 5_000  # of what grows without end, in one file; a filter has the rest
 _MEDIA = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _NARROW, _WIDE = 10, 48
+_ABOUT = (24, 80)
 _LOOKED_AT = 200  # rows, for how wide a column is: what stands further down wraps
 
 
@@ -95,30 +93,8 @@ def _csv(table: Table, about: Sequence[tuple[str, str]]) -> bytes:
 
 
 def _xlsx(table: Table, about: Sequence[tuple[str, str]]) -> bytes:
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(table.title[:31])
-    for number, head in enumerate(table.heads, 1):
-        wide = max([width(head), *(width(str(row[number - 1])) for row in table.rows[:_LOOKED_AT])]) + 2
-        sheet.column_dimensions[get_column_letter(number)].width = min(_WIDE, max(_NARROW, wide))
-    sheet.freeze_panes = "A2"
-    cells = Cells(sheet)
-    sheet.append([cells.head(head) for head in table.heads])
-    for row in table.rows:
-        sheet.append([_cell(cells, value) for value in row])
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(table.heads))}{len(table.rows) + 1}"
-    sheet.print_title_rows = "1:1"
-    sheet.page_setup.orientation = "landscape"
-    told = book.create_sheet("ⓘ")
-    told.column_dimensions["A"].width, told.column_dimensions["B"].width = 24, 80
-    beside = Cells(told)
-    for name, words in about:
-        told.append([beside.head(name), beside.text(words)])
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
-def _cell(cells: Cells, value: Value) -> Cell:
-    if value is None or isinstance(value, str):
-        return cells.text("–" if value is None else value)
-    return cells.rate(value) if isinstance(value, float) else cells.number(value)
+    widths = [
+        min(_WIDE, max(_NARROW, 2 + max(width(str(one)) for one in (head, *column))))
+        for head, *column in zip(table.heads, *table.rows[:_LOOKED_AT], strict=True)
+    ]
+    return workbook([Sheet(table.title, [table.heads], table.rows, widths), Sheet("ⓘ", [], about, _ABOUT)])

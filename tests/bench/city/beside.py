@@ -61,14 +61,15 @@ _STATEMENTS = (
        SELECT id, 'raise', raised_by, raised_at, decode(repeat(md5(id), 4), 'hex') FROM objection""",
     # Work orders: the open ones of pending verifications, and one ended for every thirtieth verification.
     """INSERT INTO work_order (id, lookup_id, verification_id, source, unit, state, attempt, question, asked_at,
-           remind_at, due_at, reminded_at, ended_at, reply, answered_by)
+           remind_at, due_at, reminded_at, ended_at, reply, answered_by, holder)
        SELECT bench.id(at, n, 1000 + place), bench.id(at, n, place), names[1], source,
               CASE WHEN n % 2 = 0 THEN %(department)s ELSE %(unit)s END,
               CASE WHEN l.state = 'due' THEN 'open' WHEN n % 300 = 0 THEN 'overdue' ELSE 'answered' END, 1, '',
               at + 1000, at + 86400000, CASE WHEN n % 10 = 0 THEN at + 86400000 ELSE at + 4320000000 END, NULL,
               CASE WHEN l.state = 'due' THEN NULL ELSE at + 90000000 END,
               CASE WHEN l.state = 'due' THEN NULL ELSE 'confirm' END,
-              CASE WHEN l.state = 'due' THEN NULL ELSE 'w-1' END
+              CASE WHEN l.state = 'due' THEN NULL ELSE 'w-1' END,
+              CASE WHEN n % 3 = 0 THEN 'organisation' ELSE 'person' END
        FROM bench.copy AS c JOIN bench.model_lookup AS l ON l.model = c.model
        WHERE l.state = 'due' OR (n % 30 = 0 AND place = 1)""",
     """INSERT INTO consent (id, client_id, case_number, subject, sources, text, requested_at, until_at, state,

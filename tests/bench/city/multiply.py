@@ -19,6 +19,7 @@ from broker.core.envelope import unb64
 from broker.ports import Vault
 from broker.store.tables import milliseconds
 from tests.bench.city.models import Model, blank, said_by, subject_place, systems
+from tests.flow import kit
 
 WITHIN = timedelta(days=365)
 OPENABLE = timedelta(days=60)  # twice as long as answers are kept: the retention still has half of them to destroy
@@ -95,10 +96,11 @@ FROM bench.copy AS c LEFT JOIN bench.sealed_case AS s ON s.case_id = c.case_id W
 """.replace("n % ", "n %% ")
 _VERIFICATIONS = f"""
 INSERT INTO verification (id, client_id, request_id, request_digest, case_id, edition, state, request, permits,
-                          admitted_at, decided_at, receipt, preliminary)
+                          admitted_at, decided_at, receipt, preliminary, unit)
 SELECT names[1], client, 'r' || c.n, md5(c.n::text) || md5('r' || c.n), case_id, 1, m.state, coalesce(request, ''),
        m.permits, at, CASE WHEN m.is_pending THEN NULL ELSE at + m.decided_after END,
-       CASE WHEN m.is_pending THEN NULL ELSE {_RECEIPT} END, CASE WHEN m.is_pending THEN {_RECEIPT} END
+       CASE WHEN m.is_pending THEN NULL ELSE {_RECEIPT} END, CASE WHEN m.is_pending THEN {_RECEIPT} END,
+       %(unit)s
 FROM bench.copy AS c JOIN bench.model AS m ON m.model = c.model LEFT JOIN bench.sealed_request AS s ON s.n = c.n
 """  # noqa: S608 - our own words
 _LOOKUPS = """
@@ -149,7 +151,7 @@ def multiply(
         "count": count, "start": start, "span": milliseconds(now) - start - 60_000, "models": len(ordered),
         "decided": sum(one.order is None for one in ordered), "systems": systems(), "system_count": len(systems()),
         "staff": STAFF, "persons": PERSONS, "openable": milliseconds(now - OPENABLE),
-        "waiting": milliseconds(now - WAITING),
+        "waiting": milliseconds(now - WAITING), "unit": kit.UNIT,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_PLAN)
