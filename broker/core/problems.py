@@ -187,7 +187,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("job.unknown", 404, _C, "没有这项任务", "There is no such job", "请回到原页面重新发起", "Start it again from the page it belongs to"),
     ("annotation.text", 422, _C, "批注须为1至2000字，且不得含证件号码、手机号码", "An annotation has 1 to 2000 characters and no ID or telephone number", "请用日志中的假名或核验编号指代当事人", "Refer to persons by the log's pseudonym or the verification's id"),
     ("annotation.entry", 404, _C, "日志中没有这一条", "The log has no such entry", "请核对序号", "Check its place"),
-    ("sought.reason", 422, _C, "须说明查找事由（1至2000字），且不得含证件号码、手机号码", "A reason of 1 to 2000 characters is required, without an ID or telephone number", "请写明线索编号或来函文号，不写当事人的号码", "Name the matter or the letter, not the person's number"),
+    ("sought.reason", 422, _C, "须说明事由（1至2000字），且不得含证件号码、手机号码", "A reason of 1 to 2000 characters is required, without an ID or telephone number", "请写明线索编号或来函文号，不写当事人的号码", "Name the matter or the letter, not the person's number"),
     ("sought.filter", 422, _C, "假名和核验编号须为32位小写十六进制字符，证件号码不能作为筛选条件", "Pseudonyms and verifications have 32 lower-case hexadecimal digits, and a person's number is no filter", "请使用“按号码查找”：号码不进入网址和日志", "Use the search by number: there it enters neither the address nor the log"),
     ("page.unknown", 404, _C, "没有这个页面", "There is no such page", "请检查网址，或从首页进入", "Check the address, or start from the home page"),
     ("person.password", 422, _C, "新密码不符合要求", "The new password cannot be used", "请设置12至128个字符，不含用户名和常见密码", "Choose 12 to 128 characters without your login or a well-known password"),

@@ -12,6 +12,7 @@ from broker.core.entry import entry
 from broker.core.errors import CallerProblem
 from broker.core.log_export import Filter, Head, Line
 from broker.flow.caller import Identify, identified
+from broker.flow.find_person import require_reason, sought
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.ports import Work
@@ -59,9 +60,11 @@ def export_log(
 ) -> tuple[Head, Iterator[Line]]:
     """The head and the lines, which are read page by page while they are taken.
 
-    The entry ``exported`` with filter, person and reason is committed before the first line is given. Raises
-    ``CallerProblem`` ``log.not-yet`` while the log is empty, ``export.too-long`` where there are more than ``most``.
+    The entry ``exported`` with filter, person and reason is committed before the first line is given, and beside it
+    ``person_sought`` where somebody's number was known. Raises ``CallerProblem`` ``log.not-yet`` while the log is empty,
+    ``sought.reason``, ``export.too-long`` where there are more than ``most``.
     """
+    require_reason(asked.reason, asked.holder)
     wanted = asked.wanted
     if asked.holder is not None:
         wanted = replace(wanted, subject=parts.vault.pseudonym(asked.holder.subject))
@@ -77,6 +80,8 @@ def export_log(
         head = Head(parts.log_origin, checkpoint_size(note), note, wanted, pulse.now)
         if most is not None and _more_than(work, wanted, head.size, most):
             raise CallerProblem("export.too-long", expected=f"at most {most} entries")
+        if asked.holder is not None and wanted.subject is not None:
+            work.record([sought(asked.holder, wanted.subject, pulse.now, asked.reason, by=asked.by, **told)])
         work.record([entry("exported", pulse.now, by=asked.by, why=asked.reason, size=head.size,
                            filter=wanted.document(), **told)])  # fmt: skip
         # Crash before this commit: nothing was given. After it: the entry says what was asked for, given or not.

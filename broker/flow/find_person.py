@@ -1,4 +1,4 @@
-"""Find what the log says of a person whose number somebody has: an auditor, who must say why.
+"""Find what the log says of a person whose number somebody has: an auditor or the centre, who must say why.
 
 The number becomes the pseudonym here and is kept nowhere. That it was asked for is an entry before anything is shown:
 who, why, and about whom, so that whoever looks people up is found by the same means – among the entries of this kind,
@@ -7,8 +7,10 @@ among their own, and among those about the person. What an embargo hides from a 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from broker.core.case import Party
-from broker.core.entry import entry
+from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
 from broker.flow.annotate import require_text
 from broker.flow.parts import Parts
@@ -19,13 +21,22 @@ def find_person(parts: Parts, holder: Party, by: str, reason: str) -> str:
 
     Raises ``CallerProblem`` ``sought.reason`` without a reason, or with one in which a number stands.
     """
-    require_text(reason, "sought.reason")
-    if holder.number in reason:  # of whatever type: what is no identifier elsewhere is one here
-        raise CallerProblem("sought.reason")
+    require_reason(reason, holder)
     subject = parts.vault.pseudonym(holder.subject)
     with parts.store.write() as work:
-        said = {"login": by, "subject": subject, "id_type": holder.id_type, "why": reason.strip()}
-        work.record([entry("person_sought", work.pulse().now, **said)])
+        work.record([sought(holder, subject, work.pulse().now, reason.strip(), login=by)])
         # Crash before this commit: nothing was given. After it: the entry says that it was sought, shown or not.
         work.commit()
     return subject
+
+
+def require_reason(reason: str, holder: Party | None = None) -> None:
+    """Raises ``CallerProblem`` ``sought.reason`` for none, or one with a number in it: the log keeps it for ever."""
+    require_text(reason, "sought.reason")
+    if holder is not None and holder.number in reason:  # of whatever type, so also what looks like no number
+        raise CallerProblem("sought.reason")
+
+
+def sought(holder: Party, subject: str, now: datetime, why: str, **who: str) -> Entry:
+    """The entry, whichever way somebody was sought: it has the pseudonym (``subject``) and the kind of number alone."""
+    return entry("person_sought", now, subject=subject, id_type=holder.id_type, why=why, **who)

@@ -511,7 +511,10 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/log/exports", "export",
         "Entries by period and filter, with checkpoint and proofs (docs/proof.md); the export is an entry itself.",
         {200: ("JSON Lines, or CSV where `format` asks for it.", "application/jsonl, text/csv", "string")},
-        (*_SIGNED, *_BODY, "request.schema", "request.identifier", "log.not-yet", "log.tile", "export.too-long"), (),
+        (
+            *_SIGNED, *_BODY, "request.schema", "request.identifier", "sought.reason", "log.not-yet", "log.tile",
+            "export.too-long",
+        ), (),
         "audit.export", roles=(*_CENTRE, *_AUDITOR),
     ),
     Route(

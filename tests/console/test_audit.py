@@ -325,7 +325,8 @@ def test_an_annotation_names_no_person_and_changes_nothing_else(reviewed: House,
 
 
 def test_an_export_needs_a_reason_and_without_a_filter_is_the_whole_log(reviewed: House, auditor: Visitor) -> None:
-    assert auditor.post("/console/audit/export", {"kind": "asked"}).status_code == 422
+    for reason in ("", " ", f"核对 {kit.citizen(1)}"):
+        assert auditor.post("/console/audit/export", {"kind": "asked", "reason": reason}).status_code == 422
     assert not said(reviewed, "exported")
     answer = auditor.post("/console/audit/export", {"reason": "检查", "format": "csv"})
     found = verify_export(answer.data.splitlines(keepends=True), reviewed.parts.log_keys)

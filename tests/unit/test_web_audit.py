@@ -90,6 +90,11 @@ def test_the_centre_searches_by_person_and_the_log_keeps_the_pseudonym(ground: G
     told = ground.entries()[-1]
     assert told["filter"] == {"kind": "asked", "subject": ground.parts.vault.pseudonym(f"111:{PERSON}")}
     assert PERSON not in str(told)
+    sought = ground.entries()[-2]
+    assert (sought["kind"], sought["client"], sought["by"], sought["why"], sought["subject"]) == (
+        "person_sought", "centre", ASKED["by"], ASKED["reason"], told["filter"]["subject"],
+    )  # fmt: skip
+    assert PERSON not in str(sought)
 
 
 def test_the_centre_searches_by_all_that_the_console_searches_by(ground: Ground) -> None:
@@ -109,6 +114,8 @@ def test_the_centre_searches_by_all_that_the_console_searches_by(ground: Ground)
         ({"since": "2026-02-30T00:00:00Z"}, "request.schema"),
         ({"since": "yesterday"}, "request.schema"),
         ({"reason": ""}, "request.schema"),
+        ({"reason": f"核对 {PERSON}"}, "sought.reason"),
+        ({"subject": {"id_type": "414", "number": "E1234567"}, "reason": "护照 E1234567"}, "sought.reason"),
         ({"more": 1}, "request.schema"),
     ],
 )

@@ -140,12 +140,15 @@ class _Audit:
         """What the filter wants as a file with its proofs, written while it is read."""
         asked = {name: request.form.get(name, "").strip() for name in FIELDS}
         reason = request.form.get("reason", "").strip()[:500]
-        if not reason:
-            return self._found(said_of(CallerProblem("application.reason")), 422)
         wanted = filter_of(asked)
         name = request.form.get("format", "jsonl")
         written, media_type = _FORMATS.get(name, _FORMATS["jsonl"])
-        head, lines = export_log(self._parts, Wanted(wanted, visitor().login, reason))
+        try:
+            head, lines = export_log(self._parts, Wanted(wanted, visitor().login, reason))
+        except CallerProblem as problem:
+            if problem.code != "sought.reason":
+                raise
+            return self._found(said_of(problem), 422)
         response = Response(written(head, lines), content_type=media_type)
         file = f"log-{head.size}.{name if name in _FORMATS else 'jsonl'}"
         response.headers["Content-Disposition"] = f'attachment; filename="{file}"'
