@@ -61,8 +61,8 @@ def export_log(
     """The head and the lines, which are read page by page while they are taken.
 
     The entry ``exported`` with filter, person and reason is committed before the first line is given, and beside it
-    ``person_sought`` where somebody's number was known. Raises ``CallerProblem`` ``log.not-yet`` while the log is empty,
-    ``sought.reason``, ``export.too-long`` where there are more than ``most``.
+    ``person_sought`` where somebody's number was known. Raises ``CallerProblem`` ``log.not-yet`` while the log is
+    empty, ``sought.reason``, ``export.too-long`` where there are more than ``most``.
     """
     require_reason(asked.reason, asked.holder)
     wanted = asked.wanted
