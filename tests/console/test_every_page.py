@@ -6,7 +6,7 @@ from tests.console.kit import Browser, Watched
 from tests.console.test_speed import PAGES, filled, login_of
 
 FILES = {"cases_bundle", "orders_evidence"} | {name for name in PAGES if name.endswith("_export")}
-WITHIN = {"audit_progress"}  # what the log's page asks for by itself, and no page
+WITHIN = {"audit_progress", "choices_options"}  # what pages ask for by themselves, and no pages
 REDIRECTS = {"access_prove"}  # to where one came from, for whoever has just proved it: not a page of this visit
 
 
