@@ -100,18 +100,16 @@ def test_only_the_web_process_is_published_and_only_on_this_host() -> None:
 
 
 def test_the_image_holds_no_simulated_source_and_works_without(tmp_path: Path) -> None:
-    """The default target copies a tree from which both are gone; whatever else there is can be loaded without them."""
+    """The default target copies a tree from which both are gone; whatever starts a process can be loaded without."""
     *_, last = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
     assert last.split() == ["base", "COPY", "--from=working", "/srv/broker", "/srv/broker"]
     (gone,) = [line for line in instructions("RUN") if line.startswith("rm -rf ")]
     assert gone.split()[2:] == ["broker/sandbox", "broker/demo"]
-    left = shutil.ignore_patterns("sandbox", "demo", "__pycache__")
+    left = shutil.ignore_patterns("sandbox", "demo")
     shutil.copytree(REPOSITORY / "broker", tmp_path / "broker", ignore=left)
     loading = (
-        "import importlib, pkgutil, sys, broker, broker.cli\n"
+        "import sys, broker, broker.cli, broker.web.wsgi, broker.worker, broker.witness, broker.housekeeping\n"
         "assert broker.__file__.startswith(sys.argv[1]), broker.__file__\n"
-        "names = [one.name for one in pkgutil.walk_packages(broker.__path__, 'broker.')]\n"
-        "[importlib.import_module(one) for one in names if '__main__' not in one and '.migrations' not in one]\n"
         "assert not [one for one in sys.modules if one.startswith(('broker.sandbox', 'broker.demo'))]\n"
     )
     python = (sys.executable, "-c", loading, str(tmp_path))
