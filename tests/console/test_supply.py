@@ -30,12 +30,9 @@ def drafts(house: House) -> list[Any]:
         return work.drafts()
 
 
-@pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])
-def test_an_editor_comes_from_an_overdue_row_to_its_date_in_a_draft(
-    small: House, small_browser: Browser, lang: str, size: tuple[int, int]
-) -> None:
+def test_an_editor_comes_from_an_overdue_row_to_its_date_in_a_draft(small: House, small_browser: Browser) -> None:
     owing(small)
-    watched = small_browser.page(small.account("list-editor", login="editor"), lang, size)
+    watched = small_browser.page(small.account("list-editor", login="editor"))
     page = watched.go(f"/console/supply/department?name={DEPARTMENT}")
     watched.check()
     follow(page, "button[name=row][value='form/0']")

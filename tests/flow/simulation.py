@@ -3,9 +3,9 @@
 Two processes share one database. Whatever they call – the commit, the source, the wake – may work, fail before it took
 effect, fail after (took effect, answer lost), take so long that leases run out and others go on meanwhile, or be
 repeated. Once the faults stop, everything must settle, and the client that repeats what it is unsure of finds it there
-exactly once. Officers answer work orders or let them run out, holders agree, refuse, revoke or stay silent, applicants
-promise, and earlier evidence is used again. ``SEED=n`` replays one run, ``BROKER_SEEDS=n`` asks for more or fewer than
-the normal run's.
+exactly once. Sources are stopped and opened, officers answer work orders or let them run out, holders agree, refuse,
+revoke or stay silent, applicants promise, and earlier evidence is used again. ``SEED=n`` replays one run,
+``BROKER_SEEDS=n`` asks for more or fewer than the normal run's.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from broker.flow.deliver import deliver
 from broker.flow.look_up import look_up
 from broker.flow.publish import publish
 from broker.flow.sequence import sequence
+from broker.flow.stops import open_source, stop_source
 from broker.flow.sweep import sweep
 from broker.ports import Client, Connection, Connector, Conversation, Store, Work
 from tests.flow import catalogue, kit
@@ -354,15 +355,24 @@ class Simulation:
     # --- the administrators
 
     def administer(self, broker: kit.Broker) -> None:
-        """A grant is revoked or restored, or another edition published."""
+        """A grant is revoked or restored, a source stopped or opened, or another edition published."""
         source = self.chance.choice(SOURCES)
         if self.chance.random() < 0.3:
+            self.stop_or_open(broker, source)
+        elif self.chance.random() < 0.3:
             document = self.chance.choice([catalogue.document, catalogue.second_edition])()
             with contextlib.suppress(Problem):
                 publish(broker.parts, listed(document), None, "editor")
         else:
             state = self.chance.choice(["in_force", "in_force", "revoked", "suspended"])
             self.set_grant(broker, source, state)
+
+    def stop_or_open(self, broker: kit.Broker, source: str) -> None:
+        """Whichever of the two it is not now; whoever did not hear what came of the last time finds out."""
+        try:
+            stop_source(broker.parts, source, "operator", "数源升级")
+        except CallerProblem:
+            open_source(broker.parts, source, "operator", "已修复")
 
     def set_grant(self, broker: kit.Broker, source: str, state: str) -> None:
         """Revoked is final, so that another grant follows; so it does where it is not known whether one was written."""
@@ -430,6 +440,10 @@ class Simulation:
         self.world.stormy = False
         for source in sorted(self.touched):
             self.set_grant(self.first, source, "in_force")
+        with self.first.parts.store.read() as work:
+            stopped = sorted(work.stops())
+        for source in stopped:
+            open_source(self.first.parts, source, "operator", "已修复")
         for name in self.bodies:
             self.send(self.first, name)
         for round_ in range(20):
