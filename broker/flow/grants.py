@@ -218,7 +218,7 @@ def remind(parts: Parts) -> list[str]:
     with parts.store.write() as work:
         pulse = work.pulse()
         today = day_of(pulse.now)
-        due = [one for one in work.applications(open_only=True) if needs_reminder(one, parts.calendar, today)]
+        due = _due(parts, work, today)
         for one in due:
             work.change_application(replace(one, reminded_on=today))
         work.record([_reminded(one, today, pulse) for one in due])
@@ -231,6 +231,13 @@ def remind(parts: Parts) -> list[str]:
                   for one in due if one.owner in owners]  # fmt: skip
         parts.post(url, orjson.dumps({"reminder": "applications", "applications": theirs}))
     return [one.id for one in due]
+
+
+def _due(parts: Parts, work: Work, today: date) -> list[Application]:
+    """The applications to remind of, locked; whoever is deciding one just now is waited for, and then it is not due."""
+    likely = [one for one in work.applications(open_only=True) if needs_reminder(one, parts.calendar, today)]
+    locked = [found for one in likely if (found := work.application(one.id)) is not None]
+    return [one for one in locked if needs_reminder(one, parts.calendar, today)]
 
 
 def _addresses(policy: Policy, due: Sequence[Application]) -> dict[str, set[str]]:

@@ -551,6 +551,27 @@ def test_a_renewal_given_just_while_the_grant_is_revoked_is_revoked_with_it(owne
     assert [one["grant"] for one in owned.entries("grant_revoked")][-2:] == [first, second]
 
 
+@ON_POSTGRESQL
+def test_a_reminder_at_the_moment_of_the_decision_does_not_take_it_back(owned: Broker) -> None:
+    number = steps.apply(owned.parts, WISH, APPLICANT).id
+    owned.execute("UPDATE grant_application SET due_on = '2026-01-01'")
+    other = owned.another()
+    other.parts.calendar = Calendar(frozenset(), frozenset(day_of(datetime.now(UTC)) + timedelta(n) for n in range(3)))
+    reminding = threading.Thread(target=steps.remind, args=(other.parts,))
+
+    def meanwhile(kind: str) -> bool:
+        if kind == "application_approved":
+            reminding.start()
+            reminding.join(0.3)  # it may have to wait for us
+        return False
+
+    owned.store.refuse = meanwhile
+    steps.decide(owned.parts, number, YES, DECIDER)
+    reminding.join()
+    assert [row.state for row in owned.rows("SELECT state FROM grant_application")] == ["approved"]
+    assert owned.entries("application_reminded") == []
+
+
 @ON_SQLITE
 def test_what_a_transaction_decided_that_never_was_is_not_remembered(owned: Broker) -> None:
     """Else the next version, another process's, would be taken for the one that was lost."""

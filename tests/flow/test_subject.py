@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from broker.core.case import Party
+from broker.core.errors import CallerProblem
 from broker.core.roles import Role
 from broker.flow import objections, orders, register, subject
+from broker.flow.caller import Caller
 from broker.flow.publish import publish
-from broker.flow.subject import Wish, accesses, approve_embargo, request_embargo
-from broker.ports import Client
+from broker.flow.subject import Wish, accesses, approve_embargo, lift_embargo, request_embargo
+from broker.ports import Client, Policy
 from tests.flow import catalogue, kit, test_orders
 from tests.flow.kit import Broker
 
@@ -128,3 +131,19 @@ def test_an_attempt_that_was_refused_is_shown_to_everybody_it_named(town: Broker
         assert (one["kind"], one["code"], one["case"], one["unit"]) == (
             "refused", "request.unit", "case-1", kit.DEPARTMENT,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_nobody_approves_what_is_being_lifted(town: Broker) -> None:
+    """Its end is held against the clock as it is by then, else the log has an approval behind the lifting."""
+    wish = Wish("甲", "调查", datetime.now(UTC) + timedelta(days=1), client=kit.CLIENT, case="case-1")
+    number, other = request_embargo(town.parts, wish, kit.as_client()).id, town.another()
+
+    def meanwhile(policy: Policy, now: datetime) -> Caller:
+        time.sleep(0.002)  # the clock counts milliseconds
+        lift_embargo(other.parts, number, "丙", "调查结束")
+        return kit.as_client("portal")(policy, now)
+
+    with pytest.raises(CallerProblem, match=r"embargo\.state"):
+        approve_embargo(town.parts, number, "乙", meanwhile)
+    assert town.entries("embargo_approved") == []
