@@ -103,6 +103,7 @@ def place(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> kit.Place:  # fmt: skip
     """A database of this test alone, migrated, the small list published, a client and its grants registered."""
+    assert store in STORES, store
     if store == "postgresql":
         url: str = request.getfixturevalue("postgres_prepared")
         place = places.setdefault(store, kit.Place(base_office, url))
