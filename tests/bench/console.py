@@ -31,6 +31,7 @@ from broker.sandbox.servers import fresh_database, keep_postgres, start_postgres
 from broker.store.catalog_file import read_catalog
 from broker.store.engine import Database
 from broker.store.migrate import migrate
+from broker.web.wsgi import preload
 from tests.bench.city.make import fill
 from tests.bench.city.pages import PAGES, targets
 from tests.console.kit import House, Visitor, house
@@ -122,6 +123,7 @@ def _measured(city: House, document: Any, rounds: int, only: str) -> list[Times]
     values = {**targets(city), "draft": publish.draft(city.parts, document, "zhang", "对照").id}
     visitors: dict[str, Visitor] = {}
     found = []
+    preload(city.office.parts)  # as a serving process begins
     with _counted(city) as statements:
         for role, path in PAGES:
             if only not in path:
