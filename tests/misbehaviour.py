@@ -89,6 +89,7 @@ _NEEDS: Final[Mapping[str, str]] = {  # which situation a source must know for a
     "wrong_person": "wrong-person",
 }
 
+PATIENT_MS: Final = 5000  # a budget that no answer uses up, however busy the machine is
 DOOR_SECONDS: Final = 0.3  # a door looks several times as often how it shall be
 BATCH: Final = 20  # longer than a secret that ends in the midst of a batch
 

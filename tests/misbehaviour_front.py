@@ -27,8 +27,8 @@ from broker.sandbox.population import populate
 from broker.sandbox.servers import Postgres, fresh_database
 from broker.transport.https import HttpsTransport
 from tests.asking import CONNECTORS, SOURCES, answers_of, party, question
+from tests.misbehaviour import PATIENT_MS
 
-PATIENT_MS: Final = 5000
 KINDS: Final = ("postgresql", "mariadb")
 TABLE: Final[Mapping[str, Reason]] = {  # what the table is told, and what must come of it
     "ok": Reason.VALID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from broker.sandbox.behaviours import BEHAVIOURS
 from broker.sandbox.sources import Sandbox
 from broker.transport.https import HttpsTransport
 from tests.asking import CONNECTORS, SOURCES, connections
-from tests.misbehaviour import EXPECTED, DoorRoad, applies, expected, held, meet
+from tests.misbehaviour import EXPECTED, PATIENT_MS, DoorRoad, applies, expected, held, meet
 from tests.vectors.vector import Vector
 
-BUDGET_MS = 400
+BUDGET_MS = 400  # where the source lets it run out; elsewhere a busy machine must not
 
 
 def chosen() -> list[Vector]:
@@ -43,10 +44,11 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorRoad]:
 @pytest.mark.parametrize(("vector", "behaviour"), CASES, ids=[f"{one.source}-{name}" for one, name in CASES])
 def test_each_behaviour_ends_with_its_named_reason(road: DoorRoad, vector: Vector, behaviour: str) -> None:
     """And nothing of it is left: the same source then answers as if nothing had been."""
-    met = meet(road, vector, behaviour)
+    patient, named = replace(road, budget_ms=PATIENT_MS), expected(behaviour, vector.source)
+    met = meet(road if named is Reason.LATE else patient, vector, behaviour)
     assert met is not None, "these sources know more than one person"
-    assert met.reasons == {expected(behaviour, vector.source)}
-    assert road.ask(vector)[0].reason is Reason.VALID
+    assert met.reasons == {named}
+    assert patient.ask(vector)[0].reason is Reason.VALID
 
 
 def test_every_behaviour_has_its_reason_and_only_honest_ones_are_held() -> None:

@@ -12,13 +12,13 @@ import pytest
 from broker.core.answer import Outcome, Reason
 from broker.sandbox.behaviours import BEHAVIOURS
 from tests.contract import FAMILIES, run
+from tests.misbehaviour import PATIENT_MS
 from tests.misbehaviour_front import (
     CASES,
     DOOR,
     KINDS,
     NOT_APPLICABLE,
     NOT_APPLICABLE_TO,
-    PATIENT_MS,
     TABLE,
     FrontStand,
     expected,

@@ -74,13 +74,16 @@ def test_an_unknown_route_is_refused_in_the_one_shape(standing: Ground, path: st
     assert _shaped(standing.http.get(path))["code"] == "route.unknown"
 
 
+_LARGER = {"draft": MAX_LIST, "edit_row": MAX_LIST, "rebase_draft": MAX_LIST, "answer_order": MAX_ANSWER}
+
+
 @pytest.mark.parametrize("route", [one for one in ROUTES if one.signed], ids=lambda one: one.name)
 def test_every_signed_route_refuses_the_unsigned_and_what_is_too_large(standing: Ground, route: Route) -> None:
     method, path = route.method, _concrete(route.path)
     before = standing.rows()
     unsigned = standing.http.open(path, method=method, content_type="application/json", data=b"{}")
     assert _shaped(unsigned)["code"] == "signature.missing"
-    size = {"draft": MAX_LIST, "answer_order": MAX_ANSWER}.get(route.name, MAX_BODY)
+    size = _LARGER.get(route.name, MAX_BODY)
     large = standing.http.open(path, method=method, content_type="application/json", data=b" " * (size + 1))
     assert _shaped(large)["code"] == "body.too-large"
     for answer in (unsigned, large):
