@@ -85,7 +85,7 @@ def canonical(document: Any) -> bytes:
 
 
 def parse(body: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
-    """Strict JSON: UTF-8, no duplicate keys, no NaN or infinities, bounded size and depth.
+    """Strict JSON: UTF-8, no duplicate keys, no NaN or infinities, no U+0000 in a text, bounded size and depth.
 
     Raises ``CallerProblem``: ``body.too-large``, ``body.not-json``, ``body.duplicate-key``, ``body.not-finite``.
     """
@@ -99,6 +99,8 @@ def parse(body: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
         raise CallerProblem("body.not-json", expected="whole characters")
     if _depth_exceeds(document, MAX_DEPTH):
         raise CallerProblem("body.not-json", expected=f"at most {MAX_DEPTH} levels")
+    if rb"\u0000" in body and _holds_nul(document):
+        raise CallerProblem("body.not-json", expected="text without U+0000")  # no database keeps it
     return document
 
 
@@ -119,6 +121,13 @@ def _encodable(document: Any) -> bool:
     except TypeError:  # a surrogate without its other half; it has no bytes in UTF-8
         return False
     return True
+
+
+def _holds_nul(document: Any) -> bool:
+    if isinstance(document, str):
+        return "\0" in document
+    inside = (*document, *document.values()) if isinstance(document, dict) else document
+    return isinstance(inside, (tuple, list)) and any(map(_holds_nul, inside))
 
 
 def _depth_exceeds(document: Any, levels: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -13,6 +13,8 @@ from broker.core.errors import BrokerProblem
 from broker.flow.parts import Parts, require_signing
 from broker.ports import Work
 from broker.ports.proof import LOGIN, MATERIAL, Indexed
+
+LONGEST = 512  # characters of a fact by which entries are found: PostgreSQL's index takes 2,704 bytes, so 4 for each
 
 
 def sequence(parts: Parts) -> int:
@@ -54,7 +56,10 @@ def _require_signed_state(parts: Parts, work: Work, size: int, read_tile: merkle
 
 
 def indexed(first: int, bodies: Sequence[bytes]) -> list[Indexed]:
-    """By what entries can be found again, from the place ``first`` on; a fact that is not text is not searched for."""
+    """By what entries can be found again, from the place ``first`` on; a fact that is not text is not searched for.
+
+    Neither is what PostgreSQL takes into no index, U+0000 and long texts: one such entry must not hold up all others.
+    """
     rows = []
     for position, body in enumerate(bodies, first):
         says = orjson.loads(body)
@@ -78,10 +83,14 @@ def _named(says: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The materials and the logins that an entry names; a material is the same whosever it is."""
     one, several = says.get("material"), says.get("materials")
     materials = [one, *(several if isinstance(several, dict) else ())]
-    keys = {text.partition("@")[0] for text in materials if isinstance(text, str)}
-    logins = {text for name in ("login", "by") if isinstance(text := says.get(name), str)}
+    keys = {text.partition("@")[0] for text in materials if _is_text(text)}
+    logins = {text for name in ("login", "by") if _is_text(text := says.get(name))}
     return tuple(sorted({(MATERIAL, key) for key in keys} | {(LOGIN, login) for login in logins}))
 
 
 def _first_text(says: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    return next((value for name in names if isinstance(value := says.get(name), str)), None)
+    return next((value for name in names if _is_text(value := says.get(name))), None)
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= LONGEST and "\0" not in value

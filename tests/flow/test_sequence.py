@@ -12,11 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from broker.core import checkpoint, merkle
+from broker.core.entry import entry
 from broker.core.errors import BrokerProblem, CallerProblem
 from broker.core.receipt import Bundle, verify_bundle
 from broker.flow.review import verify_log
 from broker.flow.sequence import sequence
-from tests.flow import kit
+from tests.flow import catalogue, kit
 from tests.flow.kit import Broker, Crash
 
 
@@ -71,6 +72,18 @@ def test_a_sequenced_receipt_proves_itself_to_anyone(broker: Broker) -> None:
     shown = verify_bundle(bundle, keys, broker.office.log_keys)
     assert (shown.position, shown.size) == (place[0], size)
     assert shown.payload["verification"] == number
+
+
+def test_an_entry_that_says_what_no_column_keeps_holds_up_no_other(broker: Broker) -> None:
+    with broker.parts.store.write() as work:
+        long = "".join(map(chr, range(0x4E00, 0x4E00 + 6000)))
+        facts = {"by": "王\0某", "case": long, "material": long, "item": "i\0", "source": catalogue.LICENCES}
+        work.record([entry("tested", work.pulse().now, **facts)])
+        work.commit()
+    broker.sequence_all()
+    assert verified(broker) == len(broker.entries())
+    [row] = broker.rows("SELECT operator, case_number, source FROM log_index WHERE kind = 'tested'")
+    assert tuple(row) == (None, None, catalogue.LICENCES)
 
 
 def test_two_sequencers_at_once_give_each_entry_one_place(broker: Broker) -> None:

@@ -62,6 +62,12 @@ def test_half_a_character_is_none_and_a_whole_one_may_be_spelt_in_halves() -> No
     assert parse(b'["\\ud83d\\ude00"]') == ["😀"]
 
 
+@pytest.mark.parametrize("body", ['["a\\u0000"]', '{"a\\u0000":1}', '{"a":[{"b":"\\u0000"}]}'])
+def test_a_text_with_nul_is_refused_since_no_database_keeps_it(body: str) -> None:
+    assert refusal(body) == ("body.not-json", None, "text without U+0000")
+    assert parse(rb'["\\u0000"]') == [r"\u0000"]  # six characters, all of which it may have
+
+
 @pytest.mark.parametrize("kind", ["list", "object"])
 def test_depth_is_bounded(kind: str) -> None:
     assert parse(nested(MAX_DEPTH, kind).encode())

@@ -80,7 +80,10 @@ class _Guard:
         self._pages = pages
 
     def admit(self) -> AnyResponse | None:
-        """(1) the session, (2) the form, (3) the permission, (4) a recent proof of it; None lets it through."""
+        """(1) the session, (2) the form, (3) the permission, (4) a recent proof of it; None lets it through.
+
+        What is asked or typed is text that a database keeps, before an entry repeats it.
+        """
         g.cookie_secure = self._console.public_url.startswith("https:")
         begin_words()
         found = self._pages.get((request.endpoint or "").partition(".")[2])
@@ -95,6 +98,7 @@ class _Guard:
             refused = self._require_form(found)  # (2)
             if refused is not None:
                 return refused
+        _require_text()
         return self._permitted(found) or self._proved(found)  # (3), (4)
 
     def _visit(self) -> Visit | None:
@@ -151,6 +155,13 @@ class _Guard:
                 return _again(visit)
             raise CallerProblem("console.form")
         return None
+
+
+def _require_text() -> None:
+    """Raises ``CallerProblem`` ``request.parameter`` for U+0000, which no database keeps as text."""
+    told = (request.view_args or {}).values(), *request.args.listvalues(), *request.form.listvalues()
+    if any("\0" in str(one) for several in told for one in several):
+        raise CallerProblem("request.parameter", expected="text without U+0000")
 
 
 def _path_of(url: str) -> str:
