@@ -102,8 +102,8 @@ def edit(  # noqa: PLR0913, PLR0917 - a row is named by its section and key
 
 
 def joined(editors: str | None, by: str) -> str:
-    """Who has changed a draft, each once, this one included."""
-    return ",".join(dict.fromkeys(filter(None, [*(editors or "").split(","), by])))
+    """Who has changed a draft, each once, this one included; a comma in a name is kept wide: the same person's."""
+    return ",".join(dict.fromkeys(filter(None, [*(editors or "").split(","), by.replace(",", "，")])))
 
 
 def _with_row(document: Mapping[str, Any], section: str, key: str, row: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from broker.core.errors import CallerProblem, OperatorProblem, Problem
 from broker.core.findings import Finding, found
 from broker.flow.look_up import look_up
-from broker.flow.publish import draft, publish, publish_draft, review, submit
+from broker.flow.publish import draft, edit, publish, publish_draft, review, submit
 from tests.flow import catalogue
 from tests.flow.catalogue import KIOSK, KITCHEN, LICENCES, POPULATION, REGISTER, SHOP
 from tests.flow.kit import Broker
@@ -140,6 +140,16 @@ def test_a_draft_becomes_an_edition_by_another_persons_approval_with_an_entry_fo
     assert kinds == ["published", "drafted", "submitted", "reviewed", "published"]
     (row,) = broker.rows("SELECT state, edition, reviewed_by FROM draft")
     assert tuple(row) == ("published", 2, "berta")
+
+
+def test_nobody_approves_what_they_edited_though_a_comma_stands_in_their_name(broker: Broker) -> None:
+    made = draft(broker.parts, catalogue.second_edition(), "anna", "")
+    row = {**catalogue.second_edition()["items"][catalogue.SHOP], "aliases": ["小店"]}
+    edit(broker.parts, made.id, "Wang, Li", 1, "items", catalogue.SHOP, row)
+    submit(broker.parts, made.id, "anna", no_findings)
+    for name in ("Wang, Li", "wang，li"):
+        with pytest.raises(CallerProblem, match="edition.self-approval"):
+            review(broker.parts, made.id, name, approve=True, comment="")
 
 
 def test_nobody_approves_what_they_drafted_or_submitted(broker: Broker) -> None:
