@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import replace
 from typing import Any
+from unicodedata import normalize
 
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
@@ -56,7 +57,7 @@ def confirm(parts: Parts, flag: str, text: str, by: str) -> Annotation:
 
 def require_text(text: str, code: str = "annotation.text") -> None:
     """Raises ``CallerProblem`` of this code for nothing, for too much, and for what looks like a person's number."""
-    if not 0 < len(text.strip()) <= LONGEST or _IDENTIFIERS.search(text):
+    if not 0 < len(text.strip()) <= LONGEST or _IDENTIFIERS.search(normalize("NFKC", text)):
         raise CallerProblem(code, expected=f"1 to {LONGEST} characters")
 
 

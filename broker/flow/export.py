@@ -12,7 +12,7 @@ from broker.core.entry import entry
 from broker.core.errors import CallerProblem
 from broker.core.log_export import Filter, Head, Line
 from broker.flow.caller import Identify, identified
-from broker.flow.find_person import require_reason, sought
+from broker.flow.find_person import require_no_person, require_reason, sought
 from broker.flow.parts import Parts
 from broker.flow.prove import checkpoint_size, tile_reader
 from broker.ports import Work
@@ -62,9 +62,10 @@ def export_log(
 
     The entry ``exported`` with filter, person and reason is committed before the first line is given, and beside it
     ``person_sought`` where somebody's number was known. Raises ``CallerProblem`` ``log.not-yet`` while the log is
-    empty, ``sought.reason``, ``export.too-long`` where there are more than ``most``.
+    empty, ``sought.reason``, ``sought.filter``, ``export.too-long`` where there are more than ``most``.
     """
     require_reason(asked.reason, asked.holder)
+    require_no_person(asked.wanted)
     wanted = asked.wanted
     if asked.holder is not None:
         wanted = replace(wanted, subject=parts.vault.pseudonym(asked.holder.subject))

@@ -7,13 +7,20 @@ among their own, and among those about the person. What an embargo hides from a 
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from datetime import datetime
 
 from broker.core.case import Party
 from broker.core.entry import Entry, entry
 from broker.core.errors import CallerProblem
+from broker.core.identifiers import is_citizen_id
+from broker.core.log_export import Filter
+from broker.core.person import person
 from broker.flow.annotate import require_text
 from broker.flow.parts import Parts
+
+_ID = re.compile("[0-9a-f]{32}")  # a verification's id, or a pseudonym
 
 
 def find_person(parts: Parts, holder: Party, by: str, reason: str) -> str:
@@ -33,8 +40,24 @@ def find_person(parts: Parts, holder: Party, by: str, reason: str) -> str:
 def require_reason(reason: str, holder: Party | None = None) -> None:
     """Raises ``CallerProblem`` ``sought.reason`` for none, or one with a number in it: the log keeps it for ever."""
     require_text(reason, "sought.reason")
-    if holder is not None and holder.number in reason:  # of whatever type, so also what looks like no number
+    if holder is not None and names(reason, holder):
         raise CallerProblem("sought.reason")
+
+
+def names(text: str, holder: Party) -> bool:
+    """Whether somebody's number stands in a text: of whatever type, so also what looks like no number."""
+    return person(holder.number) in person(text)
+
+
+def require_no_person(wanted: Filter) -> None:
+    """Raises ``CallerProblem`` ``sought.filter`` where a person's number would be a filter: its entry would repeat it.
+
+    A pseudonym and a verification have their form; what else is sought is no citizen's number.
+    """
+    texts = [value for one in fields(wanted) if isinstance(value := getattr(wanted, one.name), str)]
+    strange = any(value and not _ID.fullmatch(value) for value in (wanted.verification, wanted.subject))
+    if strange or any(is_citizen_id(value.upper()) for value in texts):
+        raise CallerProblem("sought.filter")
 
 
 def sought(holder: Party, subject: str, now: datetime, why: str, **who: str) -> Entry:

@@ -20,6 +20,7 @@ from broker.core.person import person
 from broker.core.receipt import moment
 from broker.flow.annotate import require_text
 from broker.flow.caller import Caller, Identify, identified
+from broker.flow.find_person import names
 from broker.flow.parts import Parts, new_id
 from broker.flow.prove import checkpoint_size
 from broker.ports import Policy, Pulse, Work
@@ -102,6 +103,8 @@ def request_embargo(parts: Parts, wish: Wish, identify: Identify) -> Embargo:
     Raises ``CallerProblem``: ``embargo.until``, ``embargo.reason`` for a reason that names a person by number.
     """
     require_text(wish.reason, "embargo.reason")
+    if wish.holder is not None and names(wish.reason, wish.holder):
+        raise CallerProblem("embargo.reason")
     with parts.store.write() as work:
         pulse = work.pulse()
         caller, _ = _identified(parts, work, pulse, identify)

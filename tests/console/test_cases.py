@@ -231,3 +231,14 @@ def test_a_code_that_was_invented_leads_nowhere(small: House, asked: kit.Broker)
         assert (answer.status_code, answer.json["code"] if answer.is_json else json.loads(answer.text)["code"]) == (
             404, "receipt.unknown",
         )  # fmt: skip
+
+
+def test_what_is_typed_into_the_search_leaves_neither_a_number_nor_what_no_database_keeps(small: House) -> None:
+    clerk = small.http(small.account("clerk", login="window1"))
+    assert clerk.get(f"/console/cases?q={kit.citizen(1).lower()}").status_code == 200
+    assert clerk.get("/console/cases?q=case%00").status_code == 422
+    with small.parts.store.read() as work:
+        told = [body for _, body in work.unsequenced(1000)]
+    looked = [one for one in map(json.loads, told) if one.get("page") == "cases"]
+    assert [one.get("case") for one in looked if "list" not in one] == [None]
+    assert kit.citizen(1).encode() not in b"".join(told).upper()

@@ -192,3 +192,14 @@ def test_no_cell_of_a_csv_can_become_a_formula(full: Broker) -> None:
     assert b"'=1+1" in data
     assert verified(full, data).whole
     assert data.startswith(",".join(COLUMNS).encode())
+
+
+@pytest.mark.parametrize(
+    "wanted", [Filter(case=kit.citizen(1)), Filter(subject=kit.citizen(1))], ids=["case", "subject"]
+)
+def test_a_persons_number_is_no_filter_of_an_export_either(broker: Broker, wanted: Filter) -> None:
+    """Its entry would repeat the filter, for ever."""
+    before = broker.contents()
+    with pytest.raises(CallerProblem, match="sought.filter"):
+        exported(broker, wanted)
+    assert broker.contents() == before

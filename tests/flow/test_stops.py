@@ -22,6 +22,7 @@ from tests.flow.test_promises import promised, promises
 
 only_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 WHY = "数源升级，答复有误"
+WIDE = {ord(digit): 0xFEE0 + ord(digit) for digit in "0123456789X"}  # as an input method may write them
 
 
 def state(broker: Broker, source: str = LICENCES) -> str:
@@ -128,6 +129,7 @@ def test_a_stopped_source_is_not_probed(broker: Broker) -> None:
     [
         ("source.why", lambda parts: stop_source(parts, LICENCES, "op", "  ")),
         ("source.why", lambda parts: stop_source(parts, LICENCES, "op", f"见 {kit.citizen(1)}")),
+        ("source.why", lambda parts: stop_source(parts, LICENCES, "op", kit.citizen(1).translate(WIDE))),
         ("source.unknown", lambda parts: stop_source(parts, "nobody", "op", WHY)),
         ("source.stopped", lambda parts: stop_source(parts, REGISTER, "op", WHY)),
         ("source.open", lambda parts: open_source(parts, LICENCES, "op", WHY)),

@@ -126,6 +126,8 @@ def test_what_an_embargo_may_not_be(ground: Ground) -> None:
     assert embargo(ground, later(days=-1), subject=ME)["code"] == "embargo.until"
     assert embargo(ground, later(days=400), subject=ME)["code"] == "embargo.until"
     assert embargo(ground, later(days=1))["code"] == "request.schema"
+    passport = {"id_type": "414", "number": "E1234567"}
+    assert embargo(ground, later(days=1), subject=passport, reason="护照 e1234567")["code"] == "embargo.reason"
     assert approve(ground, "0" * 32)["code"] == "embargo.unknown"
     made = embargo(ground, later(days=1), subject=ME)
     approve(ground, made["id"])

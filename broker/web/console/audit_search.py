@@ -11,10 +11,10 @@ from broker.core.answer import Reason
 from broker.core.catalog import Catalog, Text
 from broker.core.day import CHINA
 from broker.core.errors import CallerProblem
-from broker.core.identifiers import is_citizen_id
 from broker.core.log_export import Filter
 from broker.core.problems import PROBLEMS
 from broker.core.reasons import REASONS
+from broker.flow.find_person import require_no_person
 from broker.flow.parts import Parts
 from broker.ports import Work
 from broker.web.console.audit_words import OUTCOME_GROUPS, OutcomeGroup
@@ -51,10 +51,9 @@ def filter_of(asked: Mapping[str, str]) -> Filter:
         raise CallerProblem("request.parameter", expected="YYYY-MM-DD") from error
     first, last = (datetime.combine(day, time(), CHINA) if day else None for day in (since, until))
     texts = {name: asked[name][:_LONGEST] or None for name in TEXTS}
-    strange = any(value and not is_id(value) for value in map(texts.get, IDS))
-    if strange or any(is_citizen_id(value.upper()) for value in texts.values() if value):
-        raise CallerProblem("sought.filter")
-    return Filter(first, last + _WHOLE_DAY if last else None, **texts)
+    wanted = Filter(first, last + _WHOLE_DAY if last else None, **texts)
+    require_no_person(wanted)
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)

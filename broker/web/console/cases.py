@@ -24,6 +24,7 @@ from broker.core.decide import Kind
 from broker.core.errors import CallerProblem
 from broker.core.explain import STATES
 from broker.core.guide import role_name
+from broker.core.identifiers import is_citizen_id
 from broker.core.people import ConsoleRole
 from broker.core.receipt import Bundle, VerifiedReceipt, bundle_from, verify_bundle
 from broker.core.receipt_text import DECISIONS, MODES, words
@@ -89,7 +90,8 @@ class _Cases:
             return to("cases_verification", number=number)
         found = []
         if sought:
-            viewed(self._parts, "", page="cases", case=sought)
+            told = "" if is_citizen_id(sought.upper()) else sought  # what was typed by mistake stands in no entry
+            viewed(self._parts, "", page="cases", case=told)
             found = steps.find(self._parts, sought, sees)
         which = "recent" if request.args.get("list") == "recent" else "undecided"
         listed = [] if sought else self._listed(which)
