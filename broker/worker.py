@@ -62,10 +62,8 @@ def run_worker(settings: Settings, sources: Sequence[str], name: str) -> bool:
 def known_sources(office: Office) -> list[str]:
     """The sources of the edition in force, none before the first is published."""
     with office.parts.store.read() as work:
-        pulse = work.pulse()
-        policy = office.parts.policy(work, pulse)
-        number = policy.edition_at(pulse.now)
-        return sorted(office.parts.edition(work, number).catalog.sources) if number else []
+        catalog = office.parts.catalog_in_force(work, work.pulse())
+        return sorted(catalog.sources) if catalog else []
 
 
 def _tasks(app: Celery, office: Office, wake: FleetWake) -> None:

@@ -94,7 +94,8 @@ def user_groups() -> None:
         rules = opened.parts.groups
         if rules is None:
             raise OperatorProblem("config.invalid", got="BROKER_OIDC_GROUPS_FILE", expected="a file")
-        catalog = people.catalog_in_force(opened.parts)
+        with opened.parts.store.read() as work:
+            catalog = opened.parts.catalog_in_force(work, work.pulse())
         for group, given in rules.groups.items():
             click.echo(f"{group}: {' '.join(map(str, given))}")
             for one in unknown(given, catalog):

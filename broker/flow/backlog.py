@@ -29,8 +29,8 @@ def outstanding(parts: Parts) -> Outstanding:
     """What is still to be done, now."""
     with parts.store.read() as work:
         pulse = work.pulse()
-        number = parts.policy(work, pulse).edition_at(pulse.now)
-        sources = parts.edition(work, number).catalog.sources if number else {}
+        catalog = parts.catalog_in_force(work, pulse)
+        sources = catalog.sources if catalog else {}
         _, days = states(work, pulse.now)
         broken = {name: broken_step(days.get(name), one) for name, one in probes(work).items() if name in sources}
         backlog = work.backlog(pulse.now, pulse.now - LATELY)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from broker.core.answer import Answer
-from broker.core.catalog import Edition, Source, catalog_from
+from broker.core.catalog import Catalog, Edition, Source, catalog_from
 from broker.core.envelope import Signer, Verifier
 from broker.core.errors import OperatorProblem
 from broker.core.gate import Breaker
@@ -123,6 +123,11 @@ class Parts:
         if number is None:
             raise OperatorProblem("edition.none")
         return self.edition(work, number)
+
+    def catalog_in_force(self, work: Work, pulse: Pulse) -> Catalog | None:
+        """The list that plans now; None before the first edition, for whoever can do without."""
+        number = self.policy(work, pulse).edition_at(pulse.now)
+        return None if number is None else self.edition(work, number).catalog
 
     def asking(self, source: Source) -> tuple[Connector, Connection] | None:
         """Connector and connection of a source, None where this deployment has not connected it."""

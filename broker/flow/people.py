@@ -19,7 +19,6 @@ import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from broker.core.catalog import Catalog
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.people import (
@@ -85,8 +84,9 @@ def add_person(
     hashed = _hash(password) if password else ""
     _, wrapped = parts.vault.new_case_key()
     with parts.store.write() as work:
-        now = work.pulse().now
-        require_known(assignments, _catalog(parts, work))
+        pulse = work.pulse()
+        now = pulse.now
+        require_known(assignments, parts.catalog_in_force(work, pulse))
         person = Person(new_id(now), login, name, unit, "active", tuple(assignments))
         made = Credentials(person, hashed, bool(password), wrapped, b"", UNCONFIRMED, 0, None, subject)
         if not work.add_person(made, now):
@@ -110,7 +110,7 @@ def assign(parts: Parts, login: str, assignments: Sequence[Assignment], by: str)
             raise OperatorProblem("person.provided", got=login)
         wanted = replace(found.person, assignments=tuple(assignments))
         require_separation(wanted.effective)
-        require_known(assignments, _catalog(parts, work))
+        require_known(assignments, parts.catalog_in_force(work, work.pulse()))
         work.assign(found.person.id, assignments, by, now)
         work.record([entry("person_assigned", now, login=login, roles=list(map(str, wanted.effective)), by=by)])
 
@@ -180,18 +180,6 @@ def _changed(parts: Parts, login: str, by: str, change: Callable[[Work, Credenti
         change(work, found, work.pulse().now)
         # Crash before this commit: the account is as it was. After it: it is as the entry says, from its next page on.
         work.commit()
-
-
-def catalog_in_force(parts: Parts) -> Catalog | None:
-    """The list that scopes are held against, None before the first edition."""
-    with parts.store.read() as work:
-        return _catalog(parts, work)
-
-
-def _catalog(parts: Parts, work: Work) -> Catalog | None:
-    pulse = work.pulse()
-    number = parts.policy(work, pulse).edition_at(pulse.now)
-    return None if number is None else parts.edition(work, number).catalog
 
 
 # --- signing in

@@ -54,11 +54,10 @@ def _silent(parts: Parts) -> list[Source]:
         return []
     with parts.store.read() as work:
         pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        if policy.edition_at(pulse.now) is None:
+        catalog, stops = parts.catalog_in_force(work, pulse), parts.policy(work, pulse).stops
+        if catalog is None:
             return []
-        listed = parts.edition_in_force(work, policy, pulse.now).catalog.sources.values()
-        sources = [one for one in listed if one.key not in policy.stops]
+        sources = [one for one in catalog.sources.values() if one.key not in stops]
         _, days = states(work, pulse.now)
         known = probes(work)
     heard = {one.key: last_heard(days.get(one.key)) or _NEVER for one in sources}

@@ -59,10 +59,9 @@ def register_grant(parts: Parts, grant: Grant, by: str = "", reason: str = "") -
     Raises ``CallerProblem`` ``application.withheld``.
     """
     with parts.store.read() as work:
-        pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        if policy.edition_at(pulse.now) is not None:
-            _shareable(parts.edition_in_force(work, policy, pulse.now).catalog, grant)
+        catalog = parts.catalog_in_force(work, work.pulse())
+        if catalog is not None:
+            _shareable(catalog, grant)
     _change(parts, lambda work, _: work.add_grant(grant), "register.exists", grant.id,
             lambda now: entry("grant_registered", now, grant=grant.id, client=grant.client, source=grant.source,
                               basis_reference=grant.legal_reference, directly=True, by=by, comment=reason))  # fmt: skip

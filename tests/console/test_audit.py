@@ -126,6 +126,15 @@ def test_sources_and_outcomes_are_chosen_and_kinds_stand_in_their_groups(reviewe
     assert set(ID_TYPES) == set(HOLDER_TYPES)
 
 
+def test_a_browser_lets_an_id_through_and_nothing_else(auditor: Visitor) -> None:
+    """The form that it must have stands in the field as an attribute; a browser would refuse a wrong one's every id."""
+    text = auditor.get("/console/audit").text
+    for name in ("verification", "subject"):
+        field = re.search(rf'<input [^>]*name="{name}"[^>]*>', text)
+        assert field
+        assert ' pattern="[0-9a-f]{32}" title="' in field[0]
+
+
 def test_a_period_is_days_in_china_with_the_last_one_included(auditor: Visitor) -> None:
     today = (datetime.now(UTC) + timedelta(hours=8)).date()
     for since, until, some in ((today, today, True), (today + timedelta(days=1), None, False),

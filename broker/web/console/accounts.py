@@ -153,7 +153,8 @@ class _Accounts:
             return work.accounts(work.pulse().now)
 
     def _choices(self) -> dict[str, object]:
-        catalog = steps.catalog_in_force(self._parts)
+        with self._parts.store.read() as work:
+            catalog = self._parts.catalog_in_force(work, work.pulse())
         return {
             "role_names": ROLES, "kind_names": SCOPES, "scopes_of": SCOPES_OF, "kinds": list(ScopeKind),
             "stages": sorted(stages_of(catalog)) if catalog else [],

@@ -60,7 +60,7 @@ def filter_of(asked: Mapping[str, str]) -> Filter:
 class Choices:
     """What there is to choose from: what the log has been told of, and what the list in force knows."""
 
-    clients: Sequence[str]
+    clients: Mapping[str, str]
     sources: Mapping[str, Text | str]
     outcomes: Sequence[tuple[Text, Mapping[str, Text | str]]]
     regions: Mapping[str, Text | str]
@@ -69,13 +69,12 @@ class Choices:
 def choices(parts: Parts, work: Work, asked: Mapping[str, str]) -> Choices:
     """The lists; what is asked for is always among them, be it unknown."""
     pulse = work.pulse()
-    policy = parts.policy(work, pulse)
-    catalog = parts.edition_in_force(work, policy, pulse.now).catalog if policy.edition_at(pulse.now) else None
+    catalog, clients = parts.catalog_in_force(work, pulse), parts.policy(work, pulse).clients
     sources = {name: _source(catalog, name) for name in work.values_of("source", _MOST_VALUES)}
     if catalog is not None:
         sources |= {one.key: one.name for one in catalog.sources.values()}
     return Choices(
-        sorted({*policy.clients, asked["client"]} - {""}),
+        {name: name for name in sorted({*clients, asked["client"]} - {""})},
         _with(sources, asked["source"]),
         _outcomes({*work.values_of("outcome", _MOST_VALUES), *map(str, Reason), asked["outcome"]} - {""}),
         _with({} if catalog is None else {key: one.name for key, one in catalog.regions.items()}, asked["region"]),
@@ -94,9 +93,7 @@ class Named:
 def named(parts: Parts, typed: Mapping[str, str]) -> Mapping[str, Named]:
     """Items and materials by what was typed for them, by the list in force; before there is one, keys alone."""
     with parts.store.read() as work:
-        pulse = work.pulse()
-        policy = parts.policy(work, pulse)
-        catalog = parts.edition_in_force(work, policy, pulse.now).catalog if policy.edition_at(pulse.now) else None
+        catalog = parts.catalog_in_force(work, work.pulse())
     return {name: _named(typed[name], {} if catalog is None else names_of(catalog, of)) for name, of in PICKED.items()}
 
 
