@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -21,6 +21,7 @@ from broker.core.list_rows import MINE, THEIRS, Conflict, RowKey
 from broker.core.receipt import moment
 from broker.flow import drafts as ways
 from broker.flow import publish as editions
+from broker.flow.parts import Parts
 from broker.ports import Draft
 from broker.ports.editions import Remark
 from broker.store.catalog_file import read_row
@@ -53,34 +54,25 @@ def show(number: str, lang: str) -> None:
             click.echo(_line(said))
 
 
-@click.command("rework")
-@click.argument("number")
-@BY
-@_COMMENT
-def rework(number: str, by: str, comment: str) -> None:
-    """Take a returned draft up again; only by those who have worked on it."""
-    with told(), office(current_settings()) as opened:
-        ways.rework(opened.parts, number, by, comment)
+def _way(name: str, way: Callable[[Parts, str, str, str], Draft], told_as: str) -> click.Command:
+    """A command that leads a draft another way."""
+
+    @click.command(name, help=told_as)
+    @click.argument("number")
+    @BY
+    @_COMMENT
+    def command(number: str, by: str, comment: str) -> None:
+        with told(), office(current_settings()) as opened:
+            way(opened.parts, number, by, comment)
+
+    return command
 
 
-@click.command("withdraw")
-@click.argument("number")
-@BY
-@_COMMENT
-def withdraw(number: str, by: str, comment: str) -> None:
-    """Take a draft back that was handed in or approved; it needs its review anew."""
-    with told(), office(current_settings()) as opened:
-        ways.withdraw(opened.parts, number, by, comment)
-
-
-@click.command("discard")
-@click.argument("number")
-@BY
-@_COMMENT
-def discard(number: str, by: str, comment: str) -> None:
-    """Give a draft up; it stays to be read."""
-    with told(), office(current_settings()) as opened:
-        ways.discard(opened.parts, number, by, comment)
+rework = _way("rework", ways.rework, "Take a returned draft up again; only by those who have worked on it.")
+withdraw = _way(
+    "withdraw", ways.withdraw, "Take a draft back that was handed in or approved; it needs its review anew."
+)
+discard = _way("discard", ways.discard, "Give a draft up; it stays to be read.")
 
 
 @click.command("carry-on")

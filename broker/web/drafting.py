@@ -20,7 +20,7 @@ from broker.flow import publish as steps
 from broker.flow.caller import Identify
 from broker.flow.parts import Parts
 from broker.ports import Draft
-from broker.web.editions import as_json_answer, draft_view, edition_view, moment_from
+from broker.web.editions import as_json_answer, as_new_draft, draft_view, edition_view, moment_from
 from broker.web.guard import MAX_BODY, Signed, read_body, recorded, verified_document
 
 MAX_ROW = 1024 * 1024  # an item's row whole is below 100 KB, choices of a rebase are names
@@ -82,7 +82,7 @@ class Drafting:
 
         def step(said: Mapping[str, Any], identify: Identify) -> Response:
             comment = said.get("comment", "")
-            return self._made(ways.carry_on(self._parts, number, said["by"], comment, identify))
+            return as_new_draft(ways.carry_on(self._parts, number, said["by"], comment, identify), self._public_url)
 
         return self._done("continuation", step, Role.LIST_EDITOR)
 
@@ -116,7 +116,8 @@ class Drafting:
 
         def step(said: Mapping[str, Any], identify: Identify) -> Response:
             comment = said.get("comment", "")
-            return self._made(steps.go_back(self._parts, _number(number), said["by"], comment, identify))
+            made = steps.go_back(self._parts, _number(number), said["by"], comment, identify)
+            return as_new_draft(made, self._public_url)
 
         return self._done("continuation", step, Role.LIST_EDITOR)
 
@@ -147,11 +148,6 @@ class Drafting:
         signed = Signed(request, self._public_url, read_body(request, limit), roles)
         with recorded(self._parts, signed):
             return step(verified_document(self._parts, signed, self._grammars[body]), signed.identify)
-
-    def _made(self, made: Draft) -> Response:
-        response = as_json_answer(draft_view(made), status=201)
-        response.headers["Location"] = f"{self._public_url}/v1/drafts/{made.id}"
-        return response
 
     def _draft(self, number: str) -> Draft:
         with self._parts.store.read() as work:

@@ -112,9 +112,7 @@ class Editions:
         with recorded(self._parts, signed):
             said = verified_document(self._parts, signed, self._grammars["new"])
             made = steps.draft(self._parts, said["document"], said["by"], said.get("comment", ""), signed.identify)
-        response = as_json_answer(draft_view(made), status=201)
-        response.headers["Location"] = f"{self._public_url}/v1/drafts/{made.id}"
-        return response
+        return as_new_draft(made, self._public_url)
 
     def submit_draft(self, number: str) -> Response:
         """Hand a draft in for review; one with errors is refused."""
@@ -161,6 +159,13 @@ class Editions:
 def draft_view(draft: Draft) -> dict[str, Any]:
     """A draft as the API shows it."""
     return asdict(draft) | {"drafted_at": moment(draft.drafted_at)}
+
+
+def as_new_draft(made: Draft, public_url: str) -> Response:
+    """The answer that a draft was made, and where it is read."""
+    response = as_json_answer(draft_view(made), status=201)
+    response.headers["Location"] = f"{public_url}/v1/drafts/{made.id}"
+    return response
 
 
 def _remark(remark: Remark) -> dict[str, Any]:

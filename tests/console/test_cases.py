@@ -19,6 +19,7 @@ from broker.flow.retain import Erasure, erase_case
 from broker.ports import Client
 from tests.console.kit import PHONE, WIDE, Account, Browser, House, follow
 from tests.flow import catalogue, kit
+from tests.flow.test_orders import CLUB, with_club
 
 MOST_STATEMENTS = 32  # of one page, however much the case has seen; a page far below it is no worse
 
@@ -32,6 +33,14 @@ def stock(house: House) -> kit.Broker:
     broker.admit(1)
     broker.work_off()
     broker.sequence_all()
+    return broker
+
+
+def with_order(house: House) -> kit.Broker:
+    """A house with one decided verification, and one whose only open question is with a person of the department."""
+    broker = with_club(stock(house))
+    broker.admit(2, item=CLUB)
+    broker.work_off()
     return broker
 
 

@@ -16,9 +16,8 @@ from broker.core.people import ConsoleRole
 from broker.core.sharing_table import COLUMNS, ended_row, table_rows
 from broker.web.console import objections, orders
 from tests.console.kit import House, Visitor, rows_in
-from tests.console.test_cases import stock
+from tests.console.test_cases import with_order
 from tests.flow import catalogue, kit
-from tests.flow.test_orders import CLUB, with_club
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 OFFICER = f"source-department:unit={kit.DEPARTMENT}"
@@ -27,10 +26,7 @@ OFFICER = f"source-department:unit={kit.DEPARTMENT}"
 @pytest.fixture
 def club(small: House) -> kit.Broker:
     """A house with a decided verification, and an open work order of the department."""
-    broker = with_club(stock(small))
-    broker.admit(2, item=CLUB)
-    broker.work_off()
-    return broker
+    return with_order(small)
 
 
 def _object(house: House, broker: kit.Broker, number: str) -> None:

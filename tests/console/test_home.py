@@ -9,9 +9,8 @@ import pytest
 
 from broker.flow import people
 from tests.console.kit import PHONE, WIDE, Browser, House
-from tests.console.test_cases import clerk, number_of, stock
+from tests.console.test_cases import clerk, number_of, with_order
 from tests.flow import kit
-from tests.flow.test_orders import CLUB, with_club
 
 BY_NAME = "source-department:department=部门"
 
@@ -19,10 +18,7 @@ BY_NAME = "source-department:department=部门"
 @pytest.fixture
 def club(small: House) -> kit.Broker:
     """One decided verification, and one whose only open question is with a person of the department."""
-    broker = with_club(stock(small))
-    broker.admit(2, item=CLUB)
-    broker.work_off()
-    return broker
+    return with_order(small)
 
 
 def waiting(house: House, *roles: str) -> dict[str, int]:

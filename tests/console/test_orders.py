@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.console.kit import PHONE, WIDE, Browser, House, follow
-from tests.console.test_cases import stock
+from tests.console.test_cases import with_order
 from tests.flow import kit
-from tests.flow.test_orders import CLUB, with_club
 
 _ABOUT_PEOPLE = ("entry", "entry_queue", "session", "person", "person_role", "attempt", "sign_in_origin")
 
@@ -18,10 +17,7 @@ _ABOUT_PEOPLE = ("entry", "entry_queue", "session", "person", "person_role", "at
 @pytest.fixture
 def club(small: House) -> kit.Broker:
     """One verification whose only open question is with a person of the department."""
-    broker = with_club(stock(small))
-    broker.admit(2, item=CLUB)
-    broker.work_off()
-    return broker
+    return with_order(small)
 
 
 @pytest.mark.parametrize(("lang", "size"), [("zh", WIDE), ("en", PHONE)])

@@ -9,9 +9,8 @@ import pytest
 
 from broker.flow.publish import publish
 from tests.console.kit import PHONE, WIDE, Browser, House, follow
-from tests.console.test_cases import clerk, number_of, stock
+from tests.console.test_cases import clerk, number_of, with_order
 from tests.flow.catalogue import LICENCES
-from tests.flow.test_orders import CLUB, with_club
 
 DEPARTMENT = "部门"  # as the small list calls whoever owns its sources
 OWED = {"mode": "department_check", "state": "proposed", "unit": DEPARTMENT, "owner": DEPARTMENT, "basis": "法"}
@@ -85,9 +84,7 @@ def test_a_departments_person_goes_from_home_through_ledger_order_and_objection(
     small: House, small_browser: Browser, lang: str, size: tuple[int, int]
 ) -> None:
     """The main journey of a source department: what it owes, what it is asked, and what is said against its data."""
-    broker = with_club(stock(small))
-    broker.admit(2, item=CLUB)
-    broker.work_off()
+    broker = with_order(small)
     owing(small)
     form = {"material": "licence", "source": LICENCES, "words": "执照已换发"}
     assert (

@@ -215,6 +215,17 @@ class FaultyStore:
         with self.store.write() as work:
             yield cast("Work", _FaultyWork(work, self))
 
+    def meanwhile(self, kind: str, other: threading.Thread) -> None:
+        """Let somebody else begin just before the first entry of a kind is written."""
+
+        def begun(written: str) -> bool:
+            if written == kind and not other.ident:
+                other.start()
+                other.join(0.3)  # they may have to wait for us
+            return False
+
+        self.refuse = begun
+
     def read(self) -> AbstractContextManager[Work]:
         """Reading works."""
         return self.store.read()

@@ -538,13 +538,7 @@ def test_a_renewal_given_just_while_the_grant_is_revoked_is_revoked_with_it(owne
     other = owned.another()
     revoking = threading.Thread(target=steps.withdraw, args=(other.parts, first, REVOKED, "滥用", DECIDER))
 
-    def meanwhile(kind: str) -> bool:
-        if kind == "grant_registered":
-            revoking.start()
-            revoking.join(0.3)  # it may have to wait for us
-        return False
-
-    owned.store.refuse = meanwhile
+    owned.store.meanwhile("grant_registered", revoking)
     steps.decide(owned.parts, second, YES, DECIDER)
     revoking.join()
     assert {grants(owned)[one].state for one in (first, second)} == {REVOKED}
@@ -559,13 +553,7 @@ def test_a_reminder_at_the_moment_of_the_decision_does_not_take_it_back(owned: B
     other.parts.calendar = Calendar(frozenset(), frozenset(day_of(datetime.now(UTC)) + timedelta(n) for n in range(3)))
     reminding = threading.Thread(target=steps.remind, args=(other.parts,))
 
-    def meanwhile(kind: str) -> bool:
-        if kind == "application_approved":
-            reminding.start()
-            reminding.join(0.3)  # it may have to wait for us
-        return False
-
-    owned.store.refuse = meanwhile
+    owned.store.meanwhile("application_approved", reminding)
     steps.decide(owned.parts, number, YES, DECIDER)
     reminding.join()
     assert [row.state for row in owned.rows("SELECT state FROM grant_application")] == ["approved"]

@@ -395,13 +395,7 @@ def test_a_key_is_replaced_once_however_often_it_is_typed(
     other = broker.another()
     typed = threading.Thread(target=own_keys.rotate_key, args=(other.parts, folder, RECEIPT, DAY))
 
-    def meanwhile(kind: str) -> bool:
-        if kind == "own_key_rotated" and not typed.ident:
-            typed.start()
-            typed.join(0.3)  # it may have to wait for us
-        return False
-
-    broker.store.refuse = meanwhile
+    broker.store.meanwhile("own_key_rotated", typed)
     own_keys.rotate_key(broker.parts, folder, RECEIPT, DAY)
     typed.join()
     assert len(broker.entries("own_key_rotated")) == 1

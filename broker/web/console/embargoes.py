@@ -6,6 +6,8 @@ names a person by pseudonym alone, and each embargo that somebody opens is an en
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Response, request
 
 from broker.core.errors import CallerProblem
@@ -63,19 +65,20 @@ class _Embargoes:
 
     def approve(self, number: str) -> Response:
         """Let it hide, in the name of whoever is signed in."""
-        return self._acted(number, "approved")
+        person = visitor().person
+        return self._acted(
+            number, "approved", lambda: approve_embargo(self._parts, number, person.login, name=person.name)
+        )
 
     def lift(self, number: str) -> Response:
         """End it, with a reason."""
-        return self._acted(number, "lifted")
+        login, reason = visitor().login, request.form.get("reason", "").strip()
+        return self._acted(number, "lifted", lambda: lift_embargo(self._parts, number, login, reason))
 
-    def _acted(self, number: str, done: str) -> Response:
-        login, name = visitor().login, visitor().person.name
+    def _acted(self, number: str, done: str, act: Callable[[], Embargo]) -> Response:
+        """Do it, or show the embargo as it is now with the reason why it was not done."""
         try:
-            if done == "approved":
-                approve_embargo(self._parts, number, login, name=name)
-            else:
-                lift_embargo(self._parts, number, login, request.form.get("reason", "").strip())
+            act()
         except CallerProblem as problem:
             if problem.code == "embargo.unknown":
                 raise

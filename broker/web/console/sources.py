@@ -116,7 +116,7 @@ class _Sources:
             reasons=[(name, count, _text(name)) for name, count in reasons.items()], modes=MODES, catalog=catalog,
             picture=Markup(drawn_days(days)), demand=demand(days), decided=decided,  # noqa: S704 - drawn by us, every word escaped
             impact=impact(catalog, key), connected=self._connected(source), job=_newest(jobs), steps=STEPS,
-            whose=FAULT_WORDS,
+            whose=FAULT_WORDS, states=STATES,
             references=_credentials(self._parts.references.get(source.platform, ()), registered) if is_operator else (),
             old=ROTATE_AFTER,
             is_operator=is_operator, calls=_calls(gate, now), near=near_limit,
