@@ -85,7 +85,7 @@ RULES: dict[str, Rule] = {
     "chain-unreachable": Rule(ERROR, "申请人提交之后的行永远不会用到", "Nothing after submission is ever reached", "请把申请人提交移到最后", "Move submission to the end"),
     "chain-proposed": Rule(WARNING, "替代链没有已确认的行，目前仍须提交", "No row of the chain is confirmed: the material is still handed in", "请数源部门确认", "Ask the owner to confirm a row"),
     "confirmed-without-basis": Rule(ERROR, "已确认的行没有写明依据", "A confirmed row cites no basis", "请写明法律条文或接口文件，或改为 proposed", "Cite the law or the interface, or make it proposed"),
-    "confirmed-on-proposed": Rule(WARNING, "已确认的行使用了待确认的数源 {source}", "A confirmed row asks the source {source}, which is only proposed", "请先确认数源", "Confirm the source first"),
+    "confirmed-on-proposed": Rule(WARNING, "已确认的行使用了拟议的数源 {source}", "A confirmed row asks the source {source}, which is only proposed", "请先确认数源", "Confirm the source first"),
     "commitment-excluded": Rule(ERROR, "事项 {item} 不适用告知承诺，但材料 {material} 允许承诺", "{item} excludes commitments, but {material} allows one", "请为该事项另设不含承诺的材料", "Give this item a material without the commitment"),
     "scene-result-elsewhere": Rule(ERROR, "材料 {material} 由 {issuer} 产生，但它不在本事项所在场景", "{issuer}, which issues {material}, is not in this item's scene", "请改用同一场景的事项，或使用另一材料", "Name an item of the same scene, or use another material"),
     "scene-result-late": Rule(ERROR, "产生材料 {material} 的 {issuer} 排在本事项之后", "{issuer}, which issues {material}, comes after this item", "请调整事项顺序", "Put the issuing item first"),

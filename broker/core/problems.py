@@ -213,7 +213,7 @@ _ROWS: tuple[tuple[str, int, Fault, str, str, str, str], ...] = (
     ("embargo.unknown", 404, _C, "没有该暂不公开申请", "There is no such embargo", "请核对编号", "Check the id"),
     ("embargo.state", 409, _C, "该申请已批准或已到期", "The embargo is approved or over already", "请重新申请", "Request a new one"),
     ("embargo.over", 409, _C, "该申请已到期或已解除", "The embargo is over already", "无需解除", "Nothing is left to lift"),
-    ("embargo.self-approval", 403, _C, "申请人及其系统不得批准自己的申请", "Whoever requested it, and the system that signed it, cannot approve it", "请由另一人经另一系统或在控制台批准", "Have another person approve it, through another system or in the console"),
+    ("embargo.self-approval", 403, _C, "申请人及其系统不得批准自己的申请", "Whoever requested it, and the system that signed it, cannot approve it", "请由另一人经另一系统或在管理台批准", "Have another person approve it, through another system or in the console"),
     # operator
     ("edition.none", 503, _O, "尚未发布共享清单", "No edition of the sharing list is in force", "请发布清单：broker catalog publish", "Publish one: broker catalog publish"),
     ("catalog.broken", 422, _O, "清单文件有错误，未予发布；原版本继续有效", "The catalogue file has errors and was not published; the edition in force stays", "请按检查结果修改", "Mend what the check names"),

@@ -92,7 +92,7 @@ KINDS: Mapping[str, Text] = {
     "password_reset": _text("重置密码", "password reset"),
     "second_factor_enrolled": _text("绑定第二因素", "second factor enrolled"),
     "second_factor_reset": _text("重置第二因素", "second factor reset"),
-    "console_refused": _text("控制台拒绝", "refused in the console"),
+    "console_refused": _text("管理台拒绝", "refused in the console"),
     "source_test_asked": _text("发起连接测试", "connection test started"),
     "source_tested": _text("连接测试完成", "connection test done"),
     "source_probed": _text("探测数源", "source probed"),
