@@ -26,7 +26,8 @@ from broker.ports.grants import Flag
 from broker.store import proof_tables as p
 from broker.store.audit_rows import LED_BY
 from broker.web.console.audit import MOST_READ, PER_PAGE
-from broker.web.console.audit_words import EXPLAINED, ID_TYPES, KIND_GROUPS, KINDS, RULES
+from broker.web.console.audit_words import EXPLAINED, KIND_GROUPS, KINDS, RULES
+from broker.web.console.case_words import ID_TYPES
 from tests.console.kit import PHONE, WIDE, Browser, House, Visitor, follow
 from tests.flow import catalogue, kit
 

@@ -30,7 +30,9 @@ def test_a_department_answers_an_order_with_remark_and_evidence(
     watched.check()
     follow(page, "table a")
     watched.check()
-    assert kit.citizen(2) in page.inner_text("main"), "whoever answers must know about whom"
+    about = page.inner_text("main")
+    assert kit.citizen(2) in about, "whoever answers must know about whom"
+    assert {"zh": "公民身份号码", "en": "Citizen identity number"}[lang] in about, "and not by the code of a type"
     paper = tmp_path / "依据.pdf"
     paper.write_bytes(b"%PDF-1.7 checked" + b"\0" * 800_000)
     page.check("#reply-confirm")

@@ -25,6 +25,7 @@ def test_a_clerk_reports_paper_from_the_case_and_says_why(
     watched.check()
     follow(page, "text=报告收取纸质材料")
     watched.check()
+    assert "法定代表人（负责人）的身份证明" in page.inner_text("fieldset legend >> nth=0")
     page.check("input[name=taken][value=licence]")
     page.check("input[name=original][value=licence]")
     follow(page, "main form[method=post] .button")

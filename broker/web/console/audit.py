@@ -36,7 +36,8 @@ from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
 from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id, named
-from broker.web.console.audit_words import EXPLAINED, FACTS, ID_TYPES, KIND_GROUPS, KINDS, RULES
+from broker.web.console.audit_words import EXPLAINED, FACTS, KIND_GROUPS, KINDS, RULES
+from broker.web.console.case_words import ID_TYPES
 from broker.web.console.evidence import MOST_BYTES, verified
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor

@@ -175,26 +175,6 @@ OUTCOME_GROUPS: Mapping[OutcomeGroup, Text] = {
     OutcomeGroup.PROBLEM: _text("拒绝与问题", "refusals and problems"),
     OutcomeGroup.OTHER: _text("其他结果与代码", "other outcomes and codes"),
 }
-ID_TYPES: Mapping[str, Text] = {  # those of people and bodies first that are met most
-    "111": _text("公民身份号码", "Citizen identity number"),
-    "001": _text("统一社会信用代码", "Unified social credit code"),
-    "414": _text("普通护照", "Passport"),
-    "516": _text("港澳居民来往内地通行证", "Travel permit of a resident of Hong Kong or Macao"),
-    "511": _text("台湾居民来往大陆通行证", "Travel permit of a resident of Taiwan"),
-    "551": _text("港澳居民居住证", "Residence permit of a resident of Hong Kong or Macao"),
-    "552": _text("台湾居民居住证", "Residence permit of a resident of Taiwan"),
-    "099": _text("其他法人或其他组织有效证件代码", "Other valid code of a body"),
-    "114": _text("军官证", "Military officer's card"),
-    "115": _text("武警警官证", "Armed police officer's card"),
-    "118": _text("解放军士兵证", "Soldier's card"),
-    "119": _text("武警士兵证", "Armed police soldier's card"),
-    "120": _text("解放军文职干部证", "Military civilian cadre's card"),
-    "122": _text("武警文职干部证", "Armed police civilian cadre's card"),
-    "411": _text("外交护照", "Diplomatic passport"),
-    "412": _text("公务护照", "Service passport"),
-    "413": _text("公务普通护照", "Passport for public affairs"),
-    "999": _text("其他自然人有效证件代码", "Other valid number of a person"),
-}
 FACTS: Mapping[str, Text] = {
     "verification": _text("核验", "verification"),
     "client": _text("系统", "system"),

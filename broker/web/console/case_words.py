@@ -100,3 +100,23 @@ OBJECTION_ACTS: Mapping[str, Text] = {
     "correct": {"zh": "数据已更正，解除标记并通知", "en": "Corrected: lift the mark, and tell those concerned"},
     "close": {"zh": "办结归档", "en": "Close and file"},
 }
+ID_TYPES: Mapping[str, Text] = {  # those of people and bodies first that are met most
+    "111": {"zh": "公民身份号码", "en": "Citizen identity number"},
+    "001": {"zh": "统一社会信用代码", "en": "Unified social credit code"},
+    "414": {"zh": "普通护照", "en": "Passport"},
+    "516": {"zh": "港澳居民来往内地通行证", "en": "Travel permit of a resident of Hong Kong or Macao"},
+    "511": {"zh": "台湾居民来往大陆通行证", "en": "Travel permit of a resident of Taiwan"},
+    "551": {"zh": "港澳居民居住证", "en": "Residence permit of a resident of Hong Kong or Macao"},
+    "552": {"zh": "台湾居民居住证", "en": "Residence permit of a resident of Taiwan"},
+    "099": {"zh": "其他法人或其他组织有效证件代码", "en": "Other valid code of a body"},
+    "114": {"zh": "军官证", "en": "Military officer's card"},
+    "115": {"zh": "武警警官证", "en": "Armed police officer's card"},
+    "118": {"zh": "解放军士兵证", "en": "Soldier's card"},
+    "119": {"zh": "武警士兵证", "en": "Armed police soldier's card"},
+    "120": {"zh": "解放军文职干部证", "en": "Military civilian cadre's card"},
+    "122": {"zh": "武警文职干部证", "en": "Armed police civilian cadre's card"},
+    "411": {"zh": "外交护照", "en": "Diplomatic passport"},
+    "412": {"zh": "公务护照", "en": "Service passport"},
+    "413": {"zh": "公务普通护照", "en": "Passport for public affairs"},
+    "999": {"zh": "其他自然人有效证件代码", "en": "Other valid number of a person"},
+}

@@ -161,7 +161,8 @@ class _Cases:
         return shown(
             "cases/verification.html", path=path, case=path.case, line=path.line, told_of=path.explanation,
             sources=path.edition.catalog.sources, item=_item(path), may_object=visitor().has(ConsoleRole.CLERK),
-            objections=objections_about(self._parts, number), objection_states=OBJECTION_STATES, **_terms(),
+            objections=objections_about(self._parts, number), objection_states=OBJECTION_STATES,
+            material_name=material_name, **_terms(),
         )  # fmt: skip
 
     # --- the sheet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from broker.core.catalog import Catalog, Item, Mode, Region, Scene, Source, Text
+from broker.core.diff import held
 from broker.core.figures import GroupBy
 from broker.core.supply import Supply
 from broker.web.console.list_words import MODES
@@ -58,8 +59,7 @@ def _name(found: Region | Scene | Item | Source | None) -> str:
 
 
 def material_name(key: str, catalog: Catalog) -> str:
-    """A requirement's material, with the role of its holder."""
+    """A requirement's material, with the role of its holder where that is not the applicant."""
     material, _, holder = key.partition("@")
     found = catalog.materials.get(material)
-    name = material if found is None else told(found.name)
-    return f"{name} @{holder}" if holder else name
+    return told(held({"zh": material, "en": material} if found is None else found.name, holder))

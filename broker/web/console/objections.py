@@ -21,7 +21,7 @@ from broker.flow import cases
 from broker.flow import objections as steps
 from broker.flow.objections import Doubt, Listed, Reader
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.case_words import OBJECTION_ACTS, OBJECTION_STATES
+from broker.web.console.case_words import ID_TYPES, OBJECTION_ACTS, OBJECTION_STATES
 from broker.web.console.cases import reason_words, sees
 from broker.web.console.figure_words import material_name, name_of
 from broker.web.console.page import said_of, shown, to
@@ -131,7 +131,8 @@ class _Objections:
 
 def _terms(catalog: Catalog) -> dict[str, Any]:
     return {"states": OBJECTION_STATES, "acts": OBJECTION_ACTS, "sources": catalog.sources,
-            "materials": catalog.materials, "reason_words": reason_words}  # fmt: skip
+            "catalog": catalog, "material_name": material_name, "reason_words": reason_words,
+            "id_types": ID_TYPES}  # fmt: skip
 
 
 def _late() -> bool:

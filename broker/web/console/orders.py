@@ -25,7 +25,7 @@ from broker.flow.orders import MAX_EVIDENCE, Evidence, Person, Said, Shown
 from broker.ports import Pulse, Work
 from broker.ports.orders import OrderLine, OrdersWanted, WorkOrder
 from broker.web.console.area import MAX_FORM, Area, Console, Nav, only
-from broker.web.console.case_words import BASES, ORDER_STATES, REPLIES
+from broker.web.console.case_words import BASES, ID_TYPES, ORDER_STATES, REPLIES
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.sheets import MOST_ROWS, Table, Value, exported
 from broker.web.console.visit import visitor
@@ -114,7 +114,7 @@ class _Orders:
         return shown(
             "orders/order.html", status=status, order=found.order, question=found.question, remark=found.remark,
             wrong=wrong, done=request.args.get("done") == "1", states=ORDER_STATES, replies=REPLIES, bases=BASES,
-            typed=request.form, accept=",".join(_MEDIA),
+            typed=request.form, accept=",".join(_MEDIA), id_types=ID_TYPES,
         )  # fmt: skip
 
     def _shown(self, number: str) -> Shown:
