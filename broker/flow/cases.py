@@ -73,6 +73,7 @@ class Sheet:
     position: int | None
     size: int | None
     superseded: bool  # a final receipt has taken the place of this preliminary one
+    reopened: bool  # a record on which it rests was corrected since
     asker: Operator | None = field(default=None, repr=False)  # None where the request was destroyed, or is not shown
 
 
@@ -211,7 +212,7 @@ def _sheet(parts: Parts, work: Work, number: str, sees: Sees, *, preliminary: bo
     return Sheet(
         payload, token, receipt_digest(token), _system(parts, work, stored.client), _line(stored, entries),
         parts.edition(work, stored.edition), position, None if position is None else size,
-        kind == "pending" and final is not None,
+        kind == "pending" and final is not None, work.place_of(number, "decision_reopened") is not None,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from flask import Flask, Response, render_template, request
 
 from broker.core.decide import Kind
 from broker.core.errors import CallerProblem
+from broker.core.guide import role_name
 from broker.core.receipt import MAX_RECEIPT, VerifiedReceipt, bundle_from, receipt_digest, verify_bundle
 from broker.core.receipt_text import DECISIONS, words
 from broker.flow import cases
@@ -99,7 +100,8 @@ def _told(proven: VerifiedReceipt) -> dict[str, Any]:
 
 
 def _terms() -> dict[str, Any]:
-    return {"clock": clock, "decision": lambda value: DECISIONS[Kind(value)], "reason": lambda value: words(value)[0]}
+    return {"clock": clock, "decision": lambda value: DECISIONS[Kind(value)], "reason": lambda value: words(value)[0],
+            "role_name": role_name}  # fmt: skip
 
 
 def _named(number: str, digest: str) -> None:

@@ -186,6 +186,9 @@ def test_the_sheet_prints_whole_and_its_code_leads_to_the_check(
     assert 1 <= page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") <= 2
     assert page.locator("article svg.qr").is_visible()
     address = page.inner_text(".address")
+    phone = small_browser.page(clerk(small), lang, PHONE)
+    phone.go(f"/console/verifications/{number}/sheet")
+    phone.check()
     anybody = small_browser.page(None, lang, PHONE)
     shown = anybody.page.goto(f"{address}?lang={lang}")
     assert shown is not None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from broker.core.receipt import receipt_digest
 from tests.console.kit import PHONE, WIDE, Account, Browser, House, Watched, follow
 from tests.console.test_cases import clerk, number_of, stock
-from tests.flow import kit
+from tests.flow import catalogue, kit
 
 WORDS = "执照上月已换发，张某1 持新照"
 AUTHORITY = "source-department:department=部门"
@@ -60,8 +61,41 @@ def test_a_clerk_raises_an_objection_and_the_department_corrects_the_record(
     mine.go(f"/console/verifications/{number}")
     mine.check()
     assert mine.page.locator("main .notice.warn").count() == 1
+    raised = mine.page.inner_text(f"main a[href='{path}']")
+    assert raised.startswith({"zh": "营业执照", "en": "Business licence"}[lang]), "by the material's name"
     asked.sequence_all()
     asked.check()
+
+
+def test_a_sheet_says_that_what_it_rests_on_was_corrected_and_so_does_its_code(small: House, asked: kit.Broker) -> None:
+    """Whoever inspects has the paper alone: neither it nor what its code leads to may stay silent."""
+    number, mine = number_of(asked), small.http(clerk(small))
+    sheet = f"/console/verifications/{number}/sheet"
+    code = f"/verify/{number}/{receipt_digest(asked.verification(number).receipt or '')}"
+    pages = ((mine, sheet), (mine, f"{sheet}?lang=en"), (small.http(None), code), (small.http(None), f"{code}?lang=en"))
+    words = ("数据已更正", "was corrected since", "数据此后已更正", "was corrected since")
+
+    def told() -> list[bool]:
+        return [said in who.get(path).text for (who, path), said in zip(pages, words, strict=True)]
+
+    form = {"material": "licence", "source": "licences", "words": WORDS}
+    path = mine.post(f"/console/verifications/{number}/objection", form).headers["Location"]
+    one, other = (small.http(small.account(AUTHORITY)) for _ in range(2))
+    for who, what in ((one, "accept"), (one, "find_wrong")):
+        assert who.post(path, {"act": what, "words": "已调档"}).status_code == 303
+    assert told() == [False] * 4, "an objection alone changes no decision"
+    assert other.post(path, {"act": "correct", "words": "已更正"}).status_code == 303
+    assert told() == [True] * 4
+
+
+def test_a_material_of_somebody_else_than_the_applicant_is_told_with_whose_it_is(
+    small: House, asked: kit.Broker
+) -> None:
+    number, mine = number_of(asked), small.http(clerk(small))
+    form = {"material": "identity@legal_representative", "source": catalogue.POPULATION, "words": WORDS}
+    path = mine.post(f"/console/verifications/{number}/objection", form).headers["Location"]
+    for page in (path, "/console/objections", f"/console/verifications/{number}"):
+        assert "法定代表人（负责人）的身份证明" in mine.get(page).text, page
 
 
 def sight(house: House, account: Account, path: str) -> tuple[int, bool, bool]:
@@ -87,6 +121,8 @@ def test_everybody_sees_what_concerns_them_and_no_more(small: House, asked: kit.
     assert {who: sight(small, account, path) for who, (account, _) in seen.items()} == {
         who: expected for who, (_, expected) in seen.items()
     }
+    said = small.http(seen["department"][0]).get(path).text
+    assert all(words in said for words in ("统一社会信用代码", "<dt>状态</dt>")), "codes are nobody's words"
     names = {who: "公司甲1" in small.http(account).get(path).text for who, (account, _) in seen.items()}
     assert [who for who, named in names.items() if named] == [
         "department", "operator, in the stead of a department without a code",
