@@ -17,6 +17,7 @@ from broker.core.errors import CallerProblem, OperatorProblem
 from broker.core.identifiers import is_credit_code
 
 LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,39}\Z")
+PROVIDER = "provider"  # as the log names the identity provider where it gave or took something: nobody's login
 SHORTEST_PASSWORD = 12  # characters; ASVS 5 6.2.1 asks for 8 at least and recommends 15
 LONGEST_PASSWORD = 128
 FREE_FAILURES = 5  # so often somebody may mistype before sign-in is delayed
@@ -194,8 +195,8 @@ def departments_of(catalog: Catalog) -> frozenset[str]:
 
 def require_login(login: str) -> str:
     """A login as the log shall know it. Raises ``OperatorProblem`` ``person.login``."""
-    if not LOGIN.match(login):
-        raise OperatorProblem("person.login", got=login, expected=LOGIN.pattern)
+    if not LOGIN.match(login) or login == PROVIDER:
+        raise OperatorProblem("person.login", got=login, expected=f"{LOGIN.pattern}, and not {PROVIDER}")
     return login
 
 

@@ -11,14 +11,12 @@ from datetime import datetime
 
 from broker.core.entry import entry
 from broker.core.errors import CallerProblem, OperatorProblem
-from broker.core.people import Person, require_separation
+from broker.core.people import PROVIDER, Person, require_separation
 from broker.core.provided import GroupRules, Told, told_of
 from broker.flow.parts import Parts, new_id
 from broker.flow.people import ABSOLUTE, UNCONFIRMED, Opened, open_session
 from broker.ports import Work
 from broker.ports.console import Credentials, Identity
-
-BY = "provider"  # as the log names who did it
 
 # What the entry of a refused sign-in says by ``rule``.
 _RULES = {"access.unknown": "identity", "access.claims": "claims", "access.no-role": "no-role",
@@ -63,7 +61,7 @@ def sign_in_as(parts: Parts, identity: Identity) -> Opened:
             raise
         lasts = ABSOLUTE if parts.groups is None else min(ABSOLUTE, parts.groups.lasts)
         opened = open_session(work, person.id, "open", now, now + lasts)
-        work.record([entry("signed_in", now, login=person.login, by=BY)])
+        work.record([entry("signed_in", now, login=person.login, by=PROVIDER)])
         # Crash before this commit: nobody is signed in, and all roles are as they were. After it, with the answer
         # lost: the roles are as the provider says, and a session that nobody knows runs out by itself.
         work.commit()
@@ -117,7 +115,7 @@ def _added(arrival: _Arrival, told: Told) -> Person | None:
         return None
     work.provide(person.id, told.assignments, now)
     roles = list(map(str, person.effective))
-    work.record([entry("person_added", now, login=person.login, unit=person.unit, roles=roles, by=BY)])
+    work.record([entry("person_added", now, login=person.login, unit=person.unit, roles=roles, by=PROVIDER)])
     return person
 
 
@@ -137,7 +135,7 @@ def _described(arrival: _Arrival, rules: GroupRules, found: Credentials, told: T
     person = replace(before, name=told.name or before.name, unit=(told.unit if rules.unit else "") or before.unit)
     if (person.name, person.unit) != (before.name, before.unit):
         arrival.work.change_credentials(replace(found, person=person))
-        told_now = entry("person_described", arrival.now, login=person.login, unit=person.unit, by=BY)
+        told_now = entry("person_described", arrival.now, login=person.login, unit=person.unit, by=PROVIDER)
         arrival.work.record([told_now])
     return person
 
@@ -148,10 +146,10 @@ def _give(arrival: _Arrival, before: Person, wanted: Person) -> None:
     if set(wanted.provided) != set(before.provided):
         work.provide(wanted.id, wanted.provided, now)
     if set(wanted.assignments) != set(before.assignments):
-        work.assign(wanted.id, wanted.assignments, BY, now)
+        work.assign(wanted.id, wanted.assignments, PROVIDER, now)
     if set(wanted.effective) != set(before.effective):
         roles = list(map(str, wanted.effective))
-        work.record([entry("person_assigned", now, login=wanted.login, roles=roles, by=BY)])
+        work.record([entry("person_assigned", now, login=wanted.login, roles=roles, by=PROVIDER)])
 
 
 def _kept_out(arrival: _Arrival, found: Credentials) -> None:

@@ -26,6 +26,13 @@ def test_a_claim_is_found_by_its_name_or_by_the_way_down_to_it() -> None:
     assert told_of(by_way, {"realm": ["roles"]}).assignments == ()
 
 
+def test_nobody_signs_in_under_the_name_by_which_the_log_knows_the_provider() -> None:
+    rules = group_rules_from(PLAIN | {"login": "login", "unit": "org"})
+    assert told_of(rules, {"login": "Provider2"}).login == "provider2"
+    with pytest.raises(OperatorProblem, match=r"access\.claims"):
+        told_of(rules, {"login": "Provider"})
+
+
 def test_no_spelling_of_a_person_stands_in_a_repr() -> None:
     rules = group_rules_from(PLAIN | {"name": "name"})
     assert "王五" not in repr(told_of(rules, {"groups": ["both"], "name": "王五"}))
