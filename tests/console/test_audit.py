@@ -127,6 +127,12 @@ def test_sources_and_outcomes_are_chosen_and_kinds_stand_in_their_groups(reviewe
     assert set(ID_TYPES) == set(HOLDER_TYPES)
 
 
+def test_an_entry_says_what_its_codes_mean(reviewed: House, auditor: Visitor) -> None:
+    for kind, words in (("answered", "权威数据核验一致"), ("decided", "held.valid · 权威数据核验一致")):
+        place = places(auditor.get("/console/audit", query_string={"kind": kind}).text)[0]
+        assert words in auditor.get(f"/console/audit/entries/{place}").text, kind
+
+
 def test_a_browser_lets_an_id_through_and_nothing_else(auditor: Visitor) -> None:
     """The form that it must have stands in the field as an attribute; a browser would refuse a wrong one's every id."""
     text = auditor.get("/console/audit").text

@@ -35,12 +35,13 @@ from broker.ports import Work
 from broker.ports.audit import Cosigned
 from broker.ports.grants import Flag
 from broker.web.console.area import Area, Console, Nav, only
-from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id, named
+from broker.web.console.audit_search import FIELDS, FURTHER, IDS, TEXTS, choices, filter_of, is_id, named, outcome_of
 from broker.web.console.audit_words import EXPLAINED, FACTS, KIND_GROUPS, KINDS, RULES
 from broker.web.console.case_words import ID_TYPES
 from broker.web.console.evidence import MOST_BYTES, verified
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
+from broker.web.console.words import told
 
 _AUDITOR = only(ConsoleRole.AUDITOR)
 PER_PAGE = 50
@@ -280,8 +281,8 @@ class _Audit:
             viewed(self._parts, "file", digest=_digest(stream))
             try:
                 found, problem = verified(self._parts, stream), None
-            except Problem as told:
-                found, problem = None, told
+            except Problem as refused:
+                found, problem = None, refused
         return shown(
             "audit/verify.html", found=found, problem=problem, name=file.filename[:100], wrong="",
             said=said_of(problem) if problem else "",
@@ -320,19 +321,35 @@ class _Fact:
     filter: str = ""
     several: Mapping[str, str] | None = None  # where it is one for each of several names
     sought: str = ""  # … and the search that each name leads to
+    said: Text | None = None  # what the text means, where it is the code of a reason or a problem
 
 
 def _fact(name: str, value: Any) -> _Fact:
     words = FACTS.get(name, name)
     if isinstance(value, dict) and value:
-        several = {key: _plain(one) for key, one in value.items()}
+        several = {key: _explained(_plain(one)) for key, one in value.items()}
         return _Fact(words, "", several=several, sought="material" if name == "materials" else "")
     wanted = _FOUND_BY.get(name, name)
     found = wanted in TEXTS and isinstance(value, str) and (wanted not in IDS or is_id(value))
-    return _Fact(words, _plain(value), wanted if found else "")
+    return _Fact(words, _plain(value), wanted if found else "", said=_meaning(value) if name in _CODES else None)
 
 
 _FOUND_BY = {"by": "login", "scene": "item", "reason": "outcome", "outcome": ""}  # the rest by their own names
+
+
+_CODES = {"reason", "outcome", "code"}
+
+
+def _meaning(code: Any) -> Text | None:
+    """What a code says in words, None where nobody knows it."""
+    words = outcome_of(code)[1] if isinstance(code, str) else None
+    return words if isinstance(words, Mapping) else None
+
+
+def _explained(text: str) -> str:
+    """A decision as its entry has it (``exempt held.valid``), with what its reason says."""
+    words = _meaning(text.rpartition(" ")[2])
+    return text if words is None else f"{text} · {told(words)}"
 
 
 def _plain(value: Any) -> str:

@@ -116,12 +116,12 @@ def _outcomes(values: set[str]) -> Sequence[tuple[Text, Mapping[str, Text | str]
     """Reasons by their outcome, our own codes, and what else an entry came to."""
     grouped: dict[OutcomeGroup, dict[str, Text | str]] = {group: {} for group in OUTCOME_GROUPS}
     for value in sorted(values):
-        group, words = _outcome(value)
+        group, words = outcome_of(value)
         grouped[group][value] = words
     return [(OUTCOME_GROUPS[group], found) for group, found in grouped.items() if found]
 
 
-def _outcome(value: str) -> tuple[OutcomeGroup, Text | str]:
+def outcome_of(value: str) -> tuple[OutcomeGroup, Text | str]:
     """Where a value stands, and its words; a code that nobody knows any more is its own."""
     head = value.partition(".")[0]
     if value in REASONS:
