@@ -189,6 +189,9 @@ def test_the_sheet_prints_whole_and_its_code_leads_to_the_check(
     phone = small_browser.page(clerk(small), lang, PHONE)
     phone.go(f"/console/verifications/{number}/sheet")
     phone.check()
+    assert not phone.page.locator("tr.on-paper").is_visible()
+    ends = phone.page.locator("article thead").evaluate("one => one.getBoundingClientRect().right")
+    assert ends < 0, "its heads are read aloud, and cover nothing"
     anybody = small_browser.page(None, lang, PHONE)
     shown = anybody.page.goto(f"{address}?lang={lang}")
     assert shown is not None
