@@ -63,7 +63,7 @@ def test_sheet_and_audit_pages_are_printed_whole_and_no_form_with_them(small_bro
     assert code["width"] == code["height"], "a code that is squeezed is read by nobody"
     assert page.locator("thead .on-paper").is_visible(), "every page says whose sheet it is"
     watched.go("/console/audit?kind=decided")
-    assert "条目类型: 作出决定" in page.inner_text("main"), "paper says by which filter"
+    assert "条目类型：作出决定" in page.inner_text("main"), "paper says by which filter"
     assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 1, "the heading has no page of its own"
 
 

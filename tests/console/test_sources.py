@@ -167,7 +167,7 @@ def test_the_road_is_tried_by_its_parts_and_the_broken_one_says_whose_move_it_is
     assert [one["code"] for one in asking.entries("source_tested")] == ["passed", part]
     assert len(asking.sources.of(LICENCES)) == 1, "beyond what is broken nothing is asked"
     text = operator.get(path).text
-    shown = re.findall(r'<span class="tag (\w*)">[^<]+</span> ([^<:]+)', text.split('<ol class="steps">')[1])
+    shown = re.findall(r'<span class="tag (\w*)">[^<]+</span> ([^<：]+)', text.split('<ol class="steps">')[1])
     assert [name for tag, name in shown if tag == "bad"] == [
         {"dns": "域名解析", "tcp": "网络连接", "tls": "TLS 证书"}[part]
     ]
