@@ -81,6 +81,14 @@ class CaseWork(Protocol):
         """The latest verifications of these bodies (None: of all), decided or not, the newest first."""
         ...
 
+    def count_to_ask_again(self, units: Collection[str] | None) -> int:
+        """How many decisions of these bodies an objection reopened whose case was not verified again since."""
+        ...
+
+    def to_ask_again(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """Those, the newest first."""
+        ...
+
     def bodiless(self, limit: int) -> list[str]:
         """The newest verifications whose row does not name their body yet, locked in the order all steps lock in."""
         ...

@@ -6,9 +6,10 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
 
 from broker.ports.cases import CaseLine, RecentCase, VerificationLine
+from broker.store import objection_tables as o
 from broker.store import tables as t
 from broker.store.grants_rows import parties_from
 from broker.store.rows import Rows, inline
@@ -23,6 +24,7 @@ _VERIFICATIONS = select(
     _ROW.case_id, _ROW.id, _ROW.request_id, _ROW.edition, _ROW.state, _ROW.admitted_at, _ROW.decided_at, _ENTRY.body
 ).select_from(t.verification.join(t.entry, (_ENTRY.verification_id == _ROW.id) & (_ENTRY.kind == "admitted")))
 _UNDECIDED = _ROW.state != inline("decided")
+_AGAIN = t.verification.alias("again")
 _RECENT = _VERIFICATIONS.join(t.case_file, _CASE.id == _ROW.case_id).add_columns(_CASE.number, _CASE.client_id)
 
 
@@ -77,6 +79,14 @@ class CaseRows(Rows):
         rows = self._run(_RECENT.where(_ROW.id.in_(chosen)).order_by(_ROW.id.desc()))
         return [_recent(row) for row in rows]
 
+    def count_to_ask_again(self, units: Collection[str] | None) -> int:
+        """How many decisions of these bodies were reopened and not asked again since."""
+        return int(self._run(select(func.count()).select_from(_reopened(units).subquery())).scalar_one())
+
+    def to_ask_again(self, units: Collection[str] | None, limit: int) -> list[RecentCase]:
+        """Those, the newest first."""
+        return self._listed(_reopened(units).order_by(_ROW.id.desc()).limit(limit))
+
     def bodiless(self, limit: int) -> list[str]:
         """The newest verifications whose row does not name their body yet, locked in the order all steps lock in."""
         newest = _newest(limit, _ROW.unit.is_(None))
@@ -106,6 +116,14 @@ def _case(row: Any) -> CaseLine:
 
 def _newest(limit: int, *where: ColumnElement[bool]) -> Select[Any]:
     return select(_ROW.id).where(*where).order_by(_ROW.id.desc()).limit(limit)
+
+
+def _reopened(units: Collection[str] | None) -> Select[Any]:
+    """From what objections reopened, which is little, to the verifications: not the other way round."""
+    theirs = () if units is None else (_ROW.unit.in_(sorted(units)),)
+    later = _AGAIN.c.admitted_at > o.reopened.c.reopened_at
+    asked_again = exists(select(1).where(_AGAIN.c.case_id == _ROW.case_id, later))
+    return select(_ROW.id).select_from(o.reopened.join(t.verification)).where(~asked_again, *theirs).distinct()
 
 
 def _recent(row: Any) -> RecentCase:

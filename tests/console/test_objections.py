@@ -84,8 +84,16 @@ def test_a_sheet_says_that_what_it_rests_on_was_corrected_and_so_does_its_code(s
     for who, what in ((one, "accept"), (one, "find_wrong")):
         assert who.post(path, {"act": what, "words": "已调档"}).status_code == 303
     assert told() == [False] * 4, "an objection alone changes no decision"
+    waiting = "/console/cases?list=again"
+    assert waiting not in mine.get("/console").text
     assert other.post(path, {"act": "correct", "words": "已更正"}).status_code == 303
     assert told() == [True] * 4
+    assert waiting in mine.get("/console").text, "whoever must ask again is told so at once"
+    assert number in mine.get(waiting).text
+    assert number not in small.http(clerk(small, unit=kit.DEPARTMENT)).get(waiting).text
+    asked.admit(1, request_id="r1-again")
+    assert waiting not in mine.get("/console").text
+    assert number not in mine.get(waiting).text, "it was asked again"
 
 
 def test_a_material_of_somebody_else_than_the_applicant_is_told_with_whose_it_is(

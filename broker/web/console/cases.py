@@ -45,11 +45,16 @@ from broker.web.console.case_words import (
 from broker.web.console.figure_words import material_name
 from broker.web.console.page import said_of, shown, to
 from broker.web.console.visit import viewed, visitor
-from broker.web.console.words import LANGUAGES, told
+from broker.web.console.words import LANGUAGES, mark, told
 from broker.web.handed_in import handed_in
 
 READERS = (ConsoleRole.OPERATOR, ConsoleRole.AUDITOR, ConsoleRole.CLERK)
 CASE_READERS = only(*READERS)
+_LISTS = {
+    "undecided": mark("Not decided yet"),
+    "again": mark("To verify again"),
+    "recent": mark("Latest verifications"),
+}
 _LISTED = 200  # of the day's work at once; a case number finds every other
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHEET = re.compile(r"(?:https?://[^\s]*)?/verify/([0-9a-f]{32})/[0-9a-f]{64}\Z")  # what the printed code says
@@ -93,12 +98,13 @@ class _Cases:
             told = "" if is_citizen_id(sought.upper()) else sought  # what was typed by mistake stands in no entry
             viewed(self._parts, "", page="cases", case=told)
             found = steps.find(self._parts, sought, sees)
-        which = "recent" if request.args.get("list") == "recent" else "undecided"
+        asked = request.args.get("list", "")
+        which = asked if asked in _LISTS else "undecided"
         listed = [] if sought else self._listed(which)
         day = day_of(self._now())
         today = [one for one in listed if day_of(one.line.admitted_at) == day]
         return shown(
-            "cases/index.html", q=sought, found=found, wrong="", proven=None, which=which, today=today,
+            "cases/index.html", q=sought, found=found, wrong="", proven=None, which=which, today=today, words=_LISTS,
             before=[one for one in listed if one not in today], most=_LISTED, catalog=self._catalog(), **_terms(),
         )  # fmt: skip
 
@@ -109,7 +115,8 @@ class _Cases:
         units = None if reaches_all else {unit for role in READERS for unit in person.units(role)}
         viewed(self._parts, "", page="cases", list=which)
         with self._parts.store.read() as work:
-            return work.recent(units, _LISTED) if which == "recent" else work.undecided(units, _LISTED)
+            lists = {"undecided": work.undecided, "again": work.to_ask_again, "recent": work.recent}
+            return lists[which](units, _LISTED)
 
     def _now(self) -> datetime:
         with self._parts.store.read() as work:

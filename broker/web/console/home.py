@@ -38,6 +38,7 @@ _WORDS = {
     "embargoes": mark("Embargoes to approve"),
     "flags": mark("Flags nobody has looked at"),
     "cases": mark("Cases of your body that are not decided yet"),
+    "again": mark("Decisions of your body to verify again"),
     "supply": mark("Promises of your department whose date has passed"),
     "stops": mark("Sources that are stopped by hand"),
     "keys": mark("Keys and credentials that end soon"),
@@ -192,6 +193,7 @@ def _jobs(seen: _Seen, kind: str, endpoint: str) -> Task:
 def _cases(seen: _Seen) -> Iterator[Task]:
     person = visitor().person
     units = None if person.everywhere(ConsoleRole.CLERK) else person.units(ConsoleRole.CLERK)
+    yield Task("again", seen.work.count_to_ask_again(units), 0, url_for("console.cases_index", list="again"))
     yield Task("cases", seen.work.count_undecided(units), 0, url_for("console.cases_index", list="undecided"))
 
 
