@@ -15,6 +15,10 @@ _OWN_CLERK, _USING = f"clerk:unit={kit.UNIT}", f"using-department:unit={kit.UNIT
 
 PAGES: tuple[tuple[str, str], ...] = (
     (_READER, "/console"),
+    (_CLERK, "/console"),
+    (_SOURCE, "/console"),
+    (_OPERATOR, "/console"),
+    (_AUDITOR, "/console"),
     (_READER, "/console/account"),
     (_READER, "/console/list"),
     (_READER, "/console/list?q=公司&region=370400"),
@@ -62,6 +66,8 @@ PAGES: tuple[tuple[str, str], ...] = (
     (_OWN_CLERK, "/console"),
     (_OWN_CLERK, "/console/cases"),
     (_OWN_CLERK, "/console/cases?list=recent"),
+    (_CLERK, "/console/cases?list=recent"),
+    (_CLERK, "/console/cases?list=again"),
     (_CLERK, "/console/cases?q={number}"),
     (_CLERK, "/console/cases?q=no-such-case"),
     (_CLERK, "/console/cases/{case}"),
