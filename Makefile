@@ -17,6 +17,9 @@ PIP_FLAGS := --disable-pip-version-check --root-user-action=ignore --no-input --
 LOCK_PYTHON := python3.11
 PIP_TOOLS := pip-tools==7.6.2
 
+# The tests' processes: at most five, since each has servers of its own.
+PROCESSES = $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 5)))
+
 # ONCE=1 and FLEET=1; anything but empty and 0 means yes.
 yes = $(filter-out 0,$($1))
 
@@ -29,9 +32,10 @@ run: $(VENV)/.ready-$(if $(call yes,FLEET),test,run) system ## show the broker a
 	@exec $(PY) -m broker.demo $(if $(call yes,ONCE),--once) $(if $(call yes,FLEET),--fleet)
 
 # Whole files go to one process or another, because what a file shares is dear to make; each process has its own servers.
-# In their order: the many small files of tests/unit come last and fill up whichever process is free.
+# In their order: the many small files of tests/unit come last and fill up whichever process is free. One process more than
+# there are cores, because a third of the time they wait for sources that answer late, workers that end, pages that load.
 test: lint system browser token mariadb tracer ## lint, then every test (PYTEST_ARGS="-k receipt" for a part)
-	@exec $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@exec $(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-test ## ruff, mypy and the layers
 	@$(PY) -m ruff check .

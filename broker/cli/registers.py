@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from broker.bootstrap import make_keys, read_client_key
-from broker.cli.shared import current_settings, office, told
+from broker.cli.shared import KEY_ID, current_settings, office, told
 from broker.core.authorise import IN_FORCE, REVOKED, SUSPENDED, Grant
 from broker.core.case import Basis
 from broker.core.catalog import Form
@@ -89,7 +89,7 @@ def keys_rotate(name: str, overlap_hours: float) -> None:
     click.echo(f"{old} -> {new}")
 
 
-@keys_group.command("limit")
+@keys_group.command("limit", context_settings=KEY_ID)
 @click.argument("key_id")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), required=True, help="UTC.")
 def keys_limit(key_id: str, until: datetime) -> None:
@@ -99,7 +99,7 @@ def keys_limit(key_id: str, until: datetime) -> None:
         own_keys.limit_key(opened.parts, key_id, until.replace(tzinfo=UTC))
 
 
-@keys_group.command("revoke")
+@keys_group.command("revoke", context_settings=KEY_ID)
 @click.argument("key_id")
 @click.option("--reason", required=True, help="The log keeps it; it is not published.")
 def keys_revoke(key_id: str, reason: str) -> None:
@@ -165,7 +165,7 @@ def client_add_key(client_id: str, public_pem: Path, days: int | None, by: str) 
         click.echo(verifier.key_id)
 
 
-@client_group.command("revoke-key")
+@client_group.command("revoke-key", context_settings=KEY_ID)
 @click.argument("key_id")
 @_by
 @_reason

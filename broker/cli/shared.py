@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -24,6 +25,9 @@ from broker.flow.own_keys import adopt_keys, adopt_source_keys
 from broker.signing import keys
 from broker.store.engine import driver_said
 from broker.store.migrate import current, head
+
+KEY_ID: Final = {"ignore_unknown_options": True}
+"""How a command that takes a key's id is read: the id is Base64url, and one of 64 begins with a hyphen."""
 
 
 def current_settings() -> Settings:

@@ -129,6 +129,16 @@ def test_an_approval_system_its_keys_and_grants_are_registered_each_with_an_entr
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("start", ["-", "--"])
+def test_a_key_whose_id_begins_like_an_option_is_a_key_all_the_same(desk: Desk, start: str) -> None:
+    """One id of 64 begins with a hyphen; in the night of a theft nobody knows that it wants a ``--`` before it."""
+    key = f"{start}LYoh3cExpHjvadYgJphlmty6Cv3nWegRLFiBH0Mx9k"
+    lost, until = ("--reason", "丢失"), ("--until", "2030-01-01")
+    for words in (("client", "revoke-key", key, *lost), ("keys", "revoke", key, *lost), ("keys", "limit", key, *until)):
+        answer = desk.type(*words)
+        assert (answer.exit_code, answer.output.split()[:2]) == (1, ["register.unknown", f"got={key}"]), words
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
