@@ -26,8 +26,9 @@ from broker.signing import keys
 from broker.store.engine import driver_said
 from broker.store.migrate import current, head
 
-KEY_ID: Final = {"ignore_unknown_options": True}
-"""How a command that takes a key's id is read: the id is Base64url, and one of 64 begins with a hyphen."""
+KEY_ID: Final = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""How a command that takes a key's id is read: the id is Base64url, one of 64 begins with a hyphen, and an h in it asks
+for no help."""
 
 
 def current_settings() -> Settings:
