@@ -110,8 +110,9 @@ def commands(command: click.Command = cli.main, name: str = "broker") -> Iterato
 
 def help_of(command: click.Command, name: str) -> str:
     """What ``--help`` prints, at one width."""
+    asked = command.context_settings.get("help_option_names") or cli.main.context_settings["help_option_names"]
     context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH,
-                            help_option_names=["-h", "--help"])  # fmt: skip
+                            help_option_names=asked)  # fmt: skip
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
