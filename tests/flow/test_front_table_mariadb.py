@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -153,9 +154,17 @@ def test_a_statement_that_takes_too_long_ends_at_the_server(transport: HttpsTran
     assert read(transport, front.query())[0].reason is Reason.VALID
 
 
+def halt(process: int) -> None:
+    """Stop a process, and wait until each of its threads stands: on a busy machine one of them may answer meanwhile."""
+    os.kill(process, signal.SIGSTOP)
+    threads = list(Path(f"/proc/{process}/task").glob("*/stat"))
+    while any(one.read_text().rpartition(")")[2].split()[0] != "T" for one in threads):
+        time.sleep(0.01)
+
+
 def test_a_server_that_stops_talking_is_late(transport: HttpsTransport, front: Front) -> None:
     assert read(transport, front.query())[0].reason is Reason.VALID
-    os.kill(front.server.pid, signal.SIGSTOP)
+    halt(front.server.pid)
     try:
         assert read(transport, front.query())[0].reason is Reason.LATE
     finally:
